@@ -1,0 +1,45 @@
+//! Cameras and recordings in, frames out.
+//!
+//! GStreamer decodes; a [`Frame`] lends out the decoder's own planes, so nothing is copied or converted at full size.
+//! [`Recordings`] gives every frame of several files in capture-time order.
+//!
+//! # Layout
+//!
+//! - `error`: what can go wrong, in one line each
+//! - `rate`: frame rates and the frame-rate cap
+//! - `region`: polygons, and where detections count
+//! - `mask`: privacy masks
+//! - `frame`: one picture with its camera and time
+//! - `decode`: what recordings and cameras share: decoder choice and the end of the pipeline
+//! - `recording`: one file, every frame
+//! - `recordings`: several files, merged by time
+//!
+//! # Example
+//!
+//! ```no_run
+//! use sightline::ingest::{RecordingSpec, Recordings};
+//!
+//! let gate = RecordingSpec::new("gate", "vtest.avi", 1_700_000_000_000_000_000);
+//! for frame in Recordings::open(&[gate])? {
+//!     let frame = frame?;
+//!     assert_eq!(frame.luma().dim(), (frame.height(), frame.width()));
+//! }
+//! # Ok::<(), sightline::ingest::Error>(())
+//! ```
+
+mod decode;
+mod error;
+mod frame;
+mod mask;
+mod rate;
+mod recording;
+mod recordings;
+mod region;
+
+pub use decode::{hardware_decoders, init};
+pub use error::Error;
+pub use frame::{Color, Frame, Matrix, Planes, TimeSource};
+pub use rate::{FrameRate, RateCap};
+pub use recording::{Estimate, Patience, Recording, RecordingSpec};
+pub use recordings::Recordings;
+pub use region::{Polygon, Region};

@@ -1,0 +1,465 @@
+//! One recording: every frame in order, with its capture time.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use gstreamer as gst;
+use gstreamer::prelude::*;
+use gstreamer_video as gst_video;
+
+use super::decode::{self, ChosenDecoder, Tail, TailOptions};
+use super::frame::{Head, TimeSource};
+use super::mask::MaskPainter;
+use super::{Error, Frame, FrameRate, Polygon, RateCap, Region};
+
+/// Pictures decoded ahead of the reader, per recording.
+const AHEAD: u32 = 4;
+/// How long one wait for the decoder lasts before its faults are looked at.
+const POLL: gst::ClockTime = gst::ClockTime::from_mseconds(50);
+/// A recording may end this much before the end its header names: headers count the last frame's duration or audio.
+const END_SLACK: f64 = 0.02;
+
+/// What to play, and when it was recorded.
+#[derive(Debug, Clone)]
+pub struct RecordingSpec {
+    /// The camera's name.
+    pub camera: Arc<str>,
+    /// The file.
+    pub path: PathBuf,
+    /// When its first picture was taken, unix nanoseconds.
+    pub start_ns: i64,
+    /// Frame n is taken at n / rate instead of the time the file gives; for files with wrong or no times.
+    pub fps_override: Option<FrameRate>,
+    /// Where detections count; carried for the flow, pictures are not cut.
+    pub region: Option<Region>,
+    /// Painted black before anything else sees the picture.
+    pub masks: Vec<Polygon>,
+    /// At most this many frames a second; the others are decoded and left out.
+    pub fps_cap: Option<FrameRate>,
+}
+
+impl RecordingSpec {
+    /// A whole recording as it is, from `start_ns`.
+    #[must_use]
+    pub fn new(camera: impl Into<Arc<str>>, path: impl Into<PathBuf>, start_ns: i64) -> Self {
+        Self {
+            camera: camera.into(),
+            path: path.into(),
+            start_ns,
+            fps_override: None,
+            region: None,
+            masks: Vec::new(),
+            fps_cap: None,
+        }
+    }
+}
+
+/// How long a silent decoder is waited for. Generous: on a busy machine a frame may take long, a hang takes for ever.
+#[derive(Debug, Clone, Copy)]
+pub struct Patience {
+    /// Up to the first picture.
+    pub first_frame: Duration,
+    /// From one picture to the next.
+    pub next_frame: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self {
+            first_frame: Duration::from_secs(30),
+            next_frame: Duration::from_secs(60),
+        }
+    }
+}
+
+/// How long a recording is, as far as its header tells; for progress bars, not for deciding anything.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Estimate {
+    /// Length in nanoseconds.
+    pub duration_ns: Option<i64>,
+    /// Number of pictures in the file, before any rate cap.
+    pub frames: Option<u64>,
+}
+
+/// A recording being played: an iterator over its frames, in order, ending with the fault if it ended in one.
+///
+/// Capture time is the start time plus the position in the file; a picture without a usable time comes one frame
+/// duration after the one before it. A change of size in mid-file is followed: each frame has its own. The rotation tag
+/// of telephones is applied.
+pub struct Recording {
+    spec: RecordingSpec,
+    camera_index: usize,
+    patience: Patience,
+    pipeline: gst::Pipeline,
+    tail: Tail,
+    decoder: ChosenDecoder,
+    painter: Option<MaskPainter>,
+    cap: Option<RateCap>,
+    format: Option<(gst::Caps, gst_video::VideoInfo)>,
+    first: Option<gst::Sample>,
+    estimate: Estimate,
+    next_sequence: u64,
+    last_offset_ns: Option<i64>,
+    dropped: u64,
+    is_over: bool,
+}
+
+impl Recording {
+    /// Opens the file and decodes up to its first picture.
+    ///
+    /// # Errors
+    /// A file that is missing, empty, unreadable, or no video, each in its own variant; a missing decoder; no picture
+    /// within `patience`.
+    pub fn open(
+        spec: RecordingSpec,
+        camera_index: usize,
+        patience: Patience,
+    ) -> Result<Self, Error> {
+        decode::init()?;
+        let uri = checked_uri(&spec.path)?;
+        let broken = |e: gst::glib::BoolError| Error::Gstreamer {
+            detail: e.to_string(),
+        };
+        let pipeline = gst::Pipeline::new();
+        let decoder = ChosenDecoder::watch(
+            pipeline.upcast_ref(),
+            format!("camera `{}` {}", spec.camera, spec.path.display()),
+        );
+        let source = decode::make("uridecodebin3", "gstreamer1.0-plugins-base")?;
+        source.set_property("uri", &uri);
+        let tail = Tail::add_to(
+            &pipeline,
+            TailOptions {
+                is_paced: false,
+                max_buffers: AHEAD,
+            },
+        )?;
+        pipeline.add(&source).map_err(broken)?;
+        decode::link_first_video(&source, &tail.head);
+
+        let mut recording = Self {
+            painter: MaskPainter::new(&spec.masks),
+            cap: spec.fps_cap.map(RateCap::new),
+            spec,
+            camera_index,
+            patience,
+            pipeline,
+            tail,
+            decoder,
+            format: None,
+            first: None,
+            estimate: Estimate::default(),
+            next_sequence: 0,
+            last_offset_ns: None,
+            dropped: 0,
+            is_over: false,
+        };
+        // A failure is also on the bus, with its reason; `pull` reads it there.
+        let _is_started = recording.pipeline.set_state(gst::State::Playing).is_ok();
+        recording.first = recording.pull(patience.first_frame)?;
+        if recording.first.is_none() {
+            return Err(Error::NotVideo {
+                path: recording.spec.path.clone(),
+                detail: "it holds no picture".to_owned(),
+            });
+        }
+        recording.estimate = recording.estimate_now();
+        Ok(recording)
+    }
+
+    /// What is being played.
+    #[must_use]
+    pub fn spec(&self) -> &RecordingSpec {
+        &self.spec
+    }
+
+    /// The decoder at work, by its GStreamer name.
+    #[must_use]
+    pub fn decoder(&self) -> Option<String> {
+        self.decoder.name()
+    }
+
+    /// How long the recording is.
+    #[must_use]
+    pub fn estimate(&self) -> Estimate {
+        self.estimate
+    }
+
+    /// Pictures decoded so far, kept or not.
+    #[must_use]
+    pub fn decoded(&self) -> u64 {
+        self.next_sequence
+    }
+
+    /// Pictures that the rate cap left out so far.
+    #[must_use]
+    pub fn dropped(&self) -> u64 {
+        self.dropped
+    }
+
+    fn estimate_now(&self) -> Estimate {
+        let duration = self
+            .pipeline
+            .query_duration::<gst::ClockTime>()
+            .filter(|duration| !duration.is_zero());
+        let rate = self.first.as_ref().and_then(nominal_rate);
+        Estimate {
+            duration_ns: duration.and_then(|d| i64::try_from(d.nseconds()).ok()),
+            frames: duration
+                .zip(rate)
+                .map(|(d, rate)| (d.nseconds() as f64 / 1e9 * rate).round() as u64),
+        }
+    }
+
+    /// The next picture out of the decoder; `None` at the end.
+    fn pull(&self, patience: Duration) -> Result<Option<gst::Sample>, Error> {
+        let since = Instant::now();
+        loop {
+            if let Some(sample) = self.tail.sink.try_pull_sample(POLL) {
+                return Ok(Some(sample));
+            }
+            if let Some(fault) = self.fault_on_bus() {
+                return Err(fault);
+            }
+            if self.tail.sink.is_eos() || self.has_ended_without_pictures() {
+                return self.check_end().map(|()| None);
+            }
+            if since.elapsed() >= patience {
+                return Err(Error::Stuck {
+                    path: self.spec.path.clone(),
+                    frames: self.next_sequence,
+                    waited_s: since.elapsed().as_secs_f64(),
+                });
+            }
+        }
+    }
+
+    /// A file with sound alone never links the tail, so its end never reaches it.
+    fn has_ended_without_pictures(&self) -> bool {
+        !self.tail.head.is_linked()
+            && self.pipeline.bus().is_some_and(|bus| {
+                bus.pop_filtered(&[gst::MessageType::Eos, gst::MessageType::StreamsSelected])
+                    .is_some_and(|message| match message.view() {
+                        gst::MessageView::StreamsSelected(selected) => !selected
+                            .streams()
+                            .any(|s| s.stream_type().contains(gst::StreamType::VIDEO)),
+                        _ => true,
+                    })
+            })
+    }
+
+    fn fault_on_bus(&self) -> Option<Error> {
+        let bus = self.pipeline.bus()?;
+        let mut missing = None;
+        let wanted = [gst::MessageType::Error, gst::MessageType::Element];
+        while let Some(message) = bus.pop_filtered(&wanted) {
+            match message.view() {
+                gst::MessageView::Element(element) => {
+                    if let Some(codec) = decode::missing_codec(element) {
+                        missing = Some(codec);
+                    }
+                }
+                gst::MessageView::Error(error) => {
+                    let path = self.spec.path.clone();
+                    let detail = decode::bus_error(error);
+                    return Some(match missing {
+                        Some(codec) => Error::NoDecoder {
+                            origin: format!("recording {}", path.display()),
+                            codec,
+                        },
+                        None if self.next_sequence == 0 && self.first.is_none() => {
+                            Error::NotVideo { path, detail }
+                        }
+                        None => Error::BrokenOff {
+                            path,
+                            frames: self.next_sequence,
+                            detail,
+                        },
+                    });
+                }
+                _ => {}
+            }
+        }
+        None
+    }
+
+    /// Whether the recording reached the end that its header names.
+    fn check_end(&self) -> Result<(), Error> {
+        let (Some(expected_ns), Some(last_ns)) = (self.estimate.duration_ns, self.last_offset_ns)
+        else {
+            return Ok(());
+        };
+        let rate = self
+            .format
+            .as_ref()
+            .and_then(|(_, info)| rate_of(info))
+            .unwrap_or(1.0);
+        let got_s = last_ns as f64 / 1e9 + 1.0 / rate;
+        let expected_s = expected_ns as f64 / 1e9;
+        let slack_s = (expected_s * END_SLACK).max(1.0).max(3.0 / rate);
+        if self.spec.fps_override.is_none() && got_s + slack_s < expected_s {
+            return Err(Error::Truncated {
+                path: self.spec.path.clone(),
+                frames: self.next_sequence,
+                got_s,
+                expected_s,
+            });
+        }
+        Ok(())
+    }
+
+    /// Where the picture lies in the file, never before the one that came before it.
+    fn offset_of(&self, sample: &gst::Sample, rate: Option<f64>) -> i64 {
+        if let Some(rate) = self.spec.fps_override {
+            return rate.offset_ns(self.next_sequence);
+        }
+        let given = sample
+            .buffer()
+            .and_then(gst::BufferRef::pts)
+            .and_then(|pts| {
+                let segment = sample.segment()?.downcast_ref::<gst::ClockTime>()?;
+                segment.to_running_time(pts)
+            })
+            .and_then(|time| i64::try_from(time.nseconds()).ok());
+        match (given, self.last_offset_ns) {
+            (Some(given), None) => given,
+            (Some(given), Some(last)) if given > last => given,
+            (_, Some(last)) => last + (1e9 / rate.unwrap_or(25.0)).round() as i64,
+            (None, None) => 0,
+        }
+    }
+
+    /// Reads on until a picture is kept.
+    fn advance(&mut self) -> Result<Option<Frame>, Error> {
+        loop {
+            let next = match self.first.take() {
+                Some(first) => Some(first),
+                None => self.pull(self.patience.next_frame)?,
+            };
+            let Some(sample) = next else {
+                return Ok(None);
+            };
+            let (caps, info) = self.format_of(&sample)?;
+            let offset_ns = self.offset_of(&sample, rate_of(&info));
+            let sequence = self.next_sequence;
+            self.next_sequence += 1;
+            self.last_offset_ns = Some(offset_ns);
+            if !self.cap.as_mut().is_none_or(|cap| cap.admits(offset_ns)) {
+                self.dropped += 1;
+                continue;
+            }
+            let mut buffer = sample
+                .buffer_owned()
+                .ok_or_else(|| self.picture_fault("the sample is empty".to_owned()))?;
+            drop(sample);
+            if let Some(painter) = &mut self.painter {
+                buffer = painter
+                    .paint(buffer, &caps, &info)
+                    .map_err(|detail| self.picture_fault(detail))?;
+            }
+            let head = Head {
+                camera: Arc::clone(&self.spec.camera),
+                camera_index: self.camera_index,
+                capture_ns: self.spec.start_ns.saturating_add(offset_ns),
+                time_source: TimeSource::Recording,
+                sequence,
+            };
+            return Frame::try_new(head, buffer, &info).map(Some);
+        }
+    }
+
+    /// The picture format; parsed again only when it changes.
+    fn format_of(
+        &mut self,
+        sample: &gst::Sample,
+    ) -> Result<(gst::Caps, gst_video::VideoInfo), Error> {
+        let caps = sample
+            .caps_owned()
+            .ok_or_else(|| self.picture_fault("the picture has no format".to_owned()))?;
+        if let Some((known, info)) = &self.format
+            && *known == caps
+        {
+            return Ok((caps, info.clone()));
+        }
+        let info = gst_video::VideoInfo::from_caps(&caps)
+            .map_err(|e| self.picture_fault(e.to_string()))?;
+        tracing::info!(
+            camera = %self.spec.camera,
+            path = %self.spec.path.display(),
+            width = info.width(),
+            height = info.height(),
+            format = info.name(),
+            frame = self.next_sequence,
+            "picture format"
+        );
+        self.format = Some((caps.clone(), info.clone()));
+        Ok((caps, info))
+    }
+
+    fn picture_fault(&self, detail: String) -> Error {
+        Error::Picture {
+            origin: format!("recording {}", self.spec.path.display()),
+            detail,
+        }
+    }
+}
+
+impl Iterator for Recording {
+    type Item = Result<Frame, Error>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.is_over {
+            return None;
+        }
+        let next = self.advance().transpose();
+        self.is_over = !matches!(next, Some(Ok(_)));
+        next
+    }
+}
+
+impl Drop for Recording {
+    fn drop(&mut self) {
+        if let Err(error) = self.pipeline.set_state(gst::State::Null) {
+            tracing::warn!(path = %self.spec.path.display(), %error, "pipeline does not stop");
+        }
+    }
+}
+
+fn rate_of(info: &gst_video::VideoInfo) -> Option<f64> {
+    let fps = info.fps();
+    (fps.numer() > 0 && fps.denom() > 0).then(|| f64::from(fps.numer()) / f64::from(fps.denom()))
+}
+
+fn nominal_rate(sample: &gst::Sample) -> Option<f64> {
+    rate_of(&gst_video::VideoInfo::from_caps(sample.caps()?).ok()?)
+}
+
+/// Looks at the file before GStreamer does, since its own words for these faults help nobody.
+fn checked_uri(path: &Path) -> Result<String, Error> {
+    let own = || path.to_path_buf();
+    let unreadable = |source: std::io::Error| Error::Unreadable {
+        path: own(),
+        source,
+    };
+    let metadata = match fs_err::metadata(path) {
+        Ok(metadata) => metadata,
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
+            return Err(Error::MissingFile { path: own() });
+        }
+        Err(e) => return Err(unreadable(e)),
+    };
+    if !metadata.is_file() {
+        return Err(Error::NotAFile { path: own() });
+    }
+    if metadata.len() == 0 {
+        return Err(Error::EmptyFile { path: own() });
+    }
+    fs_err::File::open(path).map_err(unreadable)?;
+    let absolute = std::path::absolute(path).map_err(unreadable)?;
+    let uri = gst::glib::filename_to_uri(&absolute, None).map_err(|e| Error::NotVideo {
+        path: own(),
+        detail: decode::one_line(e.message()),
+    })?;
+    Ok(uri.to_string())
+}
