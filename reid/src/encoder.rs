@@ -1,0 +1,309 @@
+//! From crops to vectors: one session, one batch tensor.
+
+use std::path::Path;
+
+use half::f16;
+use half::slice::HalfFloatSliceExt;
+use ndarray::{Array2, Array4, ArrayView4};
+use ort::environment::Environment;
+use ort::session::Session;
+use ort::value::DynValue;
+
+use crate::Error;
+use crate::card::{Batch, Card};
+use crate::embedding::{Embedding, ModelId, normalise};
+use crate::error::one_line;
+use crate::planes::Crop;
+use crate::preprocess::Preprocessor;
+use crate::provider::{Options, Provider};
+use crate::session;
+use crate::tensor::BatchTensor;
+
+/// A loaded model that turns crops of persons into vectors. Owned by one thread; all memory is taken at load.
+pub struct ImageEncoder {
+    card: Card,
+    id: ModelId,
+    providers: Vec<Provider>,
+    session: Session,
+    preprocessor: Preprocessor,
+    batch: BatchTensor,
+    /// Pictures every run must have, if the model's batch is fixed.
+    fixed_batch: Option<usize>,
+    /// Pictures written by the last `preprocess`.
+    written: usize,
+}
+
+impl ImageEncoder {
+    /// Loads the model in `folder` (`model.toml` beside the file it names) and runs it once on noise.
+    ///
+    /// # Errors
+    /// One line for each of: no card or a bad one, another file than the card's, shapes or number formats other than
+    /// the card's, a provider that was asked for and is missing, a model whose output is no vector.
+    pub fn load(
+        environment: &Environment,
+        folder: &Path,
+        options: &Options,
+    ) -> Result<Self, Error> {
+        let card = Card::read(folder)?;
+        card.check_file()?;
+        Self::load_card(environment, card, options)
+    }
+
+    fn load_card(environment: &Environment, card: Card, options: &Options) -> Result<Self, Error> {
+        let id = ModelId::new(&card.name, &card.sha256)?;
+        let loaded = session::load(environment, &card, options)?;
+        let capacity = match loaded.fixed_batch {
+            Some(count) => count,
+            None => options.max_batch,
+        };
+        let mut encoder = Self {
+            preprocessor: Preprocessor::new(&card.input),
+            batch: BatchTensor::new(&card.input, capacity),
+            card,
+            id,
+            providers: loaded.providers,
+            session: loaded.session,
+            fixed_batch: loaded.fixed_batch,
+            written: 0,
+        };
+        encoder.run_on_noise()?;
+        tracing::info!(model = %encoder.id, providers = ?encoder.providers, capacity, "image encoder loaded");
+        Ok(encoder)
+    }
+
+    /// Finds a model that gives no vector at all before the first person does.
+    fn run_on_noise(&mut self) -> Result<(), Error> {
+        let input = &self.card.input;
+        let mut state = 0x2545_f491_u32;
+        let noise = Array4::from_shape_simple_fn((1, 3, input.height, input.width), || {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            let [.., byte] = state.to_be_bytes().map(f32::from);
+            (byte * input.scale - input.mean[0]) / input.std[0]
+        });
+        self.run_tensor(&noise.view())?;
+        self.written = 0;
+        Ok(())
+    }
+
+    /// Turns crops into vectors: N x D, rows L2-normalised in fp32, in the order of the crops.
+    ///
+    /// Goes through as many batches as it takes; a fixed batch is filled up with black.
+    ///
+    /// # Errors
+    /// [`Error::Crop`] if a crop is not finite or outside its picture, [`Error::Run`] if ONNX Runtime fails,
+    /// [`Error::BadOutput`] if a row is zero or no number.
+    pub fn embed(&mut self, crops: &[Crop<'_>]) -> Result<Array2<f32>, Error> {
+        let mut rows = Array2::zeros((crops.len(), self.card.dimension));
+        let capacity = self.batch.capacity();
+        for (part_index, part) in crops.chunks(capacity).enumerate() {
+            let first = part_index * capacity;
+            self.preprocess(part).map_err(|error| match error {
+                Error::Crop { index, reason } => Error::Crop {
+                    index: first + index,
+                    reason,
+                },
+                other => other,
+            })?;
+            self.run_into(&mut rows, first)?;
+        }
+        Ok(rows)
+    }
+
+    /// As [`ImageEncoder::embed`], each row with the id of its model.
+    ///
+    /// # Errors
+    /// As [`ImageEncoder::embed`].
+    pub fn embeddings(&mut self, crops: &[Crop<'_>]) -> Result<Vec<Embedding>, Error> {
+        let rows = self.embed(crops)?;
+        rows.outer_iter()
+            .map(|row| Embedding::new(self.id.clone(), row.to_vec()))
+            .collect()
+    }
+
+    /// First stage alone: writes at most [`ImageEncoder::max_batch`] crops into the batch tensor.
+    ///
+    /// # Errors
+    /// [`Error::BatchTooLarge`], [`Error::Crop`].
+    pub fn preprocess(&mut self, crops: &[Crop<'_>]) -> Result<(), Error> {
+        self.written = 0;
+        self.check_room(crops.len())?;
+        for (index, crop) in crops.iter().enumerate() {
+            self.batch
+                .fill(index, |out| self.preprocessor.write(crop, out))
+                .map_err(|reason| Error::Crop { index, reason })?;
+        }
+        if self.fixed_batch.is_some() {
+            self.batch.clear_from(crops.len());
+        }
+        self.written = crops.len();
+        Ok(())
+    }
+
+    /// Second stage alone: vectors of the crops written last, N x D, rows L2-normalised.
+    ///
+    /// # Errors
+    /// [`Error::Run`], [`Error::BadOutput`].
+    pub fn run(&mut self) -> Result<Array2<f32>, Error> {
+        let mut rows = Array2::zeros((self.written, self.card.dimension));
+        self.run_into(&mut rows, 0)?;
+        Ok(rows)
+    }
+
+    /// Vectors of pictures that somebody else prepared: N x 3 x H x W, already normalised as the card says.
+    ///
+    /// # Errors
+    /// [`Error::Mismatch`] on another size, else as [`ImageEncoder::preprocess`] and [`ImageEncoder::run`].
+    pub fn run_tensor(&mut self, pictures: &ArrayView4<'_, f32>) -> Result<Array2<f32>, Error> {
+        self.written = 0;
+        let [_, planes, height, width] = self.input_shape();
+        let (count, ..) = pictures.dim();
+        if pictures.dim() != (count, planes, height, width) {
+            return Err(Error::Mismatch {
+                model: self.card.name.clone(),
+                what: "shape of the pictures handed in".into(),
+                found: format!("{:?}", pictures.shape()),
+                expected: format!("[{count}, {planes}, {height}, {width}]"),
+            });
+        }
+        self.check_room(count)?;
+        self.batch.set(pictures);
+        if self.fixed_batch.is_some() {
+            self.batch.clear_from(count);
+        }
+        self.written = count;
+        self.run()
+    }
+
+    /// A copy in fp32 of what the model sees of the crops written last: N x 3 x H x W.
+    #[must_use]
+    pub fn batch(&self) -> Array4<f32> {
+        self.batch.to_array(self.written)
+    }
+
+    fn check_room(&self, count: usize) -> Result<(), Error> {
+        let max = self.batch.capacity();
+        if count > max {
+            return Err(Error::BatchTooLarge { count, max });
+        }
+        Ok(())
+    }
+
+    /// Runs the written pictures and puts their vectors into `rows` from row `first` on.
+    fn run_into(&mut self, rows: &mut Array2<f32>, first: usize) -> Result<(), Error> {
+        if self.written == 0 {
+            return Ok(());
+        }
+        let model = &self.card.name;
+        let fault = |error: ort::Error| Error::Run {
+            model: model.clone(),
+            reason: one_line(&error),
+        };
+        let count = self.fixed_batch.unwrap_or(self.written);
+        let input = self.batch.as_input(count).map_err(fault)?;
+        let outputs = self
+            .session
+            .run(vec![(self.card.input.name.as_str(), input)])
+            .map_err(fault)?;
+        let output = outputs.get(&self.card.output).ok_or_else(|| Error::Run {
+            model: model.clone(),
+            reason: format!("there is no output `{}`", self.card.output),
+        })?;
+        let expected = [count, self.card.dimension].map(|size| i64::try_from(size).unwrap_or(-1));
+        if **output.shape() != expected {
+            return Err(Error::Mismatch {
+                model: model.clone(),
+                what: format!("shape of output `{}`", self.card.output),
+                found: output.shape().to_string(),
+                expected: format!("{expected:?}"),
+            });
+        }
+        copy_rows(output, rows, first, self.written).map_err(fault)?;
+        for row in 0..self.written {
+            let mut target = rows.row_mut(first + row);
+            let bad = |reason| Error::BadOutput {
+                model: self.id.to_string(),
+                row,
+                reason,
+            };
+            let values = target
+                .as_slice_mut()
+                .ok_or_else(|| bad("is not contiguous"))?;
+            normalise(values).map_err(bad)?;
+        }
+        Ok(())
+    }
+
+    /// Name and digest of the model: `<name>@<12 hex>`.
+    #[must_use]
+    pub fn model_id(&self) -> &ModelId {
+        &self.id
+    }
+
+    /// Values a vector.
+    #[must_use]
+    pub fn dimension(&self) -> usize {
+        self.card.dimension
+    }
+
+    /// Name of the vector in the store, for example `appearance`.
+    #[must_use]
+    pub fn vector_name(&self) -> &str {
+        &self.card.vector
+    }
+
+    /// Shape of the batch tensor: largest batch, 3, height, width.
+    #[must_use]
+    pub fn input_shape(&self) -> [usize; 4] {
+        [
+            self.batch.capacity(),
+            3,
+            self.card.input.height,
+            self.card.input.width,
+        ]
+    }
+
+    /// The most crops of one run.
+    #[must_use]
+    pub fn max_batch(&self) -> usize {
+        self.batch.capacity()
+    }
+
+    /// Whether the model takes exactly [`ImageEncoder::max_batch`] pictures a run.
+    #[must_use]
+    pub fn is_batch_fixed(&self) -> bool {
+        matches!(self.card.input.batch, Batch::Fixed(_))
+    }
+
+    /// Providers that were taken, best first.
+    #[must_use]
+    pub fn providers(&self) -> &[Provider] {
+        &self.providers
+    }
+
+    /// The card.
+    #[must_use]
+    pub fn card(&self) -> &Card {
+        &self.card
+    }
+}
+
+/// Copies the first `count` rows of an output of either number format.
+fn copy_rows(
+    output: &DynValue,
+    rows: &mut Array2<f32>,
+    first: usize,
+    count: usize,
+) -> ort::Result<()> {
+    let dimension = rows.ncols();
+    let Some(target) = rows.as_slice_mut() else {
+        return Err(ort::Error::new("rows are not contiguous"));
+    };
+    let target = &mut target[first * dimension..(first + count) * dimension];
+    if let Ok((_, values)) = output.try_extract_tensor::<f32>() {
+        target.copy_from_slice(&values[..target.len()]);
+    } else {
+        let (_, values) = output.try_extract_tensor::<f16>()?;
+        values[..target.len()].convert_to_f32_slice(target);
+    }
+    Ok(())
+}
