@@ -1,0 +1,2 @@
+//! Preprocessing and decoding on their own.
+fn main() {}
