@@ -1,7 +1,23 @@
-//! Sightline's flow: cameras and recordings in, searchable tracks out.
+//! Sightline finds people across cameras: this crate is the program that runs the whole flow on one box.
 //!
 //! # Layout
 //!
+//! - [`config`]: the configuration file, and lists of recordings
+//! - [`cli`]: the command line
+//! - [`commands`]: what each command does
 //! - [`ingest`]: cameras and recordings in, frames out
+//!
+//! # Example
+//!
+//! ```
+//! use sightline::config::{Config, Purpose};
+//!
+//! let text = "[store]\nfolder = \"/tmp/store\"\n";
+//! let config = Config::parse(text, "edge.toml".as_ref(), Purpose::Live, &|_| None).unwrap();
+//! assert_eq!(config.socket_path().to_str(), Some("/tmp/store/api.sock"));
+//! ```
 
+pub mod cli;
+pub mod commands;
+pub mod config;
 pub mod ingest;

@@ -1,0 +1,141 @@
+//! Arguments of the commands that move data through the flow.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+
+/// `sightline replay`
+#[derive(Debug, Args)]
+pub struct ReplayArgs {
+    /// A video, a folder of videos, or a manifest (TOML with [[cameras]]: id, file, start, fps, ground_truth)
+    ///
+    /// The camera's id is the file's name without its ending unless a manifest says otherwise. A recording without a
+    /// start time is stored as if it began at 1970-01-01T00:00:00Z.
+    #[arg(required = true, value_name = "INPUT")]
+    pub inputs: Vec<PathBuf>,
+    /// Configuration; its cameras are not reached, but their regions and masks hold for recordings of the same id
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Folder of the store; overrides the configuration
+    #[arg(long, value_name = "DIR")]
+    pub store: Option<PathBuf>,
+    /// Write each camera's tracks to DIR/<camera>.txt in MOTChallenge form
+    #[arg(long, value_name = "DIR")]
+    pub mot: Option<PathBuf>,
+    /// Write every track as one line of JSON
+    #[arg(long, value_name = "FILE")]
+    pub jsonl: Option<PathBuf>,
+    /// Write a video with boxes and track names drawn in
+    #[arg(long, value_name = "FILE")]
+    pub video: Option<PathBuf>,
+    /// Write a picture of the best crops of every track (PNG)
+    #[arg(long, value_name = "FILE")]
+    pub sheet: Option<PathBuf>,
+    /// Print one JSON value: frames, detections, tracks, sightings, tracklets, seconds, store
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `sightline run`
+#[derive(Debug, Args)]
+pub struct RunArgs {
+    /// Configuration with the cameras
+    #[arg(long, value_name = "FILE")]
+    pub config: PathBuf,
+}
+
+/// `sightline track`
+#[derive(Debug, Args)]
+pub struct TrackArgs {
+    /// Detections, one a line: frame,-1,x,y,width,height,score
+    #[arg(long, value_name = "FILE")]
+    pub detections: PathBuf,
+    /// Frames a second of the sequence
+    #[arg(long, value_name = "N", value_parser = positive)]
+    pub fps: f64,
+    /// Where the tracks go, one box a line: frame,track,x,y,width,height,score,-1,-1,-1
+    #[arg(long, value_name = "FILE")]
+    pub mot: PathBuf,
+    /// Configuration; its [track] section holds
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Print one JSON value: frames, detections, tracks, seconds
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `sightline embed`
+#[derive(Debug, Args)]
+pub struct EmbedArgs {
+    /// What to embed.
+    #[command(flatten)]
+    pub input: EmbedInput,
+    /// Which vector: appearance tells people apart, joint also understands sentences
+    #[arg(long, value_enum, value_name = "NAME")]
+    pub vector: VectorName,
+    /// Where the rows go: NumPy file, float32, one row a line of the list
+    #[arg(long, value_name = "FILE.npy")]
+    pub out: PathBuf,
+    /// Configuration; its [models] and [embed] sections hold
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Print one JSON value: rows, dimension, model, seconds
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Pictures or sentences: exactly one.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+pub struct EmbedInput {
+    /// File with one path of a picture a line; relative paths begin at the file's folder
+    #[arg(long, value_name = "LIST")]
+    pub images: Option<PathBuf>,
+    /// File with one sentence a line
+    #[arg(long, value_name = "LIST")]
+    pub texts: Option<PathBuf>,
+}
+
+/// Names of vectors.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum VectorName {
+    /// Tells people apart.
+    Appearance,
+    /// Pictures and sentences in one space.
+    Joint,
+}
+
+impl VectorName {
+    /// The name on the wire and in model cards.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Appearance => "appearance",
+            Self::Joint => "joint",
+        }
+    }
+}
+
+/// `sightline bench`
+#[derive(Debug, Args)]
+pub struct BenchArgs {
+    /// Videos, folders or manifests to measure on; none: a synthetic scene
+    #[arg(value_name = "INPUT")]
+    pub inputs: Vec<PathBuf>,
+    /// Configuration; its cameras are not reached
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Stop after this many frames of each recording
+    #[arg(long, value_name = "N")]
+    pub frames: Option<std::num::NonZeroU64>,
+    /// Print one JSON value: stages, replay_fps, floor_fps, ratio
+    #[arg(long)]
+    pub json: bool,
+}
+
+fn positive(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(number) if number.is_finite() && number > 0.0 => Ok(number),
+        _ => Err("expected a number above 0".into()),
+    }
+}

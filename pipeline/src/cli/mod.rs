@@ -1,0 +1,175 @@
+//! The command line: every command, flag and help text; what goes to stdout; exit statuses.
+//!
+//! # Layout
+//!
+//! - `mod`: [`Cli`] and [`Command`], the choice of a command
+//! - `flow`: arguments of `replay`, `run`, `track`, `embed`, `bench`
+//! - `ask`: arguments of `search`
+//! - `care`: arguments of `models`, `check`, `cameras`, `completions`
+//! - `time`: points in time as people write them
+//! - `output`: stdout, and what an error becomes
+
+mod ask;
+mod care;
+mod flow;
+mod output;
+mod time;
+
+use clap::{Parser, Subcommand};
+
+pub use ask::{SearchArgs, StoreAccess};
+pub use care::{
+    CamerasArgs, CamerasCommand, CheckArgs, CompletionsArgs, ModelNames, ModelsArgs,
+    ModelsBenchArgs, ModelsCommand, ModelsListArgs, ProbeArgs, Shell,
+};
+pub use flow::{BenchArgs, EmbedArgs, EmbedInput, ReplayArgs, RunArgs, TrackArgs, VectorName};
+pub use output::{ExitStatus, Stdout, StdoutClosed, exit_status, report, stdout};
+pub use time::{TimeFault, parse_time};
+
+use crate::config::LogLevel;
+
+/// The program's arguments.
+#[derive(Debug, Parser)]
+#[command(
+    name = "sightline",
+    version,
+    about = "Find people across cameras: footage and live cameras in, searchable tracks out",
+    long_about = "Find people across cameras: footage and live cameras in, searchable tracks out.\n\n\
+        Every pedestrian in front of a camera is found, followed, and remembered by a few good pictures and what \
+        they look like to a network. Recordings go through the same stages as live cameras.",
+    after_help = "Begin with:\n  \
+        sightline replay footage.mp4 --store /tmp/store --video marked.mp4\n  \
+        sightline search --image person.jpg --store /tmp/store\n\n\
+        Results go to stdout, words to stderr. Exit status: 0, also for an empty answer; 2 for a failure; \
+        78 for a bad configuration.",
+    propagate_version = true,
+    disable_help_subcommand = true
+)]
+pub struct Cli {
+    /// Least important level that is logged; overrides the configuration
+    #[arg(long, global = true, value_enum, value_name = "LEVEL")]
+    pub log_level: Option<LogLevel>,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// One command with its arguments.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Send recordings through the whole flow and store what is seen
+    ///
+    /// Every frame is looked at, in time order across recordings. The same input gives the same store, bit for bit on
+    /// the same machine, and a replay that was killed may be repeated.
+    Replay(ReplayArgs),
+    /// Watch the cameras of a configuration until told to stop
+    ///
+    /// SIGTERM or Ctrl-C stops: what is under way is finished and stored; a second one stops at once. SIGHUP reads the
+    /// configuration again and keeps the old one when the new one is bad.
+    Run(RunArgs),
+    /// Ask who was seen: by picture, by track, by place and time
+    ///
+    /// Without a picture, track or text: all tracks that the filters let through, newest first. Every answer says when
+    /// cameras were blind and up to when the index is complete, so that an empty answer can be told from an empty street.
+    Search(SearchArgs),
+    /// Run the tracker alone on detections in MOTChallenge form
+    Track(TrackArgs),
+    /// Turn pictures or sentences into vectors
+    Embed(EmbedArgs),
+    /// List, fetch, verify, time and prepare networks
+    Models(ModelsArgs),
+    /// Check a configuration and print it with every default, secrets hidden
+    ///
+    /// All faults are reported together, one a line: file, line, what is wrong, what would be right. Exit status 78 then.
+    Check(CheckArgs),
+    /// Measure every stage, and the whole against the floor of this machine
+    ///
+    /// The floor decodes the same frames and makes the same calls of the same networks on fixed tensors, and does nothing else.
+    Bench(BenchArgs),
+    /// Look at cameras without storing anything
+    Cameras(CamerasArgs),
+    /// Print a completion script for a shell
+    Completions(CompletionsArgs),
+    /// Print the manual page in roff
+    Man,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    fn parse(line: &str) -> Result<Cli, clap::Error> {
+        Cli::try_parse_from(line.split_whitespace())
+    }
+
+    #[test]
+    fn the_definition_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_command_line_of_the_documents_is_understood() {
+        for line in [
+            "sightline replay a.mp4 b --config c.toml --store s --mot m --jsonl t.jsonl --video v.mp4 --json",
+            "sightline run --config c.toml --log-level debug",
+            "sightline search coat --store s",
+            "sightline search --image p.jpg --camera gate-1 --camera gate-2 --from -2h --to 2026-03-01T14:00:00Z --limit 5 --json",
+            "sightline search --track 67e55044-10b1-426f-9247-bb680e5fe0c8 --api /run/sightline/api.sock",
+            "sightline search --from 00:00 --config c.toml",
+            "sightline track --detections det.txt --fps 14 --mot out.txt",
+            "sightline embed --images list.txt --vector appearance --out a.npy",
+            "sightline embed --texts list.txt --vector joint --out a.npy",
+            "sightline models list --json",
+            "sightline models fetch",
+            "sightline models verify fastestdet",
+            "sightline models bench --json",
+            "sightline models warm --config c.toml",
+            "sightline check c.toml --json",
+            "sightline check --schema",
+            "sightline bench --json",
+            "sightline cameras probe rtsp://host/a --transport tcp --json",
+            "sightline completions bash",
+            "sightline man",
+        ] {
+            if let Err(error) = parse(line) {
+                panic!("{line}: {error}");
+            }
+        }
+    }
+
+    #[test]
+    fn contradictions_are_usage_errors() {
+        for line in [
+            "sightline replay",
+            "sightline run",
+            "sightline check",
+            "sightline embed --vector joint --out a.npy",
+            "sightline embed --images a --texts b --vector joint --out a.npy",
+            "sightline embed --texts b --vector joint --out a.npy --nonsense",
+            "sightline search --store s --config c.toml",
+            "sightline search --image a.jpg --track 67e55044-10b1-426f-9247-bb680e5fe0c8",
+            "sightline search --limit 0",
+            "sightline search --from yesterday-ish",
+            "sightline track --detections d --fps 0 --mot m",
+            "sightline track --detections d --fps nan --mot m",
+        ] {
+            let Err(error) = parse(line) else {
+                panic!("{line} was taken")
+            };
+            assert_eq!(error.exit_code(), 2, "{line}");
+        }
+    }
+
+    #[test]
+    fn a_time_before_now_may_begin_with_a_dash() {
+        let Command::Search(args) = parse("sightline search --from -30m --to -5m")
+            .unwrap()
+            .command
+        else {
+            panic!("not a search");
+        };
+        assert!(args.to.unwrap() > args.from.unwrap());
+    }
+}

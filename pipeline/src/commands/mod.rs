@@ -1,0 +1,35 @@
+//! What each command does: one file a command, with one `run`.
+
+pub mod bench;
+pub mod cameras;
+pub mod check;
+pub mod completions;
+pub mod embed;
+pub mod man;
+pub mod models;
+pub mod replay;
+pub mod run;
+pub mod search;
+pub mod track;
+
+use crate::cli::Command;
+
+/// Does what the command line says.
+///
+/// # Errors
+/// What went wrong, where, and what to do; [`crate::cli::exit_status`] tells what it means for the shell.
+pub fn dispatch(command: &Command) -> anyhow::Result<()> {
+    match command {
+        Command::Replay(args) => replay::run(args),
+        Command::Run(args) => run::run(args),
+        Command::Search(args) => search::run(args),
+        Command::Track(args) => track::run(args),
+        Command::Embed(args) => embed::run(args),
+        Command::Models(args) => models::run(args),
+        Command::Check(args) => check::run(args),
+        Command::Bench(args) => bench::run(args),
+        Command::Cameras(args) => cameras::run(args),
+        Command::Completions(args) => completions::run(args),
+        Command::Man => man::run(),
+    }
+}

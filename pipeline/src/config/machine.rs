@@ -1,0 +1,214 @@
+//! The sections about the box itself: where things lie, how much they may take, who may look.
+
+use std::net::SocketAddr;
+use std::num::{NonZeroU32, NonZeroU64};
+use std::path::PathBuf;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::values::Name;
+
+/// `[store]`: where sightings are kept, and how much disk they may take.
+///
+/// Every bound is hard: the oldest goes first, counted in `sightline_spool_dropped_total`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct StoreConfig {
+    /// Folder that holds the spool, the index, the pictures and the socket. One process holds it at a time.
+    pub folder: PathBuf,
+    /// Most bytes of sightings that wait for the index.
+    #[schemars(range(min = 16_777_216))]
+    pub spool_bytes: NonZeroU64,
+    /// Bytes that stay free on the disk: the spool drops its oldest before it takes them.
+    pub keep_free_bytes: u64,
+    /// Longest time in milliseconds between a sighting's arrival and the fsync that makes it safe.
+    #[schemars(range(min = 1, max = 10_000))]
+    pub sync_ms: NonZeroU32,
+    /// Most bytes of pictures.
+    #[schemars(range(min = 1_048_576))]
+    pub crops_bytes: NonZeroU64,
+    /// Days after which a picture is deleted.
+    #[schemars(range(max = 36_500))]
+    pub crops_age_days: NonZeroU32,
+    /// Days after which a track leaves the index; absent means that tracks are kept.
+    #[schemars(range(max = 36_500))]
+    pub tracks_age_days: Option<NonZeroU32>,
+}
+
+impl Default for StoreConfig {
+    fn default() -> Self {
+        Self {
+            folder: PathBuf::from("sightline-store"),
+            spool_bytes: at_least_one_u64(4 << 30),
+            keep_free_bytes: 1 << 30,
+            sync_ms: at_least_one(200),
+            crops_bytes: at_least_one_u64(20 << 30),
+            crops_age_days: at_least_one(30),
+            tracks_age_days: None,
+        }
+    }
+}
+
+/// `[models]`: the networks, the library that runs them, and on what.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct ModelsConfig {
+    /// Folder with one folder a model, each holding `model.toml` (the card) and `model.onnx`.
+    pub folder: PathBuf,
+    /// The ONNX Runtime library, version 1.24 or later.
+    pub onnxruntime: PathBuf,
+    /// Name of the detector: a folder in `folder`.
+    pub detector: Name,
+    /// Name of the encoder that tells people apart: a folder in `folder`.
+    pub appearance: Name,
+    /// Where networks run, in order of wish. One that is asked for and missing is an error; `auto` takes the best there is.
+    #[schemars(length(min = 1))]
+    pub providers: Vec<Provider>,
+    /// Number format of the networks' weights and sums.
+    pub precision: Precision,
+    /// Threads of one model session on the CPU; 0 means one a core.
+    #[schemars(range(max = 256))]
+    pub intra_threads: u32,
+    /// Folder for engines that TensorRT builds, keyed by model, driver and GPU. Needed when `providers` names `tensorrt`.
+    pub engine_cache: Option<PathBuf>,
+}
+
+impl Default for ModelsConfig {
+    fn default() -> Self {
+        Self {
+            folder: PathBuf::from("/var/lib/sightline/models"),
+            onnxruntime: PathBuf::from("/usr/lib/sightline/libonnxruntime.so"),
+            detector: Name::made_safe("fastestdet"),
+            appearance: Name::made_safe("person-0267"),
+            providers: vec![Provider::Auto],
+            precision: Precision::Fp32,
+            intra_threads: 0,
+            engine_cache: None,
+        }
+    }
+}
+
+/// What a network runs on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[schemars(title = "execution provider")]
+pub enum Provider {
+    /// NVIDIA TensorRT.
+    Tensorrt,
+    /// NVIDIA CUDA.
+    Cuda,
+    /// Intel OpenVINO.
+    Openvino,
+    /// The CPU, always there.
+    Cpu,
+    /// The best of the others that works on this machine; says in the log which.
+    Auto,
+}
+
+/// Number format of a network.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[schemars(title = "precision")]
+pub enum Precision {
+    /// 32 bits: what the accuracy figures were measured with.
+    Fp32,
+    /// 16 bits: for GPUs.
+    Fp16,
+}
+
+/// `[api]`: the socket on which the process that holds the store answers `sightline search`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct ApiConfig {
+    /// Path of the socket. Absent: `api.sock` in the store's folder.
+    pub socket: Option<PathBuf>,
+    /// Group whose members may search. Absent: the group of the process.
+    #[schemars(length(min = 1))]
+    pub socket_group: Option<String>,
+}
+
+/// `[observe]`: logs, metrics and health.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct ObserveConfig {
+    /// Loopback address of `/metrics`, `/live` and `/ready`. Absent: not served. Anything but loopback is refused: put a proxy before it.
+    #[schemars(with = "Option<String>", extend("x-form" = "loopback"))]
+    pub listen: Option<SocketAddr>,
+    /// Form of the log.
+    pub format: LogFormat,
+    /// Least important level that is logged.
+    pub level: LogLevel,
+}
+
+impl Default for ObserveConfig {
+    fn default() -> Self {
+        Self {
+            listen: Some(SocketAddr::from(([127, 0, 0, 1], 9464))),
+            format: LogFormat::Auto,
+            level: LogLevel::Info,
+        }
+    }
+}
+
+/// Form of the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[schemars(title = "log format")]
+pub enum LogFormat {
+    /// The journal's own protocol under systemd, text elsewhere.
+    Auto,
+    /// Lines for people.
+    Text,
+    /// One JSON object a line.
+    Json,
+    /// systemd's journal, with fields; an error where there is none.
+    Journald,
+}
+
+/// How much is logged.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema, clap::ValueEnum,
+)]
+#[serde(rename_all = "lowercase")]
+#[schemars(title = "log level")]
+pub enum LogLevel {
+    /// Only what went wrong.
+    Error,
+    /// And what might.
+    Warn,
+    /// And what happened.
+    Info,
+    /// And why.
+    Debug,
+    /// Everything.
+    Trace,
+}
+
+impl LogLevel {
+    /// The word for it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Error => "error",
+            Self::Warn => "warn",
+            Self::Info => "info",
+            Self::Debug => "debug",
+            Self::Trace => "trace",
+        }
+    }
+}
+
+pub(super) const fn at_least_one(value: u32) -> NonZeroU32 {
+    match NonZeroU32::new(value) {
+        Some(value) => value,
+        None => NonZeroU32::MIN,
+    }
+}
+
+const fn at_least_one_u64(value: u64) -> NonZeroU64 {
+    match NonZeroU64::new(value) {
+        Some(value) => value,
+        None => NonZeroU64::MIN,
+    }
+}

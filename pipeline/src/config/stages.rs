@@ -1,0 +1,200 @@
+//! The sections about the flow: one a stage, in the order in which data passes through them.
+
+use std::num::NonZeroU32;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::machine::at_least_one;
+use super::values::{Fraction, Millis};
+
+/// `[detect]`: pictures to boxes of pedestrians.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct DetectConfig {
+    /// Least score of a box that is passed on. Absent: what the detector's card says.
+    pub score_threshold: Option<Fraction>,
+    /// Overlap (IoU) above which the weaker of two boxes is dropped. Absent: what the card says.
+    pub nms_iou: Option<Fraction>,
+    /// Most pictures in one call of the network, over all cameras.
+    #[schemars(range(max = 256))]
+    pub max_batch: NonZeroU32,
+    /// Longest wait for a fuller batch, in milliseconds. Live only: replay fills every batch.
+    #[schemars(range(max = 1000))]
+    pub batch_wait_ms: Millis,
+    /// Model sessions that work side by side.
+    #[schemars(range(max = 64))]
+    pub sessions: NonZeroU32,
+    /// Cut the picture into overlapping tiles for people far away.
+    pub tiling: TilingConfig,
+    /// Skip pictures in which nothing moved.
+    pub motion_gate: MotionGateConfig,
+}
+
+impl Default for DetectConfig {
+    fn default() -> Self {
+        Self {
+            score_threshold: None,
+            nms_iou: None,
+            max_batch: at_least_one(8),
+            batch_wait_ms: Millis(20),
+            sessions: at_least_one(1),
+            tiling: TilingConfig::default(),
+            motion_gate: MotionGateConfig::default(),
+        }
+    }
+}
+
+/// `[detect.tiling]`: each tile costs one more picture in the batch.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct TilingConfig {
+    /// Tiles beside one another; 1 means that the width is not cut.
+    #[schemars(range(max = 8))]
+    pub columns: NonZeroU32,
+    /// Tiles above one another; 1 means that the height is not cut.
+    #[schemars(range(max = 8))]
+    pub rows: NonZeroU32,
+    /// Share of a tile's side that it has in common with its neighbour.
+    #[schemars(range(max = 0.5))]
+    pub overlap: Fraction,
+    /// Look at the whole picture as well, for people close by.
+    pub with_whole_picture: bool,
+}
+
+impl Default for TilingConfig {
+    fn default() -> Self {
+        Self {
+            columns: at_least_one(1),
+            rows: at_least_one(1),
+            overlap: Fraction::saturating(0.2),
+            with_whole_picture: true,
+        }
+    }
+}
+
+/// `[detect.motion_gate]`: a still picture is not given to the detector.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct MotionGateConfig {
+    /// Use the gate.
+    pub enabled: bool,
+    /// Difference in brightness, 1 to 255, from which a point counts as changed.
+    #[schemars(range(min = 1, max = 255))]
+    pub pixel_threshold: u8,
+    /// Share of changed points from which the picture is looked at.
+    pub changed_share: Fraction,
+    /// A picture is looked at this often even when nothing moves, in milliseconds.
+    #[schemars(range(min = 100, max = 60_000))]
+    pub look_anyway_ms: Millis,
+}
+
+impl Default for MotionGateConfig {
+    fn default() -> Self {
+        Self {
+            enabled: false,
+            pixel_threshold: 12,
+            changed_share: Fraction::saturating(0.002),
+            look_anyway_ms: Millis(1000),
+        }
+    }
+}
+
+/// `[track]`: boxes to tracks.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct TrackConfig {
+    /// Score from which a box is matched in the first round.
+    pub high_score: Fraction,
+    /// Score from which a box is matched in the second round; weaker ones are dropped.
+    pub low_score: Fraction,
+    /// Score from which an unmatched box begins a track.
+    pub birth_score: Fraction,
+    /// Frames in a row that confirm a track.
+    #[schemars(range(max = 100))]
+    pub confirm_frames: NonZeroU32,
+    /// Seconds that a track without boxes is kept before it ends.
+    #[schemars(range(min = 0.0, max = 60.0))]
+    pub lost_seconds: f32,
+    /// Use vectors of contested people to tell them apart.
+    pub use_appearance: bool,
+    /// Most crops embedded in one frame of one camera for that.
+    #[schemars(range(max = 64))]
+    pub appearance_budget_per_frame: u32,
+    /// Correct for a camera that moves.
+    pub use_camera_motion: bool,
+}
+
+impl Default for TrackConfig {
+    fn default() -> Self {
+        Self {
+            high_score: Fraction::saturating(0.6),
+            low_score: Fraction::saturating(0.1),
+            birth_score: Fraction::saturating(0.7),
+            confirm_frames: at_least_one(3),
+            lost_seconds: 2.0,
+            use_appearance: true,
+            appearance_budget_per_frame: 4,
+            use_camera_motion: true,
+        }
+    }
+}
+
+/// `[select]`: tracks to the few crops worth embedding.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct SelectConfig {
+    /// Most crops of one track in one second.
+    #[schemars(range(min = 0.01, max = 30.0))]
+    pub per_track_per_second: f32,
+    /// Most crops of one track in its whole life.
+    #[schemars(range(max = 1000))]
+    pub max_kept: NonZeroU32,
+    /// Least height of a person, in pixels of the frame.
+    #[schemars(range(min = 8, max = 4096))]
+    pub min_height_px: u32,
+    /// Least quality of a crop, from size, sharpness, truncation and overlap with others.
+    pub min_quality: Fraction,
+    /// A crop is kept when its quality is this much better than the best so far, or its view is new.
+    pub better_by: Fraction,
+    /// Cosine similarity to the kept crops below which a view is new.
+    pub new_view_below: Fraction,
+}
+
+impl Default for SelectConfig {
+    fn default() -> Self {
+        Self {
+            per_track_per_second: 1.0,
+            max_kept: at_least_one(16),
+            min_height_px: 48,
+            min_quality: Fraction::saturating(0.2),
+            better_by: Fraction::saturating(0.1),
+            new_view_below: Fraction::saturating(0.85),
+        }
+    }
+}
+
+/// `[embed]`: crops to vectors.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct EmbedConfig {
+    /// Most crops in one call of the network, over all cameras.
+    #[schemars(range(max = 256))]
+    pub max_batch: NonZeroU32,
+    /// Longest wait for a fuller batch, in milliseconds. Live only: replay fills every batch.
+    #[schemars(range(max = 1000))]
+    pub batch_wait_ms: Millis,
+    /// Model sessions that work side by side.
+    #[schemars(range(max = 64))]
+    pub sessions: NonZeroU32,
+}
+
+impl Default for EmbedConfig {
+    fn default() -> Self {
+        Self {
+            max_batch: at_least_one(8),
+            batch_wait_ms: Millis(50),
+            sessions: at_least_one(1),
+        }
+    }
+}
