@@ -1,0 +1,29 @@
+//! Detections over time to tracks: one [`Tracker`] per camera.
+//!
+//! # Layout
+//! - [`config`]: what a user may set.
+//! - [`camera_motion`]: how the camera itself moved between two frames.
+//! - [`kalman`]: where a box goes next.
+//! - [`similarity`]: how alike boxes, headings and looks are.
+//! - [`assignment`]: the cheapest pairing of rows and columns.
+//! - `association`: cost matrices, and which detections are contested.
+//! - `lifecycle`: one tracklet and its states.
+//! - `tracker`, `rounds`, `births`, `view`: a step of the tracker, its rounds, births and ends, what it shows.
+
+pub mod assignment;
+mod association;
+mod births;
+pub mod camera_motion;
+pub mod config;
+pub mod kalman;
+mod lifecycle;
+mod rounds;
+pub mod similarity;
+mod tracker;
+mod view;
+
+pub use camera_motion::{CameraMotion, CameraMotionConfig, CameraMotionEstimator};
+pub use config::{AppearanceConfig, AssociationConfig, TrackerConfig};
+pub use lifecycle::{EndedTrack, Observation, TrackState};
+pub use tracker::{Appearance, Tracker, TrackerCounts};
+pub use view::{Step, TrackView};
