@@ -15,6 +15,7 @@ mod association;
 mod births;
 pub mod camera_motion;
 pub mod config;
+mod error;
 pub mod kalman;
 mod lifecycle;
 mod rounds;
@@ -24,6 +25,7 @@ mod view;
 
 pub use camera_motion::{CameraMotion, CameraMotionConfig, CameraMotionEstimator};
 pub use config::{AppearanceConfig, AssociationConfig, TrackerConfig};
+pub use error::TrackError;
 pub use lifecycle::{EndedTrack, Observation, TrackState};
 pub use tracker::{Appearance, Tracker, TrackerCounts};
 pub use view::{Step, TrackView};
