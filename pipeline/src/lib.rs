@@ -6,6 +6,7 @@
 //! - [`cli`]: the command line
 //! - [`commands`]: what each command does
 //! - [`ingest`]: cameras and recordings in, frames out
+//! - [`track`]: detections over time to tracks
 //!
 //! # Example
 //!
@@ -21,3 +22,4 @@ pub mod cli;
 pub mod commands;
 pub mod config;
 pub mod ingest;
+pub mod track;

@@ -147,8 +147,8 @@ mod tests {
         if row == rows {
             return 0.0;
         }
-        let mut best = f64::from(limit)
-            + cheapest_by_trying_all(rows, columns, costs, limit, row + 1, taken);
+        let mut best =
+            f64::from(limit) + cheapest_by_trying_all(rows, columns, costs, limit, row + 1, taken);
         for column in 0..columns {
             let value = costs[row * columns + column];
             if taken & (1 << column) == 0 && value.is_finite() && value < limit {

@@ -93,7 +93,7 @@ impl Association {
             return;
         }
         let width = columns.len();
-        for column in 0..width {
+        for (column, &detection) in columns.iter().enumerate() {
             let mut closest = f32::INFINITY;
             let mut is_comparable = false;
             let (mut best, mut second) = (0.0f32, 0.0f32);
@@ -120,7 +120,7 @@ impl Association {
                 closest = closest.min(best - second);
             }
             if is_comparable && closest < margin {
-                self.contested.push((closest, columns[column]));
+                self.contested.push((closest, detection));
             }
         }
         self.contested
@@ -134,7 +134,10 @@ impl Association {
     }
 
     /// Pairs rows and columns; each pair is `(position in rows, position in columns)`.
-    #[expect(clippy::too_many_arguments, reason = "one call a round, all of it borrowed")]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "one call a round, all of it borrowed"
+    )]
     pub fn assign(
         &mut self,
         tracks: &[Tracklet],
@@ -159,8 +162,8 @@ impl Association {
                     continue;
                 }
                 let detection = &detections[column];
-                let mut gain =
-                    similarity * (1.0 - round.score_weight * (1.0 - detection.score.clamp(0.0, 1.0)));
+                let mut gain = similarity
+                    * (1.0 - round.score_weight * (1.0 - detection.score.clamp(0.0, 1.0)));
                 if round.heading_weight > 0.0
                     && let Some(before) = before
                 {

@@ -5,10 +5,7 @@
 //! corners, and nothing at all while the picture outside the boxes does not change.
 
 use ndarray::ArrayView2;
-use opencv::core::{
-    Mat, MatTraitConst, Point2f, Size, TermCriteria,
-    TermCriteria_Type, Vector,
-};
+use opencv::core::{Mat, MatTraitConst, Point2f, Size, TermCriteria, TermCriteria_Type, Vector};
 use opencv::{calib3d, imgproc, video};
 use serde::{Deserialize, Serialize};
 use sightline_detector::BBox;
@@ -97,7 +94,7 @@ impl CameraMotionEstimator {
     /// What OpenCV reports, which no picture should cause.
     pub fn estimate<'a>(
         &mut self,
-        luma: ArrayView2<'_, u8>,
+        luma: &ArrayView2<'_, u8>,
         boxes: impl Iterator<Item = &'a BBox>,
     ) -> Result<CameraMotion, TrackError> {
         if !self.config.is_enabled || luma.is_empty() {
@@ -121,7 +118,7 @@ impl CameraMotionEstimator {
     }
 
     /// Each small pixel is the mean of four samples of its cell: enough for corners, and the cost does not grow with the frame.
-    fn shrink(&mut self, luma: ArrayView2<'_, u8>) {
+    fn shrink(&mut self, luma: &ArrayView2<'_, u8>) {
         let (height, width) = luma.dim();
         self.shape = (height, width);
         self.columns = width.min(self.config.width_px.max(16));
@@ -191,12 +188,12 @@ impl CameraMotionEstimator {
         let mask = Mat::new_rows_cols_with_data(rows, columns, &self.mask_before)?;
         let mut corners = Vector::<Point2f>::new();
         imgproc::good_features_to_track(
-            &*before,
+            &before,
             &mut corners,
             self.config.most_corners as i32,
             0.01,
             5.0,
-            &*mask,
+            &mask,
             3,
             false,
             0.04,
@@ -213,8 +210,8 @@ impl CameraMotionEstimator {
             epsilon: 0.02,
         };
         video::calc_optical_flow_pyr_lk(
-            &*before,
-            &*now,
+            &before,
+            &now,
             &corners,
             &mut moved,
             &mut status,
@@ -250,7 +247,7 @@ impl CameraMotionEstimator {
         if fit.rows() != 2 || fit.cols() != 3 {
             return Ok(None);
         }
-        let agreeing = opencv::core::count_non_zero(&inliers)? as f64;
+        let agreeing = f64::from(opencv::core::count_non_zero(&inliers)?);
         if agreeing < LEAST_AGREEMENT * from.len() as f64 {
             return Ok(None);
         }
@@ -264,7 +261,8 @@ impl CameraMotionEstimator {
     fn believed(&self, affine: [f64; 6]) -> Option<[f64; 6]> {
         let [a, b, tx, c, d, ty] = affine;
         let zoom = (a * d - b * c).abs().sqrt();
-        if !affine.iter().all(|value| value.is_finite()) || !(1.0 / MOST_ZOOM..MOST_ZOOM).contains(&zoom)
+        if !affine.iter().all(|value| value.is_finite())
+            || !(1.0 / MOST_ZOOM..MOST_ZOOM).contains(&zoom)
         {
             return None;
         }
@@ -295,7 +293,8 @@ mod tests {
             } else {
                 (column as f64 + x, row as f64 + y)
             };
-            let wave = (u * 0.11).sin() * (v * 0.13).cos() + (u * 0.031 + v * 0.047).sin()
+            let wave = (u * 0.11).sin() * (v * 0.13).cos()
+                + (u * 0.031 + v * 0.047).sin()
                 + ((u * 0.23).cos() * (v * 0.29).sin());
             (128.0 + 40.0 * wave).clamp(0.0, 255.0) as u8
         })
@@ -303,7 +302,7 @@ mod tests {
 
     fn estimate(estimator: &mut CameraMotionEstimator, picture: &Array2<u8>) -> CameraMotion {
         estimator
-            .estimate(picture.view(), [].iter())
+            .estimate(&picture.view(), [].iter())
             .expect("no picture makes OpenCV fail")
     }
 
@@ -320,7 +319,10 @@ mod tests {
             panic!("a pan of 4 px was not seen");
         };
         assert!((a - 1.0).abs() < 0.01 && (d - 1.0).abs() < 0.01);
-        assert!((tx + 4.0).abs() < 0.5 && (ty - 2.5).abs() < 0.5, "{tx} {ty}");
+        assert!(
+            (tx + 4.0).abs() < 0.5 && (ty - 2.5).abs() < 0.5,
+            "{tx} {ty}"
+        );
     }
 
     #[test]
@@ -347,7 +349,7 @@ mod tests {
             let people = [person(20.0 + 12.0 * step as f32)];
             let picture = view(0.0, 0.0, &people);
             let motion = estimator
-                .estimate(picture.view(), people.iter())
+                .estimate(&picture.view(), people.iter())
                 .expect("no picture makes OpenCV fail");
             assert_eq!(motion, CameraMotion::Still);
         }
@@ -357,12 +359,22 @@ mod tests {
     fn odd_pictures_and_boxes_are_taken_calmly() {
         let mut estimator = CameraMotionEstimator::new(CameraMotionConfig::default());
         let boxes = [
-            BBox { x0: f32::NAN, y0: -1e9, x1: f32::INFINITY, y1: 1e9 },
-            BBox { x0: 50.0, y0: 5.0, x1: 10.0, y1: 5.0 },
+            BBox {
+                x0: f32::NAN,
+                y0: -1e9,
+                x1: f32::INFINITY,
+                y1: 1e9,
+            },
+            BBox {
+                x0: 50.0,
+                y0: 5.0,
+                x1: 10.0,
+                y1: 5.0,
+            },
         ];
         for (height, width) in [(1, 1), (3, 700), (700, 3), (240, 320), (0, 0), (240, 320)] {
             let picture = Array2::from_shape_fn((height, width), |(y, x)| (x * 31 + y * 17) as u8);
-            assert!(estimator.estimate(picture.view(), boxes.iter()).is_ok());
+            assert!(estimator.estimate(&picture.view(), boxes.iter()).is_ok());
         }
     }
 }

@@ -6,7 +6,9 @@ use std::path::PathBuf;
 #[derive(Debug, thiserror::Error)]
 pub enum TrackError {
     /// OpenCV refused to estimate the camera's motion.
-    #[error("camera motion could not be estimated: {reason}; switch it off with `camera_motion.is_enabled = false` if it persists")]
+    #[error(
+        "camera motion could not be estimated: {reason}; switch it off with `camera_motion.is_enabled = false` if it persists"
+    )]
     CameraMotion {
         /// OpenCV's own words.
         reason: String,
@@ -25,7 +27,9 @@ pub enum TrackError {
         what: String,
     },
     /// A frame rate that no recording has.
-    #[error("frame rate {frames_per_second} is not possible, expected more than 0 and at most 1000 frames/s")]
+    #[error(
+        "frame rate {frames_per_second} is not possible, expected more than 0 and at most 1000 frames/s"
+    )]
     FrameRate {
         /// What was asked for.
         frames_per_second: f64,

@@ -137,7 +137,7 @@ impl Motion {
 
     /// Moves the box on by `seconds`.
     pub fn predict(&mut self, seconds: f64, noise: &KalmanNoise) {
-        if !(seconds > 0.0) {
+        if seconds.is_nan() || seconds <= 0.0 {
             return;
         }
         let (w, h) = (self.w.value.max(1.0), self.h.value.max(1.0));

@@ -9,7 +9,7 @@ use super::config::AssociationConfig;
 /// Empty, inverted and non-finite boxes give 0; boxes apart give 0.
 pub fn box_similarity(a: &BBox, b: &BBox, buffer: f32, height_exponent: f32) -> f32 {
     let iou = iou(&grown(a, buffer), &grown(b, buffer));
-    if !(iou > 0.0) {
+    if iou == 0.0 {
         return 0.0;
     }
     if height_exponent == 0.0 {
@@ -18,7 +18,7 @@ pub fn box_similarity(a: &BBox, b: &BBox, buffer: f32, height_exponent: f32) -> 
     let (a, b) = (grown(a, buffer), grown(b, buffer));
     let shared = (a.y1.min(b.y1) - a.y0.max(b.y0)).max(0.0);
     let whole = a.y1.max(b.y1) - a.y0.min(b.y0);
-    if !(whole > 0.0) {
+    if whole.is_nan() || whole <= 0.0 {
         return 0.0;
     }
     let heights = shared / whole;
@@ -64,7 +64,7 @@ fn grown(a: &BBox, buffer: f32) -> BBox {
 /// The share of `bbox` that nobody in front hides: of two people on one floor, the one whose feet are lower in the picture is nearer.
 pub fn visible_share<'a>(bbox: &BBox, others: impl Iterator<Item = &'a BBox>) -> f32 {
     let whole = area(bbox);
-    if !(whole > 0.0) {
+    if whole.is_nan() || whole <= 0.0 {
         return 0.0;
     }
     let hidden: f32 = others
@@ -81,7 +81,7 @@ pub fn heading_similarity(before: &BBox, from: &BBox, to: &BBox) -> f32 {
     let heading = step(before, from);
     let next = step(from, to);
     let lengths = heading.0.hypot(heading.1) * next.0.hypot(next.1);
-    if !(lengths > 0.0) {
+    if lengths.is_nan() || lengths <= 0.0 {
         return 0.0;
     }
     let height = (from.y1 - from.y0).max(1.0);
