@@ -1,1 +1,32 @@
-//! stub
+//! Where sightings go: a durable spool, an embedded vector store, and the questions put to it.
+//!
+//! An edge writes [`Event`]s. They are safe once the spool has synced them; an indexer then takes them,
+//! in order, into the vector store, the folder of crops and the record of what each camera watched,
+//! and acknowledges them when all of that is durable. A repeat changes nothing, since every id is
+//! computed from what it names. Searches run at the same time, and say how far they can be trusted.
+//!
+//! # Layout
+//!
+//! - [`ids`]: ids of tracks and sightings
+//! - [`event`]: sightings and heartbeats, and their Protobuf form
+//! - [`spool`]: the durable, bounded queue
+//! - [`coverage`]: what each camera watched
+//! - [`search`]: questions and answers
+//! - [`error`]: everything that can go wrong
+
+pub mod coverage;
+pub mod error;
+pub mod event;
+pub mod ids;
+pub mod search;
+pub mod spool;
+
+pub use bytes::Bytes;
+pub use half::f16;
+
+pub use coverage::{CameraCoverage, Interval};
+pub use error::{Error, Reaction, Result};
+pub use event::{Coverage, Event, NamedVector, Sighting, TrackState};
+pub use ids::{SightingId, TrackId};
+pub use search::{Answer, Filter, Hit, Query, QueryKind};
+pub use spool::{Spool, SpoolStatus};

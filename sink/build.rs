@@ -1,0 +1,10 @@
+//! Compiles the schema in `proto/` to Rust, without `protoc`.
+
+use std::error::Error;
+
+fn main() -> Result<(), Box<dyn Error>> {
+    println!("cargo::rerun-if-changed=proto");
+    let files = protox::compile(["sightline/v1/event.proto"], ["proto"])?;
+    prost_build::Config::new().bytes(["."]).compile_fds(files)?;
+    Ok(())
+}

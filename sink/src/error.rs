@@ -1,0 +1,149 @@
+//! What can go wrong in this room, each said in one line: what, where, what to do.
+
+use std::path::PathBuf;
+
+/// A failure of the sink.
+///
+/// [`Error::reaction`] says what the caller should do about it.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// An event that breaks the schema's rules; it is refused on the way in and on the way out.
+    #[error("event refused: {what}")]
+    Event {
+        /// Which field, its value, what was expected.
+        what: String,
+    },
+
+    /// The operating system refused an operation on a file; the text names the path.
+    #[error("{what}: {source}")]
+    Io {
+        /// What was being done.
+        what: String,
+        /// The system's answer, which names the path.
+        source: std::io::Error,
+    },
+
+    /// No room under the spool. What is already safe stays safe; try again when there is room.
+    #[error(
+        "spool `{path}`: no space left on its disk, free some or lower the spool's bound; nothing that was safe is lost"
+    )]
+    SpoolFull {
+        /// The spool's folder.
+        path: PathBuf,
+    },
+
+    /// The store is held by another process.
+    #[error("store `{path}` is held by {holder}: stop it, or ask it over its socket")]
+    Held {
+        /// The store's folder.
+        path: PathBuf,
+        /// Who holds it: pid and what it said of itself.
+        holder: String,
+    },
+
+    /// The store was made for other models or dimensions.
+    #[error("store `{path}`: {what}: use the models it was made with, or another folder")]
+    Mismatch {
+        /// The store's folder.
+        path: PathBuf,
+        /// What differs.
+        what: String,
+    },
+
+    /// The store's files cannot be trusted.
+    #[error(
+        "store `{path}` is corrupt: {what}: restore it, or move it away and replay the recordings"
+    )]
+    Corrupt {
+        /// The file or folder.
+        path: PathBuf,
+        /// What was found.
+        what: String,
+    },
+
+    /// The vector engine failed.
+    #[error("store `{path}`: {doing} failed: {what}")]
+    Engine {
+        /// The engine's folder.
+        path: PathBuf,
+        /// What was being done.
+        doing: &'static str,
+        /// The engine's words.
+        what: String,
+    },
+
+    /// A query that cannot be answered as it stands.
+    #[error("query refused: {what}")]
+    Query {
+        /// What is wrong and what would be right.
+        what: String,
+    },
+
+    /// Options that make no sense.
+    #[error("option `{name}`: {what}")]
+    Options {
+        /// The option.
+        name: &'static str,
+        /// What is wrong and what would be right.
+        what: String,
+    },
+
+    /// The sink is closed, or one of its threads has died.
+    #[error("sink `{path}` takes no more: {what}")]
+    Closed {
+        /// The store's folder.
+        path: PathBuf,
+        /// Why.
+        what: String,
+    },
+
+    /// A deadline passed.
+    #[error("sink `{path}`: {what} within {limit_ms} ms")]
+    Deadline {
+        /// The store's folder.
+        path: PathBuf,
+        /// What did not happen.
+        what: String,
+        /// The deadline given.
+        limit_ms: u64,
+    },
+}
+
+/// What a caller should do about an [`Error`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reaction {
+    /// The set-up is wrong: stop, and do not restart until a person changed something.
+    Configuration,
+    /// It may pass: try again after a while.
+    Transient,
+    /// This one piece of data is bad: drop it, count it, go on.
+    Data,
+}
+
+/// `Result` of this crate.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+impl Error {
+    /// What the caller should do about this error.
+    pub fn reaction(&self) -> Reaction {
+        match self {
+            Self::Event { .. } | Self::Query { .. } => Reaction::Data,
+            Self::Mismatch { .. } | Self::Corrupt { .. } | Self::Options { .. } => {
+                Reaction::Configuration
+            }
+            Self::Io { .. }
+            | Self::SpoolFull { .. }
+            | Self::Held { .. }
+            | Self::Engine { .. }
+            | Self::Closed { .. }
+            | Self::Deadline { .. } => Reaction::Transient,
+        }
+    }
+
+    /// Wraps an error of the file system with what was being done.
+    pub(crate) fn io(what: impl Into<String>) -> impl FnOnce(std::io::Error) -> Self {
+        let what = what.into();
+        move |source| Self::Io { what, source }
+    }
+}
