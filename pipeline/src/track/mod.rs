@@ -9,16 +9,19 @@
 //! - `association`: cost matrices, and which detections are contested.
 //! - `lifecycle`: one tracklet and its states.
 //! - `tracker`, `rounds`, `births`, `view`: a step of the tracker, its rounds, births and ends, what it shows.
+//! - [`mot`], `command`: MOTChallenge files, and the tracker alone on them.
 
 pub mod assignment;
 mod association;
 mod births;
 pub mod camera_motion;
+mod command;
 pub mod config;
 mod error;
 mod id;
 pub mod kalman;
 mod lifecycle;
+pub mod mot;
 mod rounds;
 pub mod similarity;
 mod tracker;
@@ -26,6 +29,8 @@ mod view;
 
 pub use camera_motion::{CameraMotion, CameraMotionConfig, CameraMotionEstimator};
 pub use config::{AppearanceConfig, AssociationConfig, TrackerConfig};
+pub use command::{FILLED_GAP_S, TrackReport, run_track_command};
+pub use mot::{MotDetections, MotWriter, ScoreScale};
 pub use error::TrackError;
 pub use id::TrackId;
 pub use lifecycle::{EndedTrack, Observation, TrackState};
