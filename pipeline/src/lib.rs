@@ -7,6 +7,7 @@
 //! - [`commands`]: what each command does
 //! - [`ingest`]: cameras and recordings in, frames out
 //! - [`track`]: detections over time to tracks
+//! - [`select`]: the few crops of each track worth embedding
 //!
 //! # Example
 //!
@@ -22,4 +23,5 @@ pub mod cli;
 pub mod commands;
 pub mod config;
 pub mod ingest;
+pub mod select;
 pub mod track;

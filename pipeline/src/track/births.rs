@@ -1,7 +1,7 @@
 //! The ends of a track's life: birth, confirmation, recognition, loss and end.
 
-use super::id::TrackId;
 use sightline_detector::Detection;
+use sightline_sink::TrackId;
 
 use super::association::Look;
 use super::lifecycle::{Observation, TrackState, Tracklet};

@@ -151,3 +151,26 @@ impl Default for AppearanceConfig {
         }
     }
 }
+
+impl From<&crate::config::TrackConfig> for TrackerConfig {
+    /// The `[track]` section of a configuration file; what it does not name keeps its tuned value.
+    fn from(section: &crate::config::TrackConfig) -> Self {
+        let tuned = Self::default();
+        Self {
+            high_score: section.high_score.get(),
+            low_score: section.low_score.get(),
+            birth_score: section.birth_score.get(),
+            confirm_hits: section.confirm_frames.get(),
+            lost_buffer_s: f64::from(section.lost_seconds),
+            appearance: AppearanceConfig {
+                budget_per_frame: if section.use_appearance {
+                    section.appearance_budget_per_frame as usize
+                } else {
+                    0
+                },
+                ..tuned.appearance
+            },
+            ..tuned
+        }
+    }
+}

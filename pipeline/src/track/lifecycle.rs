@@ -1,7 +1,7 @@
 //! One tracklet: what is known of it, and the states it goes through.
 
-use super::id::TrackId;
 use sightline_detector::BBox;
+use sightline_sink::TrackId;
 
 use super::config::TrackerConfig;
 use super::kalman::Motion;

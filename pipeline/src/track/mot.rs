@@ -10,8 +10,8 @@ use std::path::{Path, PathBuf};
 use sightline_detector::{BBox, Detection};
 
 use super::error::TrackError;
-use super::id::TrackId;
 use super::lifecycle::between;
+use sightline_sink::TrackId;
 
 /// How a file's scores became scores between 0 and 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -101,8 +101,9 @@ fn parse_line(line: &str) -> Result<(u32, Detection), String> {
             .map_err(|_| format!("{name} `{field}` is not a number"))
     };
     let mut need = |name: &str| -> Result<f64, String> {
-        next(name)?
-            .ok_or_else(|| format!("has no {name}, expected `frame,id,left,top,width,height,score`"))
+        next(name)?.ok_or_else(|| {
+            format!("has no {name}, expected `frame,id,left,top,width,height,score`")
+        })
     };
     let frame = need("frame")?;
     if frame.fract() != 0.0 || !(1.0..=f64::from(MOST_FRAMES)).contains(&frame) {
@@ -294,7 +295,9 @@ mod tests {
             (["35", "99"], ScoreScale::Percent),
             (["-0.4", "2.5"], ScoreScale::Logistic),
         ] {
-            let text = scores.map(|score| format!("1,-1,1,1,10,20,{score}\n")).concat();
+            let text = scores
+                .map(|score| format!("1,-1,1,1,10,20,{score}\n"))
+                .concat();
             let input = read(text.as_bytes()).unwrap();
             assert_eq!(input.score_scale, scale);
             for detection in &input.frames[&1] {
@@ -306,7 +309,10 @@ mod tests {
     #[test]
     fn a_bad_line_is_named_by_its_number() {
         for (text, expected) in [
-            (&b"1,-1,1,1,5,5,1\n2,-1,x,1,5,5,1\n"[..], "line 2: left `x` is not a number"),
+            (
+                &b"1,-1,1,1,5,5,1\n2,-1,x,1,5,5,1\n"[..],
+                "line 2: left `x` is not a number",
+            ),
             (b"1,-1,1,1,5\n", "line 1: has no height"),
             (b"0,-1,1,1,5,5,1\n", "line 1: frame 0 is no frame number"),
             (b"1.5,-1,1,1,5,5,1\n", "frame 1.5 is no frame number"),
@@ -332,7 +338,10 @@ mod tests {
         }
         assert_eq!(writer.finish().unwrap(), 5);
         let text = fs_err::read_to_string(&path).unwrap();
-        let frames: Vec<_> = text.lines().map(|line| line.split(',').next().unwrap()).collect();
+        let frames: Vec<_> = text
+            .lines()
+            .map(|line| line.split(',').next().unwrap())
+            .collect();
         assert_eq!(frames, ["1", "2", "3", "4", "10"]);
         assert!(text.contains("2,1,2.00,0.00,10.00,20.00,1.0000,-1,-1,-1"));
         assert_eq!(fs_err::read_dir(folder.path()).unwrap().count(), 1);

@@ -1,7 +1,7 @@
 //! The tracker of one camera: detections of one frame in, tracks out.
 
-use super::id::TrackId;
 use sightline_detector::{BBox, Detection};
+use sightline_sink::TrackId;
 
 use super::association::{Association, Look};
 use super::camera_motion::CameraMotion;

@@ -1,7 +1,7 @@
 //! What a step of the tracker shows: tracks as they stand, and those that ended.
 
-use super::id::TrackId;
 use sightline_detector::BBox;
+use sightline_sink::TrackId;
 
 use super::lifecycle::{EndedTrack, Observation, TrackState, Tracklet};
 
