@@ -364,7 +364,7 @@ impl Wearer<'_> {
 
     fn scarf(&self, rgb: [f32; 3]) -> Result<Vec<Made>> {
         let joint = self.head_of("neck_01");
-        let (centre, half) = self.neck(joint[1] + 0.3);
+        let (centre, half) = self.neck(joint[1] + 0.12);
         let mut wool = surface(Part::Scarf, rgb, 0.35, 0.0);
         (wool.bump_frequency, wool.bias) = (1.6, 0.3);
         let mut ring = Shape::ring(add(centre, [0.0, 0.05, 0.0]), [half[0] + 0.16, half[1] + 0.16], [0.3, 0.42], 30);

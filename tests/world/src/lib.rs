@@ -29,6 +29,7 @@ pub mod body;
 pub mod canvas;
 pub mod captions;
 pub mod colour;
+pub mod crops;
 pub mod dice;
 pub mod error;
 pub mod garment;

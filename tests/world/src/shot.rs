@@ -310,7 +310,7 @@ fn occlude<'a>(
         return true;
     }
     let near = dice.range(0.8, 2.5).min(flat * 0.4);
-    let kind = *dice.pick(&["bin", "bollard", "pole", "hedge", "sign", "bench"]);
+    let kind = *dice.pick(&["bin", "bollard", "pole", "hedge", "bin", "bench"]);
     let aside = side * if kind == "hedge" { dice.range(0.2, 0.9) } else { dice.range(0.05, 0.35) };
     let at = [c * near - s * aside, s * near + c * aside];
     let turn = s.atan2(c) + std::f32::consts::FRAC_PI_2 + dice.range(-0.3, 0.3);
