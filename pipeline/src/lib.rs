@@ -8,6 +8,7 @@
 //! - [`ingest`]: cameras and recordings in, frames out
 //! - [`track`]: detections over time to tracks
 //! - [`select`]: the few crops of each track worth embedding
+//! - [`observe`]: what the flow tells of itself
 //!
 //! # Example
 //!
@@ -15,7 +16,7 @@
 //! use sightline::config::{Config, Purpose};
 //!
 //! let text = "[store]\nfolder = \"/tmp/store\"\n";
-//! let config = Config::parse(text, "edge.toml".as_ref(), Purpose::Live, &|_| None).unwrap();
+//! let config = Config::parse(text, "edge.toml".as_ref(), Purpose::Offline, &|_| None).unwrap();
 //! assert_eq!(config.socket_path().to_str(), Some("/tmp/store/api.sock"));
 //! ```
 
@@ -23,5 +24,6 @@ pub mod cli;
 pub mod commands;
 pub mod config;
 pub mod ingest;
+pub mod observe;
 pub mod select;
 pub mod track;

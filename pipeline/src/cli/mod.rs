@@ -46,8 +46,14 @@ use crate::config::LogLevel;
     disable_help_subcommand = true
 )]
 pub struct Cli {
-    /// Least important level that is logged; overrides the configuration
-    #[arg(long, global = true, value_enum, value_name = "LEVEL")]
+    /// Least important level that is logged (error, warn, info, debug, trace); overrides the configuration
+    #[arg(
+        long,
+        global = true,
+        value_enum,
+        value_name = "LEVEL",
+        hide_possible_values = true
+    )]
     pub log_level: Option<LogLevel>,
     /// What to do.
     #[command(subcommand)]

@@ -86,11 +86,11 @@ pub fn exit_status(outcome: &anyhow::Result<()>) -> ExitStatus {
         return ExitStatus::Done;
     };
     let is_closed = error.chain().any(|cause| {
+        let inner = cause
+            .downcast_ref::<io::Error>()
+            .and_then(io::Error::get_ref);
         cause.is::<StdoutClosed>()
-            || cause
-                .downcast_ref::<io::Error>()
-                .and_then(io::Error::get_ref)
-                .is_some_and(|inner| inner.is::<StdoutClosed>())
+            || inner.is_some_and(|inner| inner.downcast_ref::<StdoutClosed>().is_some())
     });
     if is_closed {
         ExitStatus::Done

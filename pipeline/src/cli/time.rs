@@ -20,6 +20,11 @@ pub fn parse_time(text: &str, now: &Zoned) -> Result<i64, TimeFault> {
     } else if let Ok(instant) = text.parse::<Timestamp>() {
         instant
     } else if let Some(time) = time_of_day(text) {
+        if now.time_zone().is_unknown() {
+            return Err(TimeFault(
+                "this machine's time zone is not known, so a time of today means nothing",
+            ));
+        }
         now.time_zone()
             .to_ambiguous_zoned(now.date().to_datetime(time))
             // A time that happens twice is taken the first time it happens: nothing is missed by `--from`.
@@ -76,7 +81,7 @@ fn before(ago: &str, now: &Zoned) -> Result<Timestamp, TimeFault> {
 mod tests {
     use super::*;
 
-    const NOW: &str = "2026-11-21T15:30:00+00:00[UTC]";
+    const NOW: &str = "2026-11-21T15:30:00+00:00[+00:00]";
 
     fn at(text: &str) -> Result<String, TimeFault> {
         at_from(text, NOW)
@@ -108,6 +113,31 @@ mod tests {
     fn a_time_of_day_is_local() {
         let now = "2026-11-21T15:30:00+02:00[+02:00]";
         assert_eq!(at_from("14:00", now).unwrap(), "2026-11-21T12:00:00Z");
+    }
+
+    #[test]
+    fn a_time_that_a_change_of_clocks_leaves_out_is_refused_and_one_that_comes_twice_is_the_first()
+    {
+        let zone = jiff::tz::TimeZone::posix("CET-1CEST,M3.5.0,M10.5.0/3").unwrap();
+        let spring: Zoned = civil::date(2026, 3, 29)
+            .at(12, 0, 0, 0)
+            .to_zoned(zone.clone())
+            .unwrap();
+        let autumn: Zoned = civil::date(2026, 10, 25)
+            .at(12, 0, 0, 0)
+            .to_zoned(zone)
+            .unwrap();
+        assert!(
+            parse_time("02:30", &spring)
+                .unwrap_err()
+                .to_string()
+                .contains("clocks change")
+        );
+        let first = parse_time("02:30", &autumn).unwrap();
+        assert_eq!(
+            first,
+            parse_time("2026-10-25T02:30:00+02:00", &autumn).unwrap()
+        );
     }
 
     #[test]

@@ -364,13 +364,20 @@ impl Walk<'_, '_> {
     }
 
     fn refuse(&mut self, written: &str, rule: &Rule<'_>, path: &KeyPath) -> Option<Value> {
-        let shown = shown_value(path, written.trim_matches(['"', '\'']));
+        let bare = written.trim_matches(['"', '\'']);
+        let shown = shown_value(path, bare);
+        let is_number = bare.parse::<f64>().is_ok() && !written.starts_with(['"', '\'']);
+        let problem = match rule.kind() {
+            "integer" if is_number && bare.contains('.') => "is not a whole number",
+            "integer" | "number" if is_number => "is out of range",
+            _ => "is of the wrong kind",
+        };
         self.document.blame(
             path,
             Blame {
                 value: Some(written),
                 problem: format!(
-                    "{} `{shown}` is not what belongs here",
+                    "{} `{shown}` {problem}",
                     rule.title().unwrap_or(path.last())
                 ),
                 expected: Some(rule.wanted()),

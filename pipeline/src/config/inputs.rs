@@ -276,3 +276,104 @@ fn parse_manifest(content: &str, path: &Path) -> Result<Manifest, InputError> {
         )))
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn folder_with(files: &[(&str, &str)]) -> tempfile::TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        for (name, content) in files {
+            fs_err::write(folder.path().join(name), content).unwrap();
+        }
+        folder
+    }
+
+    fn read_one(folder: &tempfile::TempDir, name: &str) -> Result<Vec<Recording>, InputError> {
+        Inputs::from_args(&[folder.path().join(name)])
+    }
+
+    #[test]
+    fn a_manifest_gives_ids_starts_and_paths_from_its_own_folder() {
+        let folder = folder_with(&[
+            ("gate-1.mp4", ""),
+            ("b.avi", ""),
+            ("truth.txt", ""),
+            (
+                "m.toml",
+                "[[cameras]]\nid = \"north\"\nfile = \"gate-1.mp4\"\nstart = \"2026-03-01T14:00:00+01:00\"\nfps = 14\nground_truth = \"truth.txt\"\n[[cameras]]\nfile = \"b.avi\"\nstart = 2026-03-01T13:00:00Z\n",
+            ),
+        ]);
+        let recordings = read_one(&folder, "m.toml").unwrap();
+        assert_eq!(recordings[0].id.as_str(), "north");
+        assert_eq!(recordings[0].file, folder.path().join("gate-1.mp4"));
+        assert_eq!(recordings[0].fps, Some(14.0));
+        assert_eq!(
+            recordings[0].ground_truth,
+            Some(folder.path().join("truth.txt"))
+        );
+        assert_eq!(recordings[0].start, Start::Known(1_772_370_000_000_000_000));
+        assert_eq!(recordings[1].start, recordings[0].start);
+        assert_eq!(recordings[1].id.as_str(), "b");
+    }
+
+    #[test]
+    fn a_folder_gives_its_videos_by_name_and_hostile_names_become_safe() {
+        let folder = folder_with(&[("b.mp4", ""), ("-a b;$(x).MKV", ""), ("notes.txt", "")]);
+        let ids: Vec<String> = Inputs::from_args(&[folder.path().to_owned()])
+            .unwrap()
+            .into_iter()
+            .map(|recording| recording.id.to_string())
+            .collect();
+        assert_eq!(ids, ["camera--a-b---x-", "b"]);
+    }
+
+    #[test]
+    fn a_recording_without_a_start_begins_at_the_epoch() {
+        let folder = folder_with(&[("b.mp4", "")]);
+        let recordings = read_one(&folder, "b.mp4").unwrap();
+        assert_eq!(
+            (recordings[0].start, recordings[0].start.capture_ns()),
+            (Start::Unknown, 0)
+        );
+    }
+
+    #[test]
+    fn faults_of_inputs_name_the_file_and_what_to_do() {
+        let folder = folder_with(&[
+            ("empty.toml", ""),
+            (
+                "gone.toml",
+                "[[cameras]]\nid = \"x\"\nfile = \"gone.mp4\"\n",
+            ),
+            (
+                "bad.toml",
+                "[[cameras]]\nfil = \"gone.mp4\"\nfps = 0\nstart = \"today\"\n",
+            ),
+            ("a.mp4", ""),
+            ("a.avi", ""),
+        ]);
+        let says = |name: &str| read_one(&folder, name).unwrap_err().to_string();
+        assert!(says("empty.toml").contains("[[cameras]]"));
+        assert!(says("gone.toml").contains("camera `x`: file"));
+        assert!(says("nope.mp4").contains("nope.mp4"));
+        let bad = says("bad.toml");
+        for part in [
+            "did you mean `file`?",
+            "fps `0` is out of range",
+            "start `today` is not a time",
+            "without `file`",
+        ] {
+            assert!(bad.contains(part), "{part}: {bad}");
+        }
+        let twice = Inputs::from_args(&[folder.path().to_owned()])
+            .unwrap_err()
+            .to_string();
+        assert!(twice.contains("camera `a` is named twice"), "{twice}");
+        let empty = tempfile::tempdir().unwrap();
+        let none = Inputs::from_args(&[empty.path().to_owned()])
+            .unwrap_err()
+            .to_string();
+        assert!(none.contains("holds no video"), "{none}");
+    }
+}

@@ -8,7 +8,7 @@
 //!
 //! - `document`: TOML against a schema, with lines; `schema`: the schema's rules; `expand`: `${VAR}`
 //! - `raw`: the file as it is written; `machine`, `stages`, `camera`: its sections
-//! - `resolve`: from [`RawConfig`] to [`Config`]: defaults, credentials, what no schema can say
+//! - `resolve`, `source`: from [`RawConfig`] to [`Config`]: defaults, credentials, what no schema can say
 //! - `changes`: what differs between two configurations, and what a reload can apply
 //! - `fault`, `secret`, `values`: faults, passwords, and values that cannot be wrong
 //! - `inputs`: recordings from files, folders and manifests
@@ -24,7 +24,10 @@ mod raw;
 mod resolve;
 mod schema;
 mod secret;
+mod source;
 mod stages;
+#[cfg(test)]
+mod tests;
 mod values;
 
 use std::collections::BTreeMap;
@@ -168,7 +171,7 @@ impl Config {
     /// # Errors
     /// None that a configuration of ours can cause; the serializer's otherwise.
     pub fn to_effective_toml(&self) -> Result<String, toml::ser::Error> {
-        toml::to_string_pretty(self)
+        toml::to_string(self)
     }
 }
 

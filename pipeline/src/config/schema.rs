@@ -26,11 +26,9 @@ pub(super) struct Rule<'a>(&'a Value);
 impl<'a> Rule<'a> {
     pub(super) fn of(schema: &'a Value) -> Self {
         // An optional value is "this or null"; TOML has no null.
-        let inner = schema["anyOf"].as_array().and_then(|branches| {
-            branches
-                .iter()
-                .find(|branch| branch["type"] != Value::from("null"))
-        });
+        let inner = schema["anyOf"]
+            .as_array()
+            .and_then(|branches| branches.iter().find(|branch| branch["type"] != "null"));
         Self(inner.unwrap_or(schema))
     }
 

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::machine::at_least_one;
 use super::values::{Fraction, Millis};
+use crate::track::TrackerConfig;
 
 /// `[detect]`: pictures to boxes of pedestrians.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -113,9 +114,12 @@ pub struct TrackConfig {
     /// Frames in a row that confirm a track.
     #[schemars(range(max = 100))]
     pub confirm_frames: NonZeroU32,
-    /// Seconds that a track without boxes is kept before it ends.
+    /// Seconds for which a track without boxes is continued by position alone.
     #[schemars(range(min = 0.0, max = 60.0))]
-    pub lost_seconds: f32,
+    pub lost_seconds: f64,
+    /// Seconds for which a track whose look is known can be recognised when the person comes back.
+    #[schemars(range(min = 0.0, max = 600.0))]
+    pub recognise_seconds: f64,
     /// Use vectors of contested people to tell them apart.
     pub use_appearance: bool,
     /// Most crops embedded in one frame of one camera for that.
@@ -127,14 +131,17 @@ pub struct TrackConfig {
 
 impl Default for TrackConfig {
     fn default() -> Self {
+        let tracker = TrackerConfig::default();
         Self {
-            high_score: Fraction::saturating(0.6),
-            low_score: Fraction::saturating(0.1),
-            birth_score: Fraction::saturating(0.7),
-            confirm_frames: at_least_one(3),
-            lost_seconds: 2.0,
+            high_score: Fraction::saturating(tracker.high_score),
+            low_score: Fraction::saturating(tracker.low_score),
+            birth_score: Fraction::saturating(tracker.birth_score),
+            confirm_frames: at_least_one(tracker.confirm_hits),
+            lost_seconds: tracker.lost_buffer_s,
+            recognise_seconds: tracker.recognition_buffer_s,
             use_appearance: true,
-            appearance_budget_per_frame: 4,
+            appearance_budget_per_frame: u32::try_from(tracker.appearance.budget_per_frame)
+                .unwrap_or(u32::MAX),
             use_camera_motion: true,
         }
     }
@@ -196,5 +203,27 @@ impl Default for EmbedConfig {
             batch_wait_ms: Millis(50),
             sessions: at_least_one(1),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_defaults_are_those_that_the_tracker_was_tuned_to() {
+        assert_eq!(
+            TrackerConfig::from(&TrackConfig::default()),
+            TrackerConfig::default()
+        );
+    }
+
+    #[test]
+    fn without_appearance_the_tracker_asks_for_no_crop() {
+        let config = TrackConfig {
+            use_appearance: false,
+            ..TrackConfig::default()
+        };
+        assert_eq!(TrackerConfig::from(&config).appearance.budget_per_frame, 0);
     }
 }

@@ -161,7 +161,8 @@ impl From<&crate::config::TrackConfig> for TrackerConfig {
             low_score: section.low_score.get(),
             birth_score: section.birth_score.get(),
             confirm_hits: section.confirm_frames.get(),
-            lost_buffer_s: f64::from(section.lost_seconds),
+            lost_buffer_s: section.lost_seconds,
+            recognition_buffer_s: section.recognise_seconds.max(section.lost_seconds),
             appearance: AppearanceConfig {
                 budget_per_frame: if section.use_appearance {
                     section.appearance_budget_per_frame as usize
