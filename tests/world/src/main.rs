@@ -1,1 +1,116 @@
-fn main() {}
+//! The command line of the synthetic world.
+
+use std::path::{Path, PathBuf};
+
+use clap::{Parser, Subcommand};
+use sightline_world::assets::Files;
+use sightline_world::body::Library;
+use sightline_world::crops::{self, Order};
+use sightline_world::identity::{Crowd, Difficulty};
+
+#[derive(Parser)]
+#[command(name = "world", version, about = "Dressed people walking through places seen by cameras, with everything known about them")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// A contact sheet of people with their captions (PNG)
+    Sheet {
+        /// Chance
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+        /// How many people
+        #[arg(long, default_value_t = 100)]
+        people: usize,
+        /// 0 easy to 1 very hard
+        #[arg(long, default_value_t = 0.5, value_parser = dial)]
+        difficulty: f32,
+        /// Share of children
+        #[arg(long, default_value_t = 0.1, value_parser = dial)]
+        children: f32,
+        /// Where to write it
+        #[arg(long)]
+        out: PathBuf,
+    },
+    /// Crops of single people with captions
+    Crops {
+        /// How many identities
+        #[arg(long)]
+        ids: usize,
+        /// Pictures of each identity, one a camera
+        #[arg(long)]
+        views: usize,
+        /// Chance; 9000 and above are for testing, never for training
+        #[arg(long)]
+        seed: u64,
+        /// 0 easy to 1 very hard
+        #[arg(long, default_value_t = 0.5, value_parser = dial)]
+        difficulty: f32,
+        /// Share of children
+        #[arg(long, default_value_t = 0.08, value_parser = dial)]
+        children: f32,
+        /// Also write part maps (PNG; grey level = part number + 1)
+        #[arg(long)]
+        parts: bool,
+        /// The folder to write to
+        #[arg(long)]
+        out: PathBuf,
+    },
+}
+
+fn dial(text: &str) -> Result<f32, String> {
+    text.parse().ok().filter(|v| (0.0..=1.0).contains(v)).ok_or_else(|| format!("`{text}`: expected a number from 0 to 1"))
+}
+
+fn main() -> std::process::ExitCode {
+    match run(Arguments::parse()) {
+        Ok(()) => std::process::ExitCode::SUCCESS,
+        Err(error) => {
+            use std::io::Write as _;
+            let told = writeln!(std::io::stderr(), "error: {error:#}");
+            std::process::ExitCode::from(if told.is_ok() { 1 } else { 2 })
+        }
+    }
+}
+
+fn library() -> anyhow::Result<Library> {
+    Ok(Library::load(&Files::from_environment()?)?)
+}
+
+fn run(arguments: Arguments) -> anyhow::Result<()> {
+    match arguments.command {
+        Command::Sheet { seed, people, difficulty, children, out } => {
+            let crowd = Crowd { difficulty: Difficulty(difficulty), children, is_wet: false };
+            let sheet = sightline_world::sheet::people(&library()?, seed, people, crowd)?;
+            write(&out, &sheet.png()?)
+        }
+        Command::Crops { ids, views, seed, difficulty, children, parts, out } => {
+            let crowd = Crowd { difficulty: Difficulty(difficulty), children, is_wet: false };
+            let order = Order { seed, identities: ids, views, crowd, with_parts: parts };
+            let library = library()?;
+            let start = std::time::Instant::now();
+            let entries = crops::make(&library, order, &out)?;
+            let took = start.elapsed().as_secs_f64();
+            say(&format!("{} crops in {took:.1} s, {:.0} a second: {}", entries.len(), entries.len() as f64 / took, out.display()))
+        }
+    }
+}
+
+fn say(line: &str) -> anyhow::Result<()> {
+    use std::io::Write as _;
+    match writeln!(std::io::stdout(), "{line}") {
+        // Whoever read our output has seen enough.
+        Err(e) if e.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        other => Ok(other?),
+    }
+}
+
+fn write(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
+    if let Some(folder) = path.parent().filter(|p| !p.as_os_str().is_empty()) {
+        fs_err::create_dir_all(folder)?;
+    }
+    Ok(fs_err::write(path, bytes)?)
+}
