@@ -9,6 +9,7 @@
 //! - [`track`]: detections over time to tracks
 //! - [`select`]: the few crops of each track worth embedding
 //! - [`observe`]: what the flow tells of itself
+//! - [`models`]: the networks on this box: fetched, checked, timed, warmed
 //!
 //! # Example
 //!
@@ -24,6 +25,7 @@ pub mod cli;
 pub mod commands;
 pub mod config;
 pub mod ingest;
+pub mod models;
 pub mod observe;
 pub mod select;
 pub mod track;

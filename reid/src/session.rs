@@ -1,6 +1,7 @@
 //! A session of ONNX Runtime that is what the card says.
 
 use ort::environment::Environment;
+use ort::logging::LogLevel;
 use ort::session::Session;
 use ort::session::builder::GraphOptimizationLevel;
 use ort::value::{Outlet, TensorElementType, ValueType};
@@ -51,6 +52,9 @@ pub(crate) fn load(
         .map_err(|error| option_fault(one_line(&error)))?
         // An idle pool that spins takes a core from decoding.
         .with_intra_op_spinning(false)
+        .map_err(|error| option_fault(one_line(&error)))?
+        // Published files carry constants left over from training; each would be a warning at every load.
+        .with_log_level(LogLevel::Error)
         .map_err(|error| option_fault(one_line(&error)))?;
     let (mut builder, providers) = provider::register(builder, &card.name, options)?;
     let session = builder

@@ -80,7 +80,7 @@ impl Default for ModelsConfig {
             folder: PathBuf::from("/var/lib/sightline/models"),
             onnxruntime: PathBuf::from("/usr/lib/sightline/libonnxruntime.so"),
             detector: Name::made_safe("fastestdet"),
-            appearance: Name::made_safe("person-0267"),
+            appearance: Name::made_safe("person-reid-0267"),
             providers: vec![Provider::Auto],
             precision: Precision::Fp32,
             intra_threads: 0,

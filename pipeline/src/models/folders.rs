@@ -1,0 +1,123 @@
+//! Where cards and installed models lie.
+
+use std::path::{Path, PathBuf};
+
+use super::Error;
+
+/// Name of the manifest beside the cards.
+pub const MANIFEST_FILE: &str = "manifest.toml";
+
+/// Where a package puts cards and manifest.
+const PACKAGED_CARDS: &str = "/usr/share/sightline/models";
+
+/// The two folders of models.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ModelFolders {
+    /// One folder a model, each with its card and file; written by `models fetch`.
+    pub installed: PathBuf,
+    /// The manifest, and one folder a model with its card alone; part of the program.
+    pub cards: PathBuf,
+}
+
+impl ModelFolders {
+    /// Cards that belong to this program, for models installed in `installed` (`folder` under `[models]`).
+    #[must_use]
+    pub fn for_installed(installed: PathBuf) -> Self {
+        let cards = starts()
+            .find_map(|start| upward(&start, "models", &|it| it.join(MANIFEST_FILE).is_file()));
+        Self {
+            installed,
+            cards: cards.unwrap_or_else(|| PACKAGED_CARDS.into()),
+        }
+    }
+
+    /// Both folders as a checkout or a package has them: up from the program, then from the working folder.
+    #[must_use]
+    pub fn discover() -> Self {
+        let beside = starts().find_map(|start| upward(&start, ".sightline", &|it| it.is_dir()));
+        let installed = match beside {
+            Some(folder) => folder.join("models"),
+            None => "/var/lib/sightline/models".into(),
+        };
+        Self::for_installed(installed)
+    }
+
+    /// Folder of one installed model.
+    #[must_use]
+    pub fn of(&self, name: &str) -> PathBuf {
+        self.installed.join(name)
+    }
+
+    /// Names of installed models, sorted: folders with a card.
+    ///
+    /// # Errors
+    /// [`Error::Io`] if the folder is there and cannot be read.
+    pub fn installed_names(&self) -> Result<Vec<String>, Error> {
+        let entries = match fs_err::read_dir(&self.installed) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => return Err(error.into()),
+        };
+        let mut names = Vec::new();
+        for entry in entries {
+            let entry = entry?;
+            if let Ok(name) = entry.file_name().into_string()
+                && entry.path().join(super::card::CARD_FILE).is_file()
+            {
+                names.push(name);
+            }
+        }
+        names.sort();
+        Ok(names)
+    }
+}
+
+/// Where searches start: the program, then the working folder.
+fn starts() -> impl Iterator<Item = PathBuf> {
+    let program = std::env::current_exe().ok();
+    program.into_iter().chain(std::env::current_dir().ok())
+}
+
+/// The first `name` in `start` or above it that `is_right`.
+pub(super) fn upward(
+    start: &Path,
+    name: &str,
+    is_right: &dyn Fn(&Path) -> bool,
+) -> Option<PathBuf> {
+    start
+        .ancestors()
+        .map(|folder| folder.join(name))
+        .find(|it| is_right(it))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cards_of_a_checkout_are_found_from_its_build_folder() {
+        let folders = ModelFolders::discover();
+        assert!(folders.cards.join(MANIFEST_FILE).is_file(), "{folders:?}");
+    }
+
+    #[test]
+    fn folders_without_a_card_are_no_models() {
+        let root = tempfile::tempdir().unwrap();
+        for (name, has_card) in [("b", true), ("a", true), ("half", false)] {
+            fs_err::create_dir(root.path().join(name)).unwrap();
+            if has_card {
+                fs_err::write(root.path().join(name).join("model.toml"), "").unwrap();
+            }
+        }
+        let folders = ModelFolders {
+            installed: root.path().into(),
+            cards: root.path().into(),
+        };
+        assert_eq!(folders.installed_names().unwrap(), ["a", "b"]);
+        let none = ModelFolders {
+            installed: root.path().join("none"),
+            ..folders
+        };
+        assert!(none.installed_names().unwrap().is_empty());
+    }
+}

@@ -1,0 +1,14 @@
+//! Tests that run models through ONNX Runtime, in one binary.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::print_stderr,
+    reason = "what tests share fails by panic and says aloud what it skips, as tests do"
+)]
+
+mod faults;
+mod golden;
+mod mending;
+mod preprocessing;
+mod support;
