@@ -202,3 +202,144 @@ impl<'a> Output<'a> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::card::{BatchSize, Precision};
+    use crate::color::{Color, Matrix};
+    use crate::letterbox::Resize;
+    use ndarray::{Array2, Array3, s};
+    use serde_json::Value;
+
+    /// The formula of `testdata/reference_preprocess.py`.
+    fn drawn(width: usize, height: usize, seed: usize) -> Array2<u8> {
+        Array2::from_shape_fn((height, width), |(y, x)| {
+            let wave = (x * 3 + y * 2 + seed * 31) % 256;
+            let detail = (x * y + seed) % 29 * 3;
+            let squares = ((x / 8) ^ (y / 8)) * 11;
+            ((wave + detail + squares) % 256) as u8
+        })
+    }
+
+    fn spec(side: u32, resize: Resize, colors: ColorOrder) -> InputSpec {
+        InputSpec {
+            name: "x".into(),
+            sizes_name: None,
+            width: side,
+            height: side,
+            colors,
+            scale: 1.0 / 255.0,
+            mean: [0.1, 0.2, 0.3],
+            std: [0.5, 0.25, 2.0],
+            resize,
+            pad: 114,
+            batch: BatchSize::One,
+            precision: Precision::Fp32,
+        }
+    }
+
+    /// Runs one golden case, with rows of the source `padding` bytes longer than the picture.
+    fn run(case: &Value, padding: usize) -> Vec<f32> {
+        let number = |key: &str| case[key].as_u64().unwrap() as usize;
+        let (width, height) = (number("width"), number("height"));
+        let resize = match case["resize"].as_str().unwrap() {
+            "stretch" => Resize::Stretch,
+            "letterbox-top-left" => Resize::LetterboxTopLeft,
+            _ => Resize::LetterboxCenter,
+        };
+        let colors = match case["colors"].as_str().unwrap() {
+            "bgr" => ColorOrder::Bgr,
+            _ => ColorOrder::Rgb,
+        };
+        let color = Color {
+            matrix: if case["matrix"] == "bt709" {
+                Matrix::Bt709
+            } else {
+                Matrix::Bt601
+            },
+            is_full_range: case["is_full_range"].as_bool().unwrap(),
+        };
+        let [x, y, w, h] = std::array::from_fn(|at| case["region"][at].as_u64().unwrap() as u32);
+        let region = Region {
+            x,
+            y,
+            width: w,
+            height: h,
+        };
+        let wide = |width: usize, height: usize, seed: usize| {
+            let mut wide = Array2::from_elem((height, width + padding), 77);
+            wide.slice_mut(s![.., ..width])
+                .assign(&drawn(width, height, seed));
+            wide
+        };
+        let (half_w, half_h) = (width.div_ceil(2), height.div_ceil(2));
+        let (luma, blue, red) = (
+            wide(width, height, 1),
+            wide(half_w, half_h, 2),
+            wide(half_w, half_h, 3),
+        );
+        let mut uv = Array3::from_elem((half_h, half_w + padding, 2), 77);
+        uv.slice_mut(s![.., .., 0]).assign(&blue);
+        uv.slice_mut(s![.., .., 1]).assign(&red);
+        let mut rgb = Array3::from_elem((height, width + padding, 3), 77);
+        for channel in 0..3 {
+            rgb.slice_mut(s![.., .., channel])
+                .assign(&wide(width, height, channel + 1));
+        }
+        let picture = match case["form"].as_str().unwrap() {
+            "i420" => Planes::I420 {
+                y: luma.slice(s![.., ..width]),
+                u: blue.slice(s![.., ..half_w]),
+                v: red.slice(s![.., ..half_w]),
+                color,
+            },
+            "nv12" => Planes::Nv12 {
+                y: luma.slice(s![.., ..width]),
+                uv: uv.slice(s![.., ..half_w, ..]),
+                color,
+            },
+            _ => Planes::Rgb(rgb.slice(s![.., ..width, ..])),
+        };
+        assert_eq!(picture.fault(), None);
+        let side = number("side");
+        let mut slot = vec![f32::NAN; 3 * side * side];
+        Preprocessor::new(&spec(side as u32, resize, colors))
+            .write(&picture, region, &mut slot)
+            .unwrap();
+        slot
+    }
+
+    #[test]
+    fn every_form_size_and_region_follows_the_reference() {
+        let golden: Value =
+            serde_json::from_str(include_str!("../tests/golden/preprocess.json")).unwrap();
+        let (mean, std) = ([0.1, 0.2, 0.3], [0.5, 0.25, 2.0]);
+        for case in golden.as_array().unwrap() {
+            let found = run(case, 0);
+            let expected = case["codes"].as_array().unwrap();
+            assert_eq!(found.len(), expected.len());
+            let (mut worst, mut sum) = (0.0f64, 0.0);
+            for (at, (value, code)) in found.iter().zip(expected).enumerate() {
+                let channel = at * 3 / found.len();
+                let back = (f64::from(*value) * std[channel] + mean[channel]) * 255.0;
+                let off = (back - code.as_f64().unwrap()).abs();
+                worst = worst.max(off);
+                sum += off;
+            }
+            // Each plane is rounded to a code once; the matrix weighs luma by 1.16 and blue by up to 2.11.
+            let mean = sum / found.len() as f64;
+            assert!(
+                worst < 3.4 && mean < 0.4,
+                "{}: off by {worst} codes, {mean} in the mean",
+                case["name"]
+            );
+            assert_eq!(
+                run(case, 13),
+                found,
+                "{}: rows with padding differ",
+                case["name"]
+            );
+        }
+    }
+}
