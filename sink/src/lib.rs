@@ -11,15 +11,19 @@
 //! - [`event`]: sightings and heartbeats, and their Protobuf form
 //! - [`spool`]: the durable, bounded queue
 //! - [`coverage`]: what each camera watched
+//! - [`store`]: points, crops and coverage on disk
 //! - [`search`]: questions and answers
+//! - [`flow`]: spool, indexer and store as one [`Sink`]
 //! - [`error`]: everything that can go wrong
 
 pub mod coverage;
 pub mod error;
 pub mod event;
+pub mod flow;
 pub mod ids;
 pub mod search;
 pub mod spool;
+pub mod store;
 
 pub use bytes::Bytes;
 pub use half::f16;
@@ -27,6 +31,8 @@ pub use half::f16;
 pub use coverage::{CameraCoverage, Interval};
 pub use error::{Error, Reaction, Result};
 pub use event::{Coverage, Event, NamedVector, Sighting, TrackState};
+pub use flow::{Sink, SinkOptions, SinkStatus, Writer};
 pub use ids::{SightingId, TrackId};
 pub use search::{Answer, Filter, Hit, Query, QueryKind};
 pub use spool::{Spool, SpoolStatus};
+pub use store::{CropLimits, Store, StoreOptions, StoreStatus, VectorSpec};

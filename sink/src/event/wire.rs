@@ -9,7 +9,6 @@ use super::check::{check, refused};
 use super::{Coverage, Event, MAX_EVENT_BYTES, NamedVector, SCHEMA_VERSION, Sighting, TrackState};
 use crate::{Error, Result, SightingId, TrackId};
 
-#[expect(missing_docs, reason = "generated from proto/, where the words are")]
 mod proto {
     include!(concat!(env!("OUT_DIR"), "/sightline.v1.rs"));
 }

@@ -1,7 +1,18 @@
 //! Questions and answers.
+//!
+//! A track's similarity is the mean of two cosines: to the best of its sightings in the time asked
+//! for, and to its mean vector. The first rewards one good view, the second forgives one bad one.
+//! While the store is not huge every search is exact: filters included, nothing is missed.
 
 mod answer;
+mod filter;
 mod query;
+mod rank;
+#[cfg(test)]
+mod tests;
+mod why;
 
 pub use answer::{Answer, Hit};
 pub use query::{Filter, MAX_LIMIT, Query, QueryKind};
+
+pub(crate) use rank::answer;

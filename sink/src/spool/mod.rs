@@ -9,7 +9,7 @@
 mod open;
 mod position;
 mod reader;
-mod record;
+pub(crate) mod record;
 mod segment;
 #[cfg(test)]
 mod tests;
@@ -188,7 +188,7 @@ impl Spool {
     /// everything that is not.
     pub fn sync(&self) -> Result<u64> {
         let guard = self.inner.lock_sync();
-        let mut state = self.inner.lock();
+        let state = self.inner.lock();
         let len = state.unsafe_bytes.len();
         if len == 0 {
             return Ok(state.safe_sequence);

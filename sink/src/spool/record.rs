@@ -6,25 +6,25 @@
 use crate::event::MAX_EVENT_BYTES;
 
 /// Bytes before a record's payload.
-pub(super) const HEADER_BYTES: usize = 28;
+pub(crate) const HEADER_BYTES: usize = 28;
 
 /// Stands before each record, so that the next one can be found behind a broken one.
 const MAGIC: [u8; 4] = [0xf5, b'S', b'L', 0xb1];
 
 /// A record found in a buffer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Record {
-    pub(super) sequence: u64,
-    pub(super) time_ns: i64,
+pub(crate) struct Record {
+    pub(crate) sequence: u64,
+    pub(crate) time_ns: i64,
     /// Where the payload starts in the buffer.
-    pub(super) payload_at: usize,
+    pub(crate) payload_at: usize,
     /// Where the record ends in the buffer.
-    pub(super) end: usize,
+    pub(crate) end: usize,
 }
 
 /// What lies at a place in a buffer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Parsed {
+pub(crate) enum Parsed {
     Good(Record),
     /// A record may begin here, and the buffer ends before it does; it needs this many bytes.
     Short(usize),
@@ -32,7 +32,7 @@ pub(super) enum Parsed {
 }
 
 /// Appends a record to `out`.
-pub(super) fn write(out: &mut Vec<u8>, sequence: u64, time_ns: i64, payload: &[u8]) {
+pub(crate) fn write(out: &mut Vec<u8>, sequence: u64, time_ns: i64, payload: &[u8]) {
     // The encoder refuses larger events, so the length always fits.
     let length = (payload.len() as u32).to_le_bytes();
     let checksum = checksum(length, sequence, time_ns, payload);
@@ -53,7 +53,7 @@ fn checksum(length: [u8; 4], sequence: u64, time_ns: i64, payload: &[u8]) -> u32
 }
 
 /// Says what lies at `at`.
-pub(super) fn parse(buffer: &[u8], at: usize) -> Parsed {
+pub(crate) fn parse(buffer: &[u8], at: usize) -> Parsed {
     let rest = &buffer[at.min(buffer.len())..];
     let known = rest.len().min(MAGIC.len());
     if rest[..known] != MAGIC[..known] {
@@ -109,7 +109,7 @@ pub(super) fn parse(buffer: &[u8], at: usize) -> Parsed {
 }
 
 /// Finds the first place at or after `from` where a whole good record lies.
-pub(super) fn resync(buffer: &[u8], from: usize) -> Option<usize> {
+pub(crate) fn resync(buffer: &[u8], from: usize) -> Option<usize> {
     let mut at = from;
     while let Some(rest) = buffer.get(at..) {
         let found = rest

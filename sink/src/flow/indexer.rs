@@ -1,0 +1,126 @@
+//! Takes what is safe in the spool into the store, and acknowledges what is durable there.
+
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use super::Shared;
+use crate::spool::Reader;
+use crate::{Event, Result};
+
+/// First and longest time between attempts when the store refuses.
+const RETRY: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(10));
+
+/// How long an idle thread sleeps at most.
+const IDLE: Duration = Duration::from_millis(20);
+
+/// Applied and not yet acknowledged.
+struct Pending {
+    through: u64,
+    since: Option<Instant>,
+}
+
+pub(super) fn run(shared: &Shared) {
+    let acknowledged = shared.spool.status().acknowledged;
+    let mut reader = shared.spool.reader(acknowledged + 1);
+    let mut pending = Pending {
+        through: acknowledged,
+        since: None,
+    };
+    let mut batch: Vec<(u64, Event)> = Vec::with_capacity(shared.options.batch_records);
+    let mut delay = RETRY.0;
+    while !shared.must_stop() {
+        match step(shared, &mut reader, &mut batch, &mut pending) {
+            Ok(()) => {
+                delay = RETRY.0;
+                shared.progress().index_trouble = None;
+            }
+            Err(error) => {
+                tracing::warn!(%error, waiting = batch.len(), "indexing failed, trying again");
+                shared.progress().index_trouble = Some(error.to_string());
+                shared.pause(delay);
+                delay = (delay * 2).min(RETRY.1);
+            }
+        }
+    }
+    // What was applied is made durable if that is possible; otherwise it comes again.
+    if pending.since.is_some()
+        && let Err(error) = acknowledge(shared, &mut pending)
+    {
+        tracing::warn!(%error, "the last events will be indexed again at the next start");
+    }
+}
+
+fn step(
+    shared: &Shared,
+    reader: &mut Reader,
+    batch: &mut Vec<(u64, Event)>,
+    pending: &mut Pending,
+) -> Result<()> {
+    while batch.len() < shared.options.batch_records {
+        let Some(next) = reader.try_next()? else {
+            break;
+        };
+        batch.push(next);
+    }
+    let is_idle = batch.is_empty();
+    if let Some((last, _)) = batch.last() {
+        let last = *last;
+        let applied = shared.store.apply(batch)?;
+        batch.clear();
+        pending.through = last;
+        pending.since.get_or_insert_with(Instant::now);
+        let mut progress = shared.progress();
+        progress.applied.add(applied);
+        progress.searchable = last;
+        drop(progress);
+        shared.changed.notify_all();
+    } else if pending.since.is_none() && reader.position() > pending.through + 1 {
+        // Only broken records since: there is nothing to flush, and they are done with.
+        pending.through = reader.position() - 1;
+        pending.since = Some(Instant::now());
+    }
+    let is_draining = shared.is_draining.load(Ordering::Acquire);
+    let is_due = pending.since.is_some_and(|since| {
+        since.elapsed() >= shared.options.flush_after || (is_idle && is_draining)
+    });
+    if is_due {
+        acknowledge(shared, pending)?;
+    }
+    if is_idle {
+        reader.wait(IDLE);
+    }
+    Ok(())
+}
+
+fn acknowledge(shared: &Shared, pending: &mut Pending) -> Result<()> {
+    shared.store.flush()?;
+    shared.spool.acknowledge(pending.through)?;
+    pending.since = None;
+    shared.changed.notify_all();
+    Ok(())
+}
+
+/// Tidies the index now and then, beside indexing and searching.
+pub(super) fn tidy(shared: &Shared) {
+    const LOOK_EVERY: Duration = Duration::from_secs(2);
+    let mut done = 0;
+    while !shared.must_stop() {
+        shared.pause(LOOK_EVERY);
+        let sightings = shared.progress().applied.sightings;
+        if sightings < done + shared.options.optimize_records || shared.must_stop() {
+            continue;
+        }
+        done = sightings;
+        let started = Instant::now();
+        match shared.store.optimize() {
+            Ok(was_due) => {
+                tracing::debug!(
+                    was_due,
+                    seconds = started.elapsed().as_secs_f32(),
+                    "index tidied"
+                );
+            }
+            Err(error) => tracing::warn!(%error, "index could not be tidied"),
+        }
+    }
+}

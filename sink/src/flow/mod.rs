@@ -1,0 +1,352 @@
+//! The sink as one thing: spool, indexer and store, each on its own thread, with one handle.
+//!
+//! Events are appended by any thread; a syncing thread makes them safe in groups; an indexing thread
+//! takes what is safe into the store, and acknowledges it when the store is durable. So a kill at any
+//! moment costs at most what was not safe yet, and at most repeats what was.
+
+mod indexer;
+mod syncer;
+#[cfg(test)]
+mod tests;
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use serde::Serialize;
+
+use crate::coverage::CameraCoverage;
+use crate::spool::{Limits, Recovery, Spool, SpoolStatus};
+use crate::store::{Applied, Store, StoreOptions, StoreStatus};
+use crate::{Answer, Error, Event, Query, Result};
+
+/// How a [`Sink`] is set up.
+#[derive(Debug, Clone)]
+pub struct SinkOptions {
+    /// Bounds of the spool.
+    pub spool: Limits,
+    /// What the store is made for.
+    pub store: StoreOptions,
+    /// Longest time from an append until its group is synced.
+    pub sync_after: Duration,
+    /// Appends after which a group is synced sooner.
+    pub sync_records: u64,
+    /// Most events taken into the store at once.
+    pub batch_records: usize,
+    /// Longest time from an event's being searchable until it is durable in the store and acknowledged.
+    pub flush_after: Duration,
+    /// Sightings between two rounds of tidying the index.
+    pub optimize_records: u64,
+}
+
+impl SinkOptions {
+    /// Options with the default timing.
+    pub fn new(store: StoreOptions) -> Self {
+        Self {
+            spool: Limits::default(),
+            store,
+            sync_after: Duration::from_millis(20),
+            sync_records: 256,
+            batch_records: 500,
+            flush_after: Duration::from_secs(1),
+            optimize_records: 20_000,
+        }
+    }
+}
+
+/// How a [`Sink`] stands.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct SinkStatus {
+    /// The spool.
+    pub spool: SpoolStatus,
+    /// The store.
+    pub store: StoreStatus,
+    /// What was indexed since the sink was opened.
+    pub applied: Applied,
+    /// Highest spool sequence that is searchable.
+    pub searchable: u64,
+    /// The last failure of the indexer or of a sync, if it has not succeeded since.
+    pub trouble: Option<String>,
+}
+
+/// The whole sink of one store folder.
+#[derive(Debug)]
+pub struct Sink {
+    shared: Arc<Shared>,
+    recovery: Recovery,
+    threads: Vec<JoinHandle<()>>,
+}
+
+/// Appends events. Clones write to the same spool.
+#[derive(Debug, Clone)]
+pub struct Writer {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    dir: PathBuf,
+    options: SinkOptions,
+    spool: Spool,
+    store: Store,
+    must_stop: AtomicBool,
+    /// Somebody waits for the end of the spool: flush at once.
+    is_draining: AtomicBool,
+    appended: AtomicU64,
+    progress: Mutex<Progress>,
+    changed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct Progress {
+    searchable: u64,
+    applied: Applied,
+    sync_trouble: Option<String>,
+    index_trouble: Option<String>,
+}
+
+impl Sink {
+    /// Opens the sink in `dir`, or makes it: `spool/`, `index/`, `crops/`, `coverage/`, `lock`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Store::open`] and [`Spool::open`].
+    pub fn open(dir: impl AsRef<Path>, options: SinkOptions) -> Result<Self> {
+        let dir = dir.as_ref().to_path_buf();
+        let store = Store::open(&dir, &options.store)?;
+        let (spool, recovery) = Spool::open(dir.join("spool"), options.spool)?;
+        let status = spool.status();
+        let shared = Arc::new(Shared {
+            dir,
+            options,
+            spool,
+            store,
+            must_stop: AtomicBool::new(false),
+            is_draining: AtomicBool::new(false),
+            appended: AtomicU64::new(status.appended),
+            progress: Mutex::new(Progress {
+                searchable: status.acknowledged,
+                ..Progress::default()
+            }),
+            changed: Condvar::new(),
+        });
+        let mut sink = Self {
+            shared,
+            recovery,
+            threads: Vec::new(),
+        };
+        sink.spawn("sink-sync", syncer::run)?;
+        sink.spawn("sink-index", indexer::run)?;
+        sink.spawn("sink-tidy", indexer::tidy)?;
+        Ok(sink)
+    }
+
+    /// What opening the spool found and mended.
+    pub fn recovery(&self) -> &Recovery {
+        &self.recovery
+    }
+
+    /// A handle to append with.
+    pub fn writer(&self) -> Writer {
+        Writer {
+            shared: Arc::clone(&self.shared),
+        }
+    }
+
+    /// Answers a query; see [`Store::search`]. May be called from any thread at any time.
+    ///
+    /// # Errors
+    ///
+    /// As [`Store::search`].
+    pub fn search(&self, query: &Query) -> Result<Answer> {
+        self.shared.store.search(query)
+    }
+
+    /// What cameras watched; see [`Store::coverage`].
+    pub fn coverage(
+        &self,
+        cameras: &[String],
+        from_ns: Option<i64>,
+        to_ns: Option<i64>,
+    ) -> Vec<CameraCoverage> {
+        self.shared.store.coverage(cameras, from_ns, to_ns)
+    }
+
+    /// How the sink stands.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot be asked.
+    pub fn status(&self) -> Result<SinkStatus> {
+        let (searchable, applied, trouble) = {
+            let progress = self.shared.progress();
+            let trouble = progress
+                .sync_trouble
+                .clone()
+                .or_else(|| progress.index_trouble.clone());
+            (progress.searchable, progress.applied, trouble)
+        };
+        Ok(SinkStatus {
+            spool: self.shared.spool.status(),
+            store: self.shared.store.status()?,
+            applied,
+            searchable,
+            trouble,
+        })
+    }
+
+    /// A hash over everything in the store; see [`Store::digest`]. Drain first.
+    ///
+    /// # Errors
+    ///
+    /// As [`Store::digest`].
+    pub fn digest(&self) -> Result<String> {
+        self.shared.store.digest()
+    }
+
+    /// Waits until everything appended before is searchable, durable in the store and acknowledged.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Deadline`] when that does not happen within `limit`; nothing is lost then.
+    pub fn drain(&self, limit: Duration) -> Result<()> {
+        let deadline = Instant::now() + limit;
+        let target = self.shared.spool.status().appended;
+        self.shared.is_draining.store(true, Ordering::Release);
+        self.shared.changed.notify_all();
+        let is_done = self.shared.wait_until(deadline, |shared, _| {
+            shared.spool.status().acknowledged >= target
+        });
+        self.shared.is_draining.store(false, Ordering::Release);
+        if is_done {
+            return Ok(());
+        }
+        let status = self.shared.spool.status();
+        let trouble = self
+            .status()?
+            .trouble
+            .map(|text| format!(" ({text})"))
+            .unwrap_or_default();
+        Err(Error::Deadline {
+            path: self.shared.dir.clone(),
+            what: format!("{} events were not indexed{trouble}", status.records),
+            limit_ms: limit.as_millis() as u64,
+        })
+    }
+
+    /// Stops all threads and closes the store. What is not indexed yet stays in the spool, safe.
+    ///
+    /// # Errors
+    ///
+    /// When the last sync or flush fails.
+    pub fn close(mut self) -> Result<()> {
+        self.stop();
+        self.shared.spool.sync()?;
+        self.shared.store.flush()
+    }
+
+    fn spawn(&mut self, name: &str, run: fn(&Shared)) -> Result<()> {
+        let shared = Arc::clone(&self.shared);
+        let thread = std::thread::Builder::new()
+            .name(name.to_owned())
+            .spawn(move || run(&shared))
+            .map_err(Error::io("start a thread of the sink"))?;
+        self.threads.push(thread);
+        Ok(())
+    }
+
+    fn stop(&mut self) {
+        self.shared.must_stop.store(true, Ordering::Release);
+        self.shared.changed.notify_all();
+        for thread in self.threads.drain(..) {
+            if thread.join().is_err() {
+                tracing::error!("a thread of the sink had panicked");
+            }
+        }
+    }
+}
+
+impl Drop for Sink {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+impl Writer {
+    /// Appends an event and returns its sequence. It is safe when [`Writer::wait_safe`] says so.
+    ///
+    /// # Errors
+    ///
+    /// As [`Spool::append`]; [`Error::Closed`] when the sink is closing.
+    pub fn append(&self, event: &Event) -> Result<u64> {
+        if self.shared.must_stop.load(Ordering::Acquire) {
+            return Err(Error::Closed {
+                path: self.shared.dir.clone(),
+                what: "it is closing".to_owned(),
+            });
+        }
+        let sequence = self.shared.spool.append(event)?;
+        let appended = self.shared.appended.fetch_max(sequence, Ordering::AcqRel);
+        if sequence > appended {
+            self.shared.changed.notify_all();
+        }
+        Ok(sequence)
+    }
+
+    /// Waits until everything up to `sequence` is safe.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Deadline`] when that does not happen within `limit`, as on a full disk.
+    pub fn wait_safe(&self, sequence: u64, limit: Duration) -> Result<()> {
+        let deadline = Instant::now() + limit;
+        if self
+            .shared
+            .wait_until(deadline, |shared, _| shared.spool.status().safe >= sequence)
+        {
+            return Ok(());
+        }
+        let trouble = self.shared.progress().sync_trouble.clone();
+        let trouble = trouble.map(|text| format!(" ({text})")).unwrap_or_default();
+        Err(Error::Deadline {
+            path: self.shared.dir.clone(),
+            what: format!("event {sequence} was not safe{trouble}"),
+            limit_ms: limit.as_millis() as u64,
+        })
+    }
+}
+
+impl Shared {
+    fn progress(&self) -> MutexGuard<'_, Progress> {
+        self.progress.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits until a condition holds; `false` when the deadline comes first.
+    fn wait_until(&self, deadline: Instant, is_met: impl Fn(&Self, &Progress) -> bool) -> bool {
+        // A wake-up between the look and the wait could be missed; this bounds what that costs.
+        const LONGEST: Duration = Duration::from_millis(20);
+        let mut progress = self.progress();
+        loop {
+            if is_met(self, &progress) {
+                return true;
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return false;
+            }
+            let waited = self.changed.wait_timeout(progress, left.min(LONGEST));
+            progress = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
+    fn must_stop(&self) -> bool {
+        self.must_stop.load(Ordering::Acquire)
+    }
+
+    /// Waits for a while, or until the sink stops.
+    fn pause(&self, time: Duration) {
+        self.wait_until(Instant::now() + time, |shared, _| shared.must_stop());
+    }
+}

@@ -1,0 +1,164 @@
+//! The whole sink, killed and restarted.
+
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Stdio};
+
+use super::*;
+use crate::event::testing::{coverage, sighting};
+use crate::search::{Filter, QueryKind};
+use crate::store::VectorSpec;
+
+const LONG: Duration = Duration::from_secs(120);
+
+fn options() -> SinkOptions {
+    let spec = VectorSpec {
+        name: "appearance".into(),
+        dimension: 4,
+        model: "m@0123456789ab".into(),
+    };
+    SinkOptions {
+        flush_after: Duration::from_millis(30),
+        ..SinkOptions::new(StoreOptions::new(vec![spec]))
+    }
+}
+
+fn event(number: u32) -> Event {
+    Event::Sighting(Box::new(sighting(
+        "gate-2",
+        1_000_000_000,
+        number / 5,
+        number % 5,
+    )))
+}
+
+#[test]
+fn what_is_appended_is_found_after_a_drain() {
+    let dir = tempfile::tempdir().unwrap();
+    let sink = Sink::open(dir.path(), options()).unwrap();
+    let writer = sink.writer();
+    let mut last = 0;
+    for number in 0..50 {
+        last = writer.append(&event(number)).unwrap();
+    }
+    writer
+        .append(&Event::Coverage(coverage(
+            "gate-2",
+            1_000_000_000,
+            9_000_000_000,
+            true,
+        )))
+        .unwrap();
+    writer.wait_safe(last, LONG).unwrap();
+    sink.drain(LONG).unwrap();
+    let status = sink.status().unwrap();
+    assert_eq!((status.store.exemplars, status.store.tracklets), (50, 10));
+    assert_eq!((status.spool.records, status.trouble), (0, None));
+    let query = Query {
+        kind: QueryKind::Time,
+        filter: Filter::default(),
+        limit: 100,
+    };
+    let answer = sink.search(&query).unwrap();
+    assert_eq!(
+        (answer.hits.len(), answer.searched, answer.why_empty),
+        (10, 10, None)
+    );
+    assert_eq!(answer.coverage[0].indexed_to_ns, Some(9_000_000_000));
+    assert!(answer.hits[0].thumbnail.as_ref().unwrap().exists());
+    sink.close().unwrap();
+    let sink = Sink::open(dir.path(), options()).unwrap();
+    assert!(sink.recovery().is_clean());
+    assert_eq!(sink.search(&query).unwrap().hits, answer.hits);
+}
+
+#[test]
+fn searches_go_on_while_events_come_in() {
+    let dir = tempfile::tempdir().unwrap();
+    let sink = Sink::open(dir.path(), options()).unwrap();
+    let writer = sink.writer();
+    let feeder = std::thread::spawn(move || {
+        (0..2_000).for_each(|number| assert!(writer.append(&event(number)).is_ok()));
+    });
+    let query = Query {
+        kind: QueryKind::Time,
+        filter: Filter::default(),
+        limit: 10,
+    };
+    while !feeder.is_finished() {
+        sink.search(&query).unwrap();
+    }
+    feeder.join().unwrap();
+    sink.drain(LONG).unwrap();
+    assert_eq!(sink.status().unwrap().store.exemplars, 2_000);
+}
+
+const CHILD: &str = "SIGHTLINE_SINK_TEST_CHILD";
+
+/// Not a test of its own: the process that is killed. It prints each sequence that is safe.
+#[test]
+fn child_that_appends_until_it_is_killed() {
+    let Ok(dir) = std::env::var(CHILD) else {
+        return;
+    };
+    let sink = Sink::open(dir, options()).unwrap();
+    let writer = sink.writer();
+    let first = sink.status().unwrap().spool.appended as u32;
+    for number in first.. {
+        let sequence = writer.append(&event(number)).unwrap();
+        if number % 7 == 0 {
+            writer.wait_safe(sequence, LONG).unwrap();
+            println!("\nsafe {sequence}");
+        }
+    }
+}
+
+#[test]
+fn killed_at_any_moment_every_safe_record_is_in_the_store_exactly_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut safe = 0;
+    for round in 0_u64..8 {
+        let mut child = Command::new(std::env::current_exe().unwrap())
+            .args([
+                "--exact",
+                "flow::tests::child_that_appends_until_it_is_killed",
+                "--nocapture",
+            ])
+            .env(CHILD, dir.path())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        // The moment is told by progress, not by a clock: some more records each time.
+        let mut to_go = 5 + (round * 37) % 60;
+        for line in BufReader::new(child.stdout.take().unwrap()).lines() {
+            if let Some(sequence) = line.unwrap().strip_prefix("safe ") {
+                safe = sequence.parse().unwrap();
+                to_go -= 1;
+                if to_go == 0 {
+                    break;
+                }
+            }
+        }
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert_eq!(to_go, 0, "the child died by itself");
+    }
+    let sink = Sink::open(dir.path(), options()).unwrap();
+    sink.drain(LONG).unwrap();
+    let status = sink.status().unwrap();
+    assert!(status.spool.safe >= safe, "{safe} {status:?}");
+    assert_eq!((status.spool.broken, status.spool.dropped.records), (0, 0));
+    // Sequence n carries event n - 1, in every round: so there is one point a sequence.
+    let count = status.spool.appended;
+    assert_eq!(
+        (status.store.exemplars, status.store.tracklets),
+        (count, count.div_ceil(5))
+    );
+    let other = tempfile::tempdir().unwrap();
+    let straight = Store::open(other.path(), &options().store).unwrap();
+    let events: Vec<_> = (0..count as u32)
+        .map(|number| (u64::from(number) + 1, event(number)))
+        .collect();
+    straight.apply(&events).unwrap();
+    assert_eq!(sink.digest().unwrap(), straight.digest().unwrap());
+}

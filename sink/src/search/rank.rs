@@ -1,0 +1,376 @@
+//! Finding and ranking tracks.
+//!
+//! Two lists are merged: the nearest tracklet means and the nearest sightings. A track that is in
+//! neither list can be no better than the last of both; as soon as enough candidates beat that bound
+//! the ranking is final, otherwise both lists are made longer.
+
+use std::collections::HashMap;
+
+use qdrant_edge::VectorStructInternal;
+use serde_json::{Value, json};
+
+use super::answer::{Answer, Hit};
+use super::query::{Filter, Query, QueryKind};
+use super::why;
+use crate::store::Store;
+use crate::store::points::{
+    ExemplarPayload, TrackletPayload, from_payload, from_record, normalised,
+};
+use crate::{Error, Result, TrackId};
+
+/// Up to this many tracks in question all of them are compared, without lists.
+const COMPARE_ALL: u64 = 1_000;
+
+/// Tracks whose sightings are asked for at once.
+const TRACKS_A_CALL: usize = 256;
+
+/// A track that may be a hit.
+struct Candidate {
+    payload: TrackletPayload,
+    to_mean: Option<f32>,
+    best: Option<(f32, ExemplarPayload)>,
+}
+
+/// A vector to look for, normalised.
+struct Probe {
+    name: String,
+    values: Vec<f32>,
+    /// Not a hit: the track that asks.
+    without: Option<TrackId>,
+}
+
+/// Answers a query.
+pub(crate) fn answer(store: &Store, query: &Query) -> Result<Answer> {
+    query.check()?;
+    let filter = &query.filter;
+    let searched = store.tracklets().count(filter.for_tracklets().as_ref())?;
+    let (mut hits, mut is_exact, mut is_unknown) = (Vec::new(), true, None);
+    match &query.kind {
+        QueryKind::Time => hits = browse(store, filter, query.limit)?,
+        QueryKind::Vector {
+            name,
+            model,
+            values,
+        } => {
+            let probe = probe(store, name, Some(model), values, None)?;
+            (hits, is_exact) = nearest(store, filter, &probe, searched, query.limit)?;
+        }
+        QueryKind::Track { track, name } => match mean_of(store, *track, name)? {
+            Ok(values) => {
+                let probe = probe(store, name, None, &values, Some(*track))?;
+                (hits, is_exact) = nearest(store, filter, &probe, searched, query.limit)?;
+            }
+            Err(reason) => is_unknown = Some(reason),
+        },
+    }
+    for (index, hit) in hits.iter_mut().enumerate() {
+        hit.rank = index as u32 + 1;
+    }
+    let book = store.book();
+    let coverage = book.answer(
+        &filter.cameras,
+        filter.site.as_deref(),
+        filter.from_ns,
+        filter.to_ns,
+    );
+    let why_empty = match (hits.is_empty(), is_unknown) {
+        (false, _) => None,
+        (true, Some(reason)) => Some(reason),
+        (true, None) => Some(why::empty(store, query, &coverage, searched)?),
+    };
+    Ok(Answer {
+        hits,
+        coverage,
+        why_empty,
+        searched,
+        is_exact,
+    })
+}
+
+fn probe(
+    store: &Store,
+    name: &str,
+    model: Option<&String>,
+    values: &[f32],
+    without: Option<TrackId>,
+) -> Result<Probe> {
+    let specs = &store.options().vectors;
+    let refused = |what: String| Err(Error::Query { what });
+    let Some(spec) = specs.iter().find(|spec| spec.name == name) else {
+        let names: Vec<_> = specs.iter().map(|spec| spec.name.as_str()).collect();
+        return refused(format!(
+            "no vector `{name}` in this store, expected {}",
+            names.join(" or ")
+        ));
+    };
+    if let Some(model) = model
+        && *model != spec.model
+    {
+        return refused(format!(
+            "vector `{name}` is by model `{model}`, the store's are by `{}`",
+            spec.model
+        ));
+    }
+    if values.len() != spec.dimension {
+        return refused(format!(
+            "vector `{name}` has {} values, expected {}",
+            values.len(),
+            spec.dimension
+        ));
+    }
+    Ok(Probe {
+        name: name.to_owned(),
+        values: normalised(values),
+        without,
+    })
+}
+
+/// A track's mean vector, or why there is none.
+fn mean_of(store: &Store, track: TrackId, name: &str) -> Result<Result<Vec<f32>, String>> {
+    let records = store
+        .tracklets()
+        .retrieve(&[track.tracklet_point()], true)?;
+    let Some(record) = records.into_iter().next() else {
+        return Ok(Err(format!("track {track} is not in the store")));
+    };
+    Ok(vector_of(record.vector, name).ok_or(format!("track {track} has no vector `{name}`")))
+}
+
+fn vector_of(vectors: Option<VectorStructInternal>, name: &str) -> Option<Vec<f32>> {
+    let Some(VectorStructInternal::Named(mut vectors)) = vectors else {
+        return None;
+    };
+    vectors.remove(name)?.try_into().ok()
+}
+
+fn browse(store: &Store, filter: &Filter, limit: usize) -> Result<Vec<Hit>> {
+    let mut fetch = limit;
+    loop {
+        let records = store
+            .tracklets()
+            .newest(filter.for_tracklets().as_ref(), fetch)?;
+        let found = records.len();
+        let mut tracks: Vec<TrackletPayload> =
+            records.iter().map(from_record).collect::<Result<_>>()?;
+        tracks.retain(|track| filter.passes(track));
+        if tracks.len() >= limit || found < fetch {
+            tracks.sort_by_key(|track| (std::cmp::Reverse(track.start_ns), track.track));
+            tracks.truncate(limit);
+            return Ok(tracks
+                .into_iter()
+                .map(|payload| hit(store, payload, None, None))
+                .collect());
+        }
+        // Rounding to microseconds let some in that do not pass.
+        fetch *= 2;
+    }
+}
+
+fn nearest(
+    store: &Store,
+    filter: &Filter,
+    probe: &Probe,
+    searched: u64,
+    limit: usize,
+) -> Result<(Vec<Hit>, bool)> {
+    let (tracklets, exemplars) = (store.tracklets(), store.exemplars());
+    let (of_tracklets, of_exemplars) = (filter.for_tracklets(), filter.for_exemplars());
+    let is_exact = tracklets.is_exact_for(searched)
+        && exemplars.is_exact_for(exemplars.count(of_exemplars.as_ref())?);
+    let mut fetch = if searched <= COMPARE_ALL {
+        searched as usize
+    } else {
+        (4 * limit).max(128)
+    };
+    loop {
+        let mut candidates: HashMap<TrackId, Candidate> = HashMap::new();
+        if fetch == 0 {
+            return Ok((Vec::new(), is_exact));
+        }
+        let means = tracklets.search(
+            &probe.name,
+            &probe.values,
+            of_tracklets.as_ref(),
+            fetch,
+            is_exact,
+        )?;
+        let least_mean = (means.len() >= fetch)
+            .then(|| means.last().map(|point| point.score))
+            .flatten();
+        for point in means {
+            let payload: TrackletPayload = from_payload(point.payload.as_ref())?;
+            let candidate = Candidate {
+                payload,
+                to_mean: Some(point.score),
+                best: None,
+            };
+            candidates.insert(candidate.payload.track, candidate);
+        }
+        let mut least_best = None;
+        // Tracks without a mean of this kind are found by their sightings alone, so both lists are needed.
+        let is_complete = least_mean.is_none() && candidates.len() as u64 == searched;
+        if !is_complete {
+            let found = exemplars.search(
+                &probe.name,
+                &probe.values,
+                of_exemplars.as_ref(),
+                fetch,
+                is_exact,
+            )?;
+            least_best = (found.len() >= fetch)
+                .then(|| found.last().map(|point| point.score))
+                .flatten();
+            let mut tracks = Vec::new();
+            for point in found {
+                let payload: ExemplarPayload = from_payload(point.payload.as_ref())?;
+                if !candidates.contains_key(&payload.track) && !tracks.contains(&payload.track) {
+                    tracks.push(payload.track);
+                }
+            }
+            add_tracks(store, probe, &tracks, &mut candidates)?;
+        }
+        candidates.retain(|track, candidate| {
+            filter.passes(&candidate.payload) && probe.without != Some(*track)
+        });
+        add_best(store, filter, probe, of_exemplars.as_ref(), &mut candidates)?;
+        let mut ranked: Vec<(f32, Candidate)> = candidates
+            .into_values()
+            .map(|candidate| (candidate.similarity(), candidate))
+            .collect();
+        ranked.sort_by(|a, b| {
+            b.0.total_cmp(&a.0)
+                .then(a.1.payload.track.cmp(&b.1.payload.track))
+        });
+        // What is in neither list has at most the least of each; where a list is whole, it has nothing there.
+        let bound = match (least_mean, least_best) {
+            (Some(mean), Some(best)) => {
+                Some((mean + best) / 2.0).map(|half| half.max(mean).max(best))
+            }
+            (one, other) => one.or(other).filter(|_| !is_complete),
+        };
+        let is_final = bound.is_none_or(|bound| {
+            ranked.len() >= limit && ranked.get(limit - 1).is_some_and(|last| last.0 >= bound)
+        });
+        if is_final || fetch as u64 >= exemplars.count(None)?.max(searched) {
+            ranked.truncate(limit);
+            let hits = ranked
+                .into_iter()
+                .map(|(similarity, candidate)| {
+                    hit(store, candidate.payload, candidate.best, Some(similarity))
+                })
+                .collect();
+            return Ok((hits, is_exact));
+        }
+        fetch = fetch.saturating_mul(4);
+    }
+}
+
+impl Candidate {
+    fn similarity(&self) -> f32 {
+        let to_best = self.best.as_ref().map(|(similarity, _)| *similarity);
+        match (self.to_mean, to_best) {
+            (Some(mean), Some(best)) => (mean + best) / 2.0,
+            (Some(one), None) | (None, Some(one)) => one,
+            (None, None) => -1.0,
+        }
+    }
+}
+
+/// Adds tracks that only the list of sightings found.
+fn add_tracks(
+    store: &Store,
+    probe: &Probe,
+    tracks: &[TrackId],
+    candidates: &mut HashMap<TrackId, Candidate>,
+) -> Result<()> {
+    let ids: Vec<_> = tracks.iter().map(TrackId::tracklet_point).collect();
+    for record in store.tracklets().retrieve(&ids, true)? {
+        let payload: TrackletPayload = from_record(&record)?;
+        let mean = vector_of(record.vector, &probe.name);
+        let to_mean = mean.map(|mean| mean.iter().zip(&probe.values).map(|(a, b)| a * b).sum());
+        candidates.insert(
+            payload.track,
+            Candidate {
+                payload,
+                to_mean,
+                best: None,
+            },
+        );
+    }
+    Ok(())
+}
+
+/// Finds the best sighting of each candidate.
+fn add_best(
+    store: &Store,
+    filter: &Filter,
+    probe: &Probe,
+    of_exemplars: Option<&Value>,
+    candidates: &mut HashMap<TrackId, Candidate>,
+) -> Result<()> {
+    let mut waiting: Vec<TrackId> = candidates.keys().copied().collect();
+    waiting.sort_unstable();
+    while !waiting.is_empty() {
+        let (now, _) = waiting.split_at(waiting.len().min(TRACKS_A_CALL));
+        let now = now.to_vec();
+        let mut must = of_exemplars
+            .and_then(|filter| filter.get("must")?.as_array().cloned())
+            .unwrap_or_default();
+        must.push(json!({ "key": "track", "match": { "any": now } }));
+        let limit = now.len() * 16;
+        let found = store.exemplars().search(
+            &probe.name,
+            &probe.values,
+            Some(&json!({ "must": must })),
+            limit,
+            true,
+        )?;
+        let is_all = found.len() < limit;
+        for point in found {
+            let payload: ExemplarPayload = from_payload(point.payload.as_ref())?;
+            if let Some(candidate) = candidates.get_mut(&payload.track)
+                && candidate.best.is_none()
+                && filter.passes_exemplar(&payload)
+            {
+                candidate.best = Some((point.score, payload));
+            }
+        }
+        // Best first: a track that was seen at all is done; the others are asked for again, unless
+        // there was nothing more.
+        waiting.retain(|track| {
+            let is_done = candidates
+                .get(track)
+                .is_none_or(|candidate| candidate.best.is_some());
+            !(is_done || is_all && now.contains(track))
+        });
+    }
+    Ok(())
+}
+
+fn hit(
+    store: &Store,
+    track: TrackletPayload,
+    best: Option<(f32, ExemplarPayload)>,
+    similarity: Option<f32>,
+) -> Hit {
+    let shown = best
+        .map(|(_, sighting)| (sighting.crop, sighting.capture_ns, sighting.bbox))
+        .filter(|(crop, _, _)| crop.is_some())
+        .unwrap_or((track.best.crop, track.best.capture_ns, track.best.bbox));
+    Hit {
+        track: track.track,
+        site: track.site,
+        camera: track.camera,
+        start_ns: track.start_ns,
+        end_ns: track.end_ns,
+        rank: 0,
+        similarity,
+        score: None,
+        thumbnail: shown.0.and_then(|crop| store.crops().find(&crop)),
+        person: track.person,
+        best_ns: shown.1,
+        bbox: shown.2,
+        detections: track.detections,
+        has_ended: track.has_ended,
+    }
+}

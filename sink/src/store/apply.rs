@@ -1,0 +1,153 @@
+//! Events into points, crops and coverage.
+
+use std::collections::HashMap;
+use std::sync::PoisonError;
+
+use serde::Serialize;
+use serde_json::json;
+use uuid::Uuid;
+
+use super::Store;
+use super::crops::Crops;
+use super::points::{self, ExemplarPayload, Tracklet, TrackletPayload, from_record, joined};
+use crate::event::{Event, Sighting};
+use crate::{Result, SightingId, TrackId};
+
+/// What a batch of events came to.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Applied {
+    /// Sightings written, repeats included.
+    pub sightings: u64,
+    /// Tracks written with a new state.
+    pub tracklets: u64,
+    /// Tracks whose state in the store was newer already.
+    pub stale: u64,
+    /// Heartbeats.
+    pub coverage: u64,
+    /// Crops that were new.
+    pub crops: u64,
+    /// Sightings that fit no model of this store; they are dropped.
+    pub refused: u64,
+}
+
+impl Applied {
+    /// Adds the counts of another batch.
+    pub fn add(&mut self, other: Self) {
+        self.sightings += other.sightings;
+        self.tracklets += other.tracklets;
+        self.stale += other.stale;
+        self.coverage += other.coverage;
+        self.crops += other.crops;
+        self.refused += other.refused;
+    }
+}
+
+impl Store {
+    /// Takes events in, each with its spool sequence. They are searchable at once, and durable after
+    /// the next [`Store::flush`]. The same events may be applied again, in any order.
+    ///
+    /// # Errors
+    ///
+    /// When the disk or the engine refuses; the same batch may then be applied again. A sighting by a
+    /// model that is not the store's is no error: it is counted as refused and logged.
+    pub fn apply(&self, events: &[(u64, Event)]) -> Result<Applied> {
+        let _writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut applied = Applied::default();
+        let mut exemplars: HashMap<SightingId, (&Sighting, ExemplarPayload)> = HashMap::new();
+        let mut tracklets: HashMap<TrackId, Tracklet> = HashMap::new();
+        for (sequence, event) in events {
+            match event {
+                Event::Coverage(coverage) => {
+                    self.coverage.add(*sequence, coverage)?;
+                    applied.coverage += 1;
+                }
+                Event::Sighting(sighting) => {
+                    if let Err(reason) = self.check_models(sighting) {
+                        tracing::warn!(
+                            sequence, camera = sighting.camera, sighting = %sighting.id, reason,
+                            "sighting refused by the store"
+                        );
+                        applied.refused += 1;
+                        continue;
+                    }
+                    let crop = self.put_crop(sighting, &mut applied)?;
+                    applied.sightings += 1;
+                    let tracklet = Tracklet::of(sighting, crop.clone());
+                    match tracklets.entry(sighting.track) {
+                        std::collections::hash_map::Entry::Occupied(mut known) => {
+                            known.get_mut().join(tracklet);
+                        }
+                        std::collections::hash_map::Entry::Vacant(place) => {
+                            place.insert(tracklet);
+                        }
+                    }
+                    exemplars.insert(sighting.id, (sighting, ExemplarPayload::of(sighting, crop)));
+                }
+            }
+        }
+        let points = exemplars
+            .into_iter()
+            .map(|(id, (sighting, payload))| {
+                points::point(points::exemplar_id(id), &sighting.vectors, &payload)
+            })
+            .collect::<Result<_>>()?;
+        self.exemplars.upsert(points)?;
+        self.apply_tracklets(tracklets, &mut applied)?;
+        Ok(applied)
+    }
+
+    fn check_models(&self, sighting: &Sighting) -> Result<(), String> {
+        let vectors = sighting.vectors.iter().chain(&sighting.state.vectors);
+        vectors
+            .into_iter()
+            .try_for_each(|vector| self.options.fits(vector))
+    }
+
+    fn put_crop(&self, sighting: &Sighting, applied: &mut Applied) -> Result<Option<String>> {
+        let Some(jpeg) = &sighting.crop else {
+            return Ok(None);
+        };
+        let name = Crops::name(jpeg);
+        if self.crops.put(&name, jpeg, sighting.capture_ns)? {
+            applied.crops += 1;
+        }
+        Ok(Some(name))
+    }
+
+    fn apply_tracklets(
+        &self,
+        tracklets: HashMap<TrackId, Tracklet>,
+        applied: &mut Applied,
+    ) -> Result<()> {
+        let ids: Vec<Uuid> = tracklets.keys().map(TrackId::tracklet_point).collect();
+        let mut stored: HashMap<TrackId, TrackletPayload> = HashMap::new();
+        for record in self.tracklets.retrieve(&ids, false)? {
+            let payload: TrackletPayload = from_record(&record)?;
+            stored.insert(payload.track, payload);
+        }
+        let mut writes = Vec::with_capacity(tracklets.len());
+        for (track, mut tracklet) in tracklets {
+            if let Some(known) = stored.remove(&track) {
+                let (size, best) = joined(&known, &tracklet.payload);
+                if known.revision > tracklet.payload.revision {
+                    applied.stale += 1;
+                    if size != known.size || best != known.best {
+                        let fields = json!({ "size": size, "best": points::to_json(&best)? });
+                        self.tracklets.set_payload(track.tracklet_point(), fields)?;
+                    }
+                    continue;
+                }
+                // An equal revision is written again: a crash may have left half of the point.
+                (tracklet.payload.size, tracklet.payload.best) = (size, best);
+                tracklet.payload.person = known.person;
+            }
+            applied.tracklets += 1;
+            writes.push(points::point(
+                track.tracklet_point(),
+                &tracklet.vectors,
+                &tracklet.payload,
+            )?);
+        }
+        self.tracklets.upsert(writes)
+    }
+}

@@ -1,0 +1,70 @@
+//! One number for everything in a store, to tell whether two stores are the same.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use qdrant_edge::{VectorInternal, VectorStructInternal};
+use sha2::{Digest as _, Sha256};
+
+use super::Store;
+use super::engine::Engine;
+use crate::Result;
+
+/// Points read at once.
+const PAGE: usize = 500;
+
+impl Store {
+    /// A sha256 in hex over all points (ids, payloads, vectors bit by bit) and the names of all crops.
+    /// The same input gives the same digest, whatever the order, the batches and the timing.
+    ///
+    /// # Errors
+    ///
+    /// When the engine cannot be read.
+    pub fn digest(&self) -> Result<String> {
+        let mut hash = Sha256::new();
+        for engine in [&self.exemplars, &self.tracklets] {
+            digest_points(engine, &mut hash)?;
+        }
+        for name in self.crops.names() {
+            hash.update(name.as_bytes());
+        }
+        let digest = hash.finalize();
+        let mut text = String::with_capacity(64);
+        for byte in digest.iter() {
+            // Writing to a string cannot fail.
+            write!(text, "{byte:02x}").unwrap_or_default();
+        }
+        Ok(text)
+    }
+}
+
+fn digest_points(engine: &Engine, hash: &mut Sha256) -> Result<()> {
+    let mut from = None;
+    loop {
+        let (records, next) = engine.page(from, PAGE)?;
+        for record in records {
+            hash.update(record.id.to_string().as_bytes());
+            let payload = record.payload.map(|payload| payload.0).unwrap_or_default();
+            // Sorted, whatever order the engine keeps them in.
+            let payload: BTreeMap<_, _> = payload.into_iter().collect();
+            for (key, value) in payload {
+                hash.update(format!("{key}={value};").as_bytes());
+            }
+            if let Some(VectorStructInternal::Named(vectors)) = record.vector {
+                let vectors: BTreeMap<_, _> = vectors.into_iter().collect();
+                for (name, vector) in vectors {
+                    hash.update(name.as_bytes());
+                    if let VectorInternal::Dense(values) = vector {
+                        values
+                            .iter()
+                            .for_each(|value| hash.update(value.to_bits().to_le_bytes()));
+                    }
+                }
+            }
+        }
+        match next {
+            Some(next) => from = Some(next),
+            None => return Ok(()),
+        }
+    }
+}

@@ -1,0 +1,209 @@
+//! The embedded vector store: points, crops and coverage of one site's cameras.
+//!
+//! Two collections: *exemplars*, one point a sighting, and *tracklets*, one point a track. Ids are
+//! derived and tracklets are joins, so events may come in any order and any number of times.
+
+mod apply;
+pub(crate) mod crops;
+mod digest;
+pub(crate) mod engine;
+mod lock;
+mod options;
+pub(crate) mod points;
+#[cfg(test)]
+mod tests;
+mod wal;
+
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+
+use fs_err::File;
+use serde::Serialize;
+
+pub use apply::Applied;
+pub use crops::CropStatus;
+pub use options::{CropLimits, StoreOptions, VectorSpec};
+
+use crate::coverage::{CameraCoverage, CoverageBook};
+use crate::{Answer, Error, Query, Result};
+use crops::Crops;
+use engine::Engine;
+use lock::Lock;
+use options::Manifest;
+
+/// How a [`Store`] stands.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct StoreStatus {
+    /// Points of sightings.
+    pub exemplars: u64,
+    /// Points of tracks.
+    pub tracklets: u64,
+    /// The folder of crops.
+    pub crops: CropStatus,
+}
+
+/// The embedded store in one folder. Searches and writing go on at the same time.
+#[derive(Debug)]
+pub struct Store {
+    dir: PathBuf,
+    options: StoreOptions,
+    exemplars: Engine,
+    tracklets: Engine,
+    crops: Crops,
+    coverage: CoverageBook,
+    /// One writer at a time: a tracklet is read, joined and written.
+    writer: Mutex<()>,
+    // Last, so that it is let go of after everything else is closed.
+    _lock: Lock,
+}
+
+impl Store {
+    /// Opens the store in `dir`, or makes it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Held`] when another process has it; [`Error::Mismatch`] when it was made for other
+    /// models or dimensions; [`Error::Corrupt`] when its files cannot be trusted.
+    pub fn open(dir: impl AsRef<Path>, options: &StoreOptions) -> Result<Self> {
+        let dir = dir.as_ref();
+        options.check()?;
+        fs_err::create_dir_all(dir).map_err(Error::io("make the store's folder"))?;
+        let lock = Lock::take(dir)?;
+        let index = dir.join("index");
+        if !index.exists() {
+            create(dir, &index, options)?;
+        }
+        Manifest::of(options).check(&index)?;
+        let open =
+            |name: &str| Engine::open(&index.join(name), &options.vectors, options.exact_points);
+        Ok(Self {
+            exemplars: open("exemplars")?,
+            tracklets: open("tracklets")?,
+            crops: Crops::open(&dir.join("crops"), options.crops)?,
+            coverage: CoverageBook::open(&dir.join("coverage"))?,
+            dir: dir.to_path_buf(),
+            options: options.clone(),
+            writer: Mutex::new(()),
+            _lock: lock,
+        })
+    }
+
+    /// Makes everything applied so far durable.
+    ///
+    /// # Errors
+    ///
+    /// When the disk or the engine refuses; nothing may be acknowledged then.
+    pub fn flush(&self) -> Result<()> {
+        // Crops first: a point never outlives the picture it names.
+        self.crops.flush()?;
+        self.exemplars.flush()?;
+        self.tracklets.flush()?;
+        self.coverage.flush()
+    }
+
+    /// Tidies the index where that is due: replaced points, and graphs once there are very many
+    /// points. Blocks; searches and writing go on meanwhile, flushes wait. Says whether anything was done.
+    ///
+    /// # Errors
+    ///
+    /// When the disk or the engine refuses.
+    pub fn optimize(&self) -> Result<bool> {
+        let exemplars = self.exemplars.optimize()?;
+        let tracklets = self.tracklets.optimize()?;
+        Ok(exemplars || tracklets)
+    }
+
+    /// Answers a query.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Query`] when it cannot be asked, or asks with a vector of another model.
+    pub fn search(&self, query: &Query) -> Result<Answer> {
+        crate::search::answer(self, query)
+    }
+
+    /// What cameras watched; see [`CameraCoverage`]. Without `cameras`: all.
+    pub fn coverage(
+        &self,
+        cameras: &[String],
+        from_ns: Option<i64>,
+        to_ns: Option<i64>,
+    ) -> Vec<CameraCoverage> {
+        self.coverage.answer(cameras, None, from_ns, to_ns)
+    }
+
+    /// How the store stands.
+    ///
+    /// # Errors
+    ///
+    /// When the engine refuses to count.
+    pub fn status(&self) -> Result<StoreStatus> {
+        Ok(StoreStatus {
+            exemplars: self.exemplars.count(None)?,
+            tracklets: self.tracklets.count(None)?,
+            crops: self.crops.status(),
+        })
+    }
+
+    /// The folder of the store.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    pub(crate) fn options(&self) -> &StoreOptions {
+        &self.options
+    }
+
+    pub(crate) fn exemplars(&self) -> &Engine {
+        &self.exemplars
+    }
+
+    pub(crate) fn tracklets(&self) -> &Engine {
+        &self.tracklets
+    }
+
+    pub(crate) fn crops(&self) -> &Crops {
+        &self.crops
+    }
+
+    pub(crate) fn book(&self) -> &CoverageBook {
+        &self.coverage
+    }
+}
+
+/// Makes an empty index beside its place and moves it there, so that there is never half of one.
+fn create(dir: &Path, index: &Path, options: &StoreOptions) -> Result<()> {
+    let what = "make the store's index";
+    let part = dir.join("index.part");
+    if part.exists() {
+        fs_err::remove_dir_all(&part).map_err(Error::io(what))?;
+    }
+    for (name, fields) in [
+        (
+            "exemplars",
+            &["track", "site", "camera", "capture_us", "size"][..],
+        ),
+        (
+            "tracklets",
+            &[
+                "site",
+                "camera",
+                "person",
+                "start_us",
+                "end_us",
+                "duration_us",
+                "size",
+            ][..],
+        ),
+    ] {
+        fs_err::create_dir_all(part.join(name)).map_err(Error::io(what))?;
+        Engine::create(&part.join(name), &options.vectors, fields)?;
+    }
+    Manifest::of(options).write(&part)?;
+    let file = File::open(&part).map_err(Error::io(what))?;
+    rustix::fs::syncfs(file.file()).map_err(|error| Error::io(what)(error.into()))?;
+    fs_err::rename(&part, index).map_err(Error::io(what))?;
+    File::open(dir)
+        .and_then(|dir| dir.sync_all())
+        .map_err(Error::io(what))
+}
