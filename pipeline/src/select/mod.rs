@@ -6,6 +6,8 @@
 
 pub mod quality;
 pub mod selector;
+#[cfg(test)]
+mod tests;
 
 pub use quality::{CropQuality, QualityGauge};
 pub use selector::{Emit, FinalState, Pick, Selector, SelectorConfig, TrackMean, WeightedMean};

@@ -100,13 +100,13 @@ impl Default for AssociationConfig {
             score_weight: 0.5,
             heading_weight: 0.1,
             heading_span_s: 0.3,
-            first_similarity: 0.1,
+            first_similarity: 0.3,
             low_similarity: 0.3,
-            wide_similarity: 0.15,
+            wide_similarity: 0.3,
             tentative_similarity: 0.25,
-            alone_cost: 1.2,
+            alone_cost: 1.0,
             is_gap_replayed: true,
-            is_last_seen_tried: true,
+            is_last_seen_tried: false,
             doubt: 1.0,
         }
     }

@@ -59,6 +59,8 @@ struct Axis {
 const LEAST_VARIANCE: f64 = 1e-6;
 /// Largest variance kept: a track that coasts for an hour stays finite.
 const MOST_VARIANCE: f64 = 1e12;
+/// Farthest from the picture's corner that a track is followed, and fastest per second.
+const FARTHEST_PX: f64 = 1e6;
 
 impl Axis {
     fn new(value: f64, value_deviation: f64, rate_deviation: f64) -> Self {
@@ -104,6 +106,9 @@ impl Axis {
     fn bounded(mut self) -> Self {
         self.pp = self.pp.clamp(LEAST_VARIANCE, MOST_VARIANCE);
         self.vv = self.vv.clamp(LEAST_VARIANCE, MOST_VARIANCE);
+        // Beyond this, single precision could no longer tell the two sides of a box apart.
+        self.value = self.value.clamp(-FARTHEST_PX, FARTHEST_PX);
+        self.rate = self.rate.clamp(-FARTHEST_PX, FARTHEST_PX);
         let most = (self.pp * self.vv).sqrt() * (1.0 - 1e-9);
         self.pv = self.pv.clamp(-most, most);
         self

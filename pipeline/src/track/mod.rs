@@ -22,7 +22,11 @@ pub mod kalman;
 mod lifecycle;
 pub mod mot;
 mod rounds;
+#[cfg(test)]
+mod scenes;
 pub mod similarity;
+#[cfg(test)]
+mod tests;
 mod tracker;
 mod view;
 

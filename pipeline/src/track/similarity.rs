@@ -18,7 +18,7 @@ pub fn box_similarity(a: &BBox, b: &BBox, buffer: f32, height_exponent: f32) -> 
     let (a, b) = (grown(a, buffer), grown(b, buffer));
     let shared = (a.y1.min(b.y1) - a.y0.max(b.y0)).max(0.0);
     let whole = a.y1.max(b.y1) - a.y0.min(b.y0);
-    if whole.is_nan() || whole <= 0.0 {
+    if !whole.is_finite() || whole <= 0.0 {
         return 0.0;
     }
     let heights = shared / whole;
@@ -34,7 +34,8 @@ pub fn iou(a: &BBox, b: &BBox) -> f32 {
     let shared = shared_area(a, b);
     let whole = area(a) + area(b) - shared;
     if shared > 0.0 && whole > 0.0 {
-        shared / whole
+        // Rounding, for boxes thinner than their coordinates can tell.
+        (shared / whole).min(1.0)
     } else {
         0.0
     }
@@ -71,7 +72,12 @@ pub fn visible_share<'a>(bbox: &BBox, others: impl Iterator<Item = &'a BBox>) ->
         .filter(|other| other.y1 > bbox.y1)
         .map(|other| shared_area(bbox, other))
         .sum();
-    (1.0 - hidden / whole).clamp(0.0, 1.0)
+    let share = 1.0 - hidden / whole;
+    if share.is_nan() {
+        0.0
+    } else {
+        share.clamp(0.0, 1.0)
+    }
 }
 
 /// How well the step from `from` to `to` keeps the heading `before -> from`: 1 straight on, 0 across, -1 straight back.

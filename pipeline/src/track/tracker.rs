@@ -84,7 +84,7 @@ impl Tracker {
     /// Takes in one frame. Detections are in pixels of this frame; `motion` is the camera's since the last one.
     ///
     /// `appearance` is called at most twice, for at most `budget_per_frame` detections together. A frame that is not newer
-    /// than the last changes nothing and is counted; a clock that jumped back further than tracks are remembered ends them.
+    /// than the last changes nothing, shows nothing and is counted; a clock that jumped back further than tracks are remembered ends them.
     pub fn update(
         &mut self,
         capture_ns: i64,
@@ -98,7 +98,11 @@ impl Tracker {
             if step_ns <= 0 {
                 if step_ns.unsigned_abs() <= self.memory_ns().unsigned_abs() {
                     self.counts.late_frames += 1;
-                    return self.step();
+                    return Step {
+                        tracks: &[],
+                        ended: &[],
+                        is_late: true,
+                    };
                 }
                 self.end_all();
             } else {
@@ -148,6 +152,7 @@ impl Tracker {
         Step {
             tracks: &self.tracks,
             ended: &self.ended,
+            is_late: false,
         }
     }
 

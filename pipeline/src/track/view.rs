@@ -78,6 +78,7 @@ impl TrackView<'_> {
 pub struct Step<'a> {
     pub(super) tracks: &'a [Tracklet],
     pub(super) ended: &'a [EndedTrack],
+    pub(super) is_late: bool,
 }
 
 impl<'a> Step<'a> {
@@ -90,6 +91,11 @@ impl<'a> Step<'a> {
     pub fn seen(&self) -> impl Iterator<Item = TrackView<'a>> + use<'a> {
         self.tracks()
             .filter(|view| view.state() == TrackState::Confirmed)
+    }
+
+    /// Whether the frame came too late to be taken in; the step then shows no tracks.
+    pub fn is_late(&self) -> bool {
+        self.is_late
     }
 
     /// The tracks that ended with this frame.
