@@ -55,7 +55,7 @@ pub(super) fn make(element: &'static str, package: &'static str) -> Result<gst::
 
 /// The decoder that the pipeline chose last: its factory name and the codec it is fed.
 #[derive(Debug, Clone, Default)]
-pub(super) struct ChosenDecoder(Arc<Mutex<Option<String>>>);
+pub(super) struct ChosenDecoder(Arc<Mutex<Option<gst::glib::WeakRef<gst::Element>>>>);
 
 impl ChosenDecoder {
     /// Watches `bin` for video decoders, and has them conceal damage instead of giving up on it.
@@ -76,17 +76,29 @@ impl ChosenDecoder {
             }
             let is_hardware = klass.contains("Hardware");
             tracing::info!(%origin, decoder = %factory.name(), is_hardware, "decoder chosen");
-            *slot.lock().unwrap_or_else(PoisonError::into_inner) = Some(factory.name().to_string());
+            *slot.lock().unwrap_or_else(PoisonError::into_inner) = Some(element.downgrade());
         });
         chosen
     }
 
     /// Its factory name, once there is one.
     pub(super) fn name(&self) -> Option<String> {
+        Some(self.element()?.factory()?.name().to_string())
+    }
+
+    /// What it is fed, as GStreamer's media type without the leading `video/x-`.
+    pub(super) fn codec(&self) -> Option<String> {
+        let caps = self.element()?.static_pad("sink")?.current_caps()?;
+        let name = caps.structure(0)?.name().to_string();
+        Some(name.trim_start_matches("video/x-").to_owned())
+    }
+
+    fn element(&self) -> Option<gst::Element> {
         self.0
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+            .as_ref()?
+            .upgrade()
     }
 }
 

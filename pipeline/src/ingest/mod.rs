@@ -1,7 +1,7 @@
 //! Cameras and recordings in, frames out.
 //!
 //! GStreamer decodes; a [`Frame`] lends out the decoder's own planes, so nothing is copied or converted at full size.
-//! [`Recordings`] gives every frame of several files in capture-time order.
+//! [`Recordings`] gives every frame of several files in capture-time order; [`Live`] the newest frame of each camera.
 //!
 //! # Layout
 //!
@@ -13,6 +13,7 @@
 //! - `decode`: what recordings and cameras share: decoder choice and the end of the pipeline
 //! - `recording`: one file, every frame
 //! - `recordings`: several files, merged by time
+//! - `live`: cameras, each on its own, reconnected for ever
 //!
 //! # Example
 //!
@@ -30,6 +31,7 @@
 mod decode;
 mod error;
 mod frame;
+mod live;
 mod mask;
 mod rate;
 mod recording;
@@ -39,6 +41,11 @@ mod region;
 pub use decode::{hardware_decoders, init};
 pub use error::Error;
 pub use frame::{Color, Frame, Matrix, Planes, TimeSource};
+pub use live::{
+    Address, BackoffLimits, CameraState, CameraStatus, Clock, Counts, Credentials, DropReason,
+    Event, EventKind, Latest, Live, LiveOptions, LiveSpec, ProbeReport, SystemClock, Transport,
+    probe,
+};
 pub use rate::{FrameRate, RateCap};
 pub use recording::{Estimate, Patience, Recording, RecordingSpec};
 pub use recordings::Recordings;
