@@ -62,7 +62,7 @@ fn bare(path: &Path) -> anyhow::Result<f64> {
     gst::init()?;
     let uri = gst::glib::filename_to_uri(std::path::absolute(path)?, None)?;
     let since = Instant::now();
-    let pipeline = gst::parse::launch(&format!("uridecodebin3 uri={uri} ! fakesink sync=false"))?;
+    let pipeline = gst::parse::launch(&format!("uridecodebin uri={uri} ! fakesink sync=false"))?;
     pipeline.set_state(gst::State::Playing)?;
     if let Some(bus) = pipeline.bus() {
         bus.timed_pop_filtered(None, &[gst::MessageType::Eos, gst::MessageType::Error]);

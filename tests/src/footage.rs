@@ -35,13 +35,13 @@ pub fn find(test: &str, sha256: &str) -> Result<Option<PathBuf>> {
             }
         }
     }
-    bail!(
-        "no file below {} has the sha256 {sha256}",
-        folder.display()
-    )
+    bail!("no file below {} has the sha256 {sha256}", folder.display())
 }
 
-#[expect(clippy::print_stderr, reason = "a test that was left out must be seen in the test's output")]
+#[expect(
+    clippy::print_stderr,
+    reason = "a test that was left out must be seen in the test's output"
+)]
 fn say(text: &str) {
     eprintln!("{text}");
 }
@@ -56,7 +56,11 @@ fn hash(path: &Path) -> Result<String> {
             n => hasher.update(&chunk[..n]),
         }
     }
-    Ok(hasher.finalize().iter().map(|b| format!("{b:02x}")).collect())
+    Ok(hasher
+        .finalize()
+        .iter()
+        .map(|b| format!("{b:02x}"))
+        .collect())
 }
 
 /// A recording made for a test: plain grey pictures, whose brightness tells which one it is.
@@ -100,14 +104,19 @@ impl Made {
         let pipeline = gst::parse::launch(&launch)?
             .downcast::<gst::Pipeline>()
             .map_err(|_| anyhow!("not a pipeline: {launch}"))?;
-        let by_name = |name: &str| pipeline.by_name(name).context("the pipeline lacks an element");
+        let by_name = |name: &str| {
+            pipeline
+                .by_name(name)
+                .context("the pipeline lacks an element")
+        };
         by_name("file")?.set_property("location", path.to_str().context("path is not text")?);
         let source = by_name("source")?
             .downcast::<gst_app::AppSrc>()
             .map_err(|_| anyhow!("not an appsrc"))?;
-        let info = gst_video::VideoInfo::builder(gst_video::VideoFormat::I420, self.width, self.height)
-            .fps(gst::Fraction::new(self.fps.cast_signed(), 1))
-            .build()?;
+        let info =
+            gst_video::VideoInfo::builder(gst_video::VideoFormat::I420, self.width, self.height)
+                .fps(gst::Fraction::new(self.fps.cast_signed(), 1))
+                .build()?;
         source.set_caps(Some(&info.to_caps()?));
         source.set_format(gst::Format::Time);
         source.set_max_bytes(info.size() as u64 * 4);
@@ -119,7 +128,9 @@ impl Made {
             bytes[..luma_bytes].fill(Self::luma(n));
             let mut buffer = gst::Buffer::from_mut_slice(bytes);
             let buffer_ref = buffer.get_mut().context("a new buffer is shared")?;
-            let at = |n: u32| gst::ClockTime::from_nseconds(u64::from(n) * 1_000_000_000 / u64::from(self.fps));
+            let at = |n: u32| {
+                gst::ClockTime::from_nseconds(u64::from(n) * 1_000_000_000 / u64::from(self.fps))
+            };
             buffer_ref.set_pts(at(n));
             buffer_ref.set_duration(at(n + 1) - at(n));
             source.push_buffer(buffer)?;

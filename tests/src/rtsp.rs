@@ -294,8 +294,14 @@ impl RtspServer {
         factory.set_eos_shutdown(true);
         factory.add_role_from_structure(
             &gst::Structure::builder(ROLE)
-                .field(gst_rtsp_server::RTSP_PERM_MEDIA_FACTORY_ACCESS.as_str(), true)
-                .field(gst_rtsp_server::RTSP_PERM_MEDIA_FACTORY_CONSTRUCT.as_str(), true)
+                .field(
+                    gst_rtsp_server::RTSP_PERM_MEDIA_FACTORY_ACCESS.as_str(),
+                    true,
+                )
+                .field(
+                    gst_rtsp_server::RTSP_PERM_MEDIA_FACTORY_CONSTRUCT.as_str(),
+                    true,
+                )
                 .build(),
         );
         let mischief = Arc::clone(&self.mischief);
@@ -321,7 +327,9 @@ impl RtspServer {
     }
 
     fn listening_slot(&self) -> std::sync::MutexGuard<'_, Option<glib::Source>> {
-        self.listening.lock().unwrap_or_else(PoisonError::into_inner)
+        self.listening
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     fn playing(&self) -> std::sync::MutexGuard<'_, Vec<glib::WeakRef<gst::Element>>> {
@@ -344,7 +352,10 @@ impl Drop for RtspServer {
     }
 }
 
-#[expect(clippy::print_stderr, reason = "a test support thread that panicked must be seen in the test's output")]
+#[expect(
+    clippy::print_stderr,
+    reason = "a test support thread that panicked must be seen in the test's output"
+)]
 fn tracing_of_a_dead_thread() {
     eprintln!("the rtsp server's thread panicked");
 }
@@ -352,7 +363,10 @@ fn tracing_of_a_dead_thread() {
 fn auth(options: &Options) -> Result<gst_rtsp_server::RTSPAuth> {
     let auth = gst_rtsp_server::RTSPAuth::new();
     let token = gst_rtsp_server::RTSPToken::builder()
-        .field(gst_rtsp_server::RTSP_TOKEN_MEDIA_FACTORY_ROLE.as_str(), ROLE)
+        .field(
+            gst_rtsp_server::RTSP_TOKEN_MEDIA_FACTORY_ROLE.as_str(),
+            ROLE,
+        )
         .build();
     match &options.credentials {
         Some((user, password)) => {
@@ -387,7 +401,10 @@ fn configure(
         return;
     };
     if let Some(filter) = bin.by_name("size") {
-        let mut playing = mischief.playing.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut playing = mischief
+            .playing
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         playing.retain(|weak| weak.upgrade().is_some());
         playing.push(filter.downgrade());
     }
@@ -449,7 +466,14 @@ fn garbled(buffer: &gst::BufferRef) -> gst::Buffer {
 pub fn self_signed(folder: &std::path::Path) -> Result<(PathBuf, PathBuf)> {
     let (key, certificate) = (folder.join("key.pem"), folder.join("ca.pem"));
     let output = std::process::Command::new("openssl")
-        .args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"])
+        .args([
+            "req",
+            "-x509",
+            "-newkey",
+            "ec",
+            "-pkeyopt",
+            "ec_paramgen_curve:P-256",
+        ])
         .args(["-nodes", "-days", "2", "-subj", "/CN=127.0.0.1"])
         .args(["-addext", "subjectAltName=IP:127.0.0.1"])
         .arg("-keyout")
@@ -459,7 +483,10 @@ pub fn self_signed(folder: &std::path::Path) -> Result<(PathBuf, PathBuf)> {
         .output()
         .context("openssl does not start")?;
     if !output.status.success() {
-        return Err(anyhow!("openssl: {}", String::from_utf8_lossy(&output.stderr)));
+        return Err(anyhow!(
+            "openssl: {}",
+            String::from_utf8_lossy(&output.stderr)
+        ));
     }
     let both = folder.join("server.pem");
     let text = fs_err::read_to_string(&certificate)? + &fs_err::read_to_string(&key)?;

@@ -186,24 +186,25 @@ pub(super) fn one_line(text: &str) -> String {
     joined.trim_end_matches('.').to_owned()
 }
 
-/// Links the first video pad of `source` to `head`, and has `uridecodebin3` decode nothing but that.
-pub(super) fn link_first_video(source: &gst::Element, head: &gst::Pad) {
-    let has_chosen = std::sync::atomic::AtomicBool::new(false);
-    source.connect("select-stream", false, move |values| {
-        let stream = values.get(2)?.get::<gst::Stream>().ok()?;
-        let is_first_video = stream.stream_type().contains(gst::StreamType::VIDEO)
-            && !has_chosen.swap(true, std::sync::atomic::Ordering::SeqCst);
-        Some(i32::from(is_first_video).to_value())
-    });
+/// A bin that decodes video and nothing else: `uridecodebin` or `decodebin`, whose first video goes to `head`.
+///
+/// Not their successors: `uridecodebin3` of GStreamer 1.22.0 never showed a picture in 48 of 1200 openings of one file
+/// by four threads on two cores.
+pub(super) fn decode_bin(element: &'static str, head: &gst::Pad) -> Result<gst::Element, Error> {
+    let bin = make(element, "gstreamer1.0-plugins-base")?;
+    // Sound and subtitles are neither decoded nor waited for.
+    let caps = gst::Caps::builder("video/x-raw").any_features().build();
+    bin.set_property("caps", &caps);
+    bin.set_property("expose-all-streams", false);
     let head = head.clone();
-    source.connect_pad_added(move |_, pad| {
+    bin.connect_pad_added(move |_, pad| {
         if !head.is_linked()
-            && pad.name().starts_with("video")
             && let Err(error) = pad.link(&head)
         {
             tracing::warn!(%error, "decoded pictures do not link");
         }
     });
+    Ok(bin)
 }
 
 /// The codec that a missing plug-in message asks for.

@@ -83,6 +83,19 @@ pub enum Error {
         /// Seconds of picture the header promises.
         expected_s: f64,
     },
+    /// The recording lacks bytes at its end, by its own account.
+    #[error(
+        "recording {}: truncated, {missing_bytes} bytes are missing at its end; the {frames} frames before that were used, copy the file again for the rest",
+        path.display()
+    )]
+    CutShort {
+        /// The file.
+        path: PathBuf,
+        /// Frames read before the end.
+        frames: u64,
+        /// How much is missing.
+        missing_bytes: u64,
+    },
     /// Decoding broke off in mid-file.
     #[error("recording {}: broken off after {frames} frames: {detail}; the frames before that were used, copy the file again for the rest", path.display())]
     BrokenOff {

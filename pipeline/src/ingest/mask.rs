@@ -175,7 +175,8 @@ fn spans_of(polygons: &[Polygon], width: usize, height: usize) -> Vec<Span> {
                     push(at(low).min(at(high)), at(low).max(at(high)));
                 }
             }
-            for level in [top, (top + bottom) / 2.0, bottom] {
+            // Just inside the row, so that a polygon that ends on its edge does not count as touching it.
+            for level in [top + 1e-3, (top + bottom) / 2.0, bottom - 1e-3] {
                 crossings.clear();
                 let crossing = edges
                     .iter()

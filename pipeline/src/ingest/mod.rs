@@ -11,6 +11,7 @@
 //! - `mask`: privacy masks
 //! - `frame`: one picture with its camera and time
 //! - `decode`: what recordings and cameras share: decoder choice and the end of the pipeline
+//! - `container`: whether a file is as long as it says
 //! - `recording`: one file, every frame
 //! - `recordings`: several files, merged by time
 //! - `live`: cameras, each on its own, reconnected for ever
@@ -28,6 +29,7 @@
 //! # Ok::<(), sightline::ingest::Error>(())
 //! ```
 
+mod container;
 mod decode;
 mod error;
 mod frame;

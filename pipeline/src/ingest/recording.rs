@@ -8,6 +8,7 @@ use gstreamer as gst;
 use gstreamer::prelude::*;
 use gstreamer_video as gst_video;
 
+use super::container;
 use super::decode::{self, ChosenDecoder, Tail, TailOptions};
 use super::frame::{Head, TimeSource};
 use super::mask::MaskPainter;
@@ -102,6 +103,9 @@ pub struct Recording {
     next_sequence: u64,
     last_offset_ns: Option<i64>,
     dropped: u64,
+    missing_bytes: u64,
+    missing_codec: Option<String>,
+    has_no_video: bool,
     is_over: bool,
 }
 
@@ -117,7 +121,7 @@ impl Recording {
         patience: Patience,
     ) -> Result<Self, Error> {
         decode::init()?;
-        let uri = checked_uri(&spec.path)?;
+        let (uri, missing_bytes) = checked_uri(&spec.path)?;
         let broken = |e: gst::glib::BoolError| Error::Gstreamer {
             detail: e.to_string(),
         };
@@ -126,8 +130,6 @@ impl Recording {
             pipeline.upcast_ref(),
             format!("camera `{}` {}", spec.camera, spec.path.display()),
         );
-        let source = decode::make("uridecodebin3", "gstreamer1.0-plugins-base")?;
-        source.set_property("uri", &uri);
         let tail = Tail::add_to(
             &pipeline,
             TailOptions {
@@ -135,8 +137,9 @@ impl Recording {
                 max_buffers: AHEAD,
             },
         )?;
+        let source = decode::decode_bin("uridecodebin", &tail.head)?;
+        source.set_property("uri", &uri);
         pipeline.add(&source).map_err(broken)?;
-        decode::link_first_video(&source, &tail.head);
 
         let mut recording = Self {
             painter: MaskPainter::new(&spec.masks),
@@ -153,6 +156,9 @@ impl Recording {
             next_sequence: 0,
             last_offset_ns: None,
             dropped: 0,
+            missing_bytes,
+            missing_codec: None,
+            has_no_video: false,
             is_over: false,
         };
         // A failure is also on the bus, with its reason; `pull` reads it there.
@@ -213,16 +219,16 @@ impl Recording {
     }
 
     /// The next picture out of the decoder; `None` at the end.
-    fn pull(&self, patience: Duration) -> Result<Option<gst::Sample>, Error> {
+    fn pull(&mut self, patience: Duration) -> Result<Option<gst::Sample>, Error> {
         let since = Instant::now();
         loop {
             if let Some(sample) = self.tail.sink.try_pull_sample(POLL) {
                 return Ok(Some(sample));
             }
-            if let Some(fault) = self.fault_on_bus() {
+            if let Some(fault) = self.read_bus() {
                 return Err(fault);
             }
-            if self.tail.sink.is_eos() || self.has_ended_without_pictures() {
+            if self.tail.sink.is_eos() || (self.has_no_video && !self.tail.head.is_linked()) {
                 return self.check_end().map(|()| None);
             }
             if since.elapsed() >= patience {
@@ -235,48 +241,24 @@ impl Recording {
         }
     }
 
-    /// A file with sound alone never links the tail, so its end never reaches it.
-    fn has_ended_without_pictures(&self) -> bool {
-        !self.tail.head.is_linked()
-            && self.pipeline.bus().is_some_and(|bus| {
-                bus.pop_filtered(&[gst::MessageType::Eos, gst::MessageType::StreamsSelected])
-                    .is_some_and(|message| match message.view() {
-                        gst::MessageView::StreamsSelected(selected) => !selected
-                            .streams()
-                            .any(|s| s.stream_type().contains(gst::StreamType::VIDEO)),
-                        _ => true,
-                    })
-            })
-    }
-
-    fn fault_on_bus(&self) -> Option<Error> {
+    /// Reads what the pipeline has to say; gives back the fault that ended it, if one did.
+    fn read_bus(&mut self) -> Option<Error> {
         let bus = self.pipeline.bus()?;
-        let mut missing = None;
-        let wanted = [gst::MessageType::Error, gst::MessageType::Element];
-        while let Some(message) = bus.pop_filtered(&wanted) {
+        while let Some(message) = bus.pop() {
             match message.view() {
                 gst::MessageView::Element(element) => {
-                    if let Some(codec) = decode::missing_codec(element) {
-                        missing = Some(codec);
-                    }
+                    self.missing_codec =
+                        decode::missing_codec(element).or(self.missing_codec.take());
                 }
+                // A file with sound alone never links the tail, so its end never gets there.
+                gst::MessageView::StreamCollection(found) => {
+                    let is_video =
+                        |s: gst::Stream| s.stream_type().contains(gst::StreamType::VIDEO);
+                    self.has_no_video = !found.stream_collection().iter().any(is_video);
+                }
+                gst::MessageView::Eos(_) => self.has_no_video = true,
                 gst::MessageView::Error(error) => {
-                    let path = self.spec.path.clone();
-                    let detail = decode::bus_error(error);
-                    return Some(match missing {
-                        Some(codec) => Error::NoDecoder {
-                            origin: format!("recording {}", path.display()),
-                            codec,
-                        },
-                        None if self.next_sequence == 0 && self.first.is_none() => {
-                            Error::NotVideo { path, detail }
-                        }
-                        None => Error::BrokenOff {
-                            path,
-                            frames: self.next_sequence,
-                            detail,
-                        },
-                    });
+                    return Some(self.fault(decode::bus_error(error)));
                 }
                 _ => {}
             }
@@ -284,8 +266,33 @@ impl Recording {
         None
     }
 
+    fn fault(&self, detail: String) -> Error {
+        let path = self.spec.path.clone();
+        let is_open = self.next_sequence > 0 || self.first.is_some();
+        match &self.missing_codec {
+            Some(codec) => Error::NoDecoder {
+                origin: format!("recording {}", path.display()),
+                codec: codec.clone(),
+            },
+            None if !is_open => Error::NotVideo { path, detail },
+            None if self.missing_bytes > 0 => Error::CutShort {
+                path,
+                frames: self.next_sequence,
+                missing_bytes: self.missing_bytes,
+            },
+            None => Error::BrokenOff {
+                path,
+                frames: self.next_sequence,
+                detail,
+            },
+        }
+    }
+
     /// Whether the recording reached the end that its header names.
     fn check_end(&self) -> Result<(), Error> {
+        if self.missing_bytes > 0 && self.next_sequence > 0 {
+            return Err(self.fault("cut short".to_owned()));
+        }
         let (Some(expected_ns), Some(last_ns)) = (self.estimate.duration_ns, self.last_offset_ns)
         else {
             return Ok(());
@@ -435,8 +442,9 @@ fn nominal_rate(sample: &gst::Sample) -> Option<f64> {
     rate_of(&gst_video::VideoInfo::from_caps(sample.caps()?).ok()?)
 }
 
-/// Looks at the file before GStreamer does, since its own words for these faults help nobody.
-fn checked_uri(path: &Path) -> Result<String, Error> {
+/// Looks at the file before GStreamer does, since its own words for these faults help nobody. Gives back the file's URI
+/// and how many bytes it lacks.
+fn checked_uri(path: &Path) -> Result<(String, u64), Error> {
     let own = || path.to_path_buf();
     let unreadable = |source: std::io::Error| Error::Unreadable {
         path: own(),
@@ -455,11 +463,17 @@ fn checked_uri(path: &Path) -> Result<String, Error> {
     if metadata.len() == 0 {
         return Err(Error::EmptyFile { path: own() });
     }
-    fs_err::File::open(path).map_err(unreadable)?;
+    let structure = container::inspect(path).map_err(unreadable)?;
+    if structure.lacks_index {
+        return Err(Error::NotVideo {
+            path: own(),
+            detail: "its index (moov) is not there, as when recording was cut off".to_owned(),
+        });
+    }
     let absolute = std::path::absolute(path).map_err(unreadable)?;
     let uri = gst::glib::filename_to_uri(&absolute, None).map_err(|e| Error::NotVideo {
         path: own(),
         detail: decode::one_line(e.message()),
     })?;
-    Ok(uri.to_string())
+    Ok((uri.to_string(), structure.missing_bytes))
 }

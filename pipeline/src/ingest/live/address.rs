@@ -91,7 +91,9 @@ impl Address {
                     password: unescape(password)?,
                 })
             })
-            .map(|found| found.ok_or_else(|| fault(&shown, "its user or password has a broken escape")))
+            .map(|found| {
+                found.ok_or_else(|| fault(&shown, "its user or password has a broken escape"))
+            })
             .transpose()?;
         Ok(Self {
             location: format!("{scheme}://{host}{path}"),
@@ -177,7 +179,10 @@ mod tests {
         let address = Address::parse("gate", "rtsp://adm%69n:p%40ss@10.0.0.7:554/main").unwrap();
         assert_eq!(address.location(), "rtsp://10.0.0.7:554/main");
         let credentials = address.credentials().unwrap();
-        assert_eq!((&*credentials.user, &*credentials.password), ("admin", "p@ss"));
+        assert_eq!(
+            (&*credentials.user, &*credentials.password),
+            ("admin", "p@ss")
+        );
     }
 
     #[test]
@@ -203,7 +208,12 @@ mod tests {
 
     #[test]
     fn addresses_of_other_kinds_are_refused_without_showing_them() {
-        for url in ["http://u:hunter22@cam/", "hunter22", "rtsp://", "rtsp://u:hunter22@/x"] {
+        for url in [
+            "http://u:hunter22@cam/",
+            "hunter22",
+            "rtsp://",
+            "rtsp://u:hunter22@/x",
+        ] {
             let error = Address::parse("gate", url).unwrap_err().to_string();
             assert!(!error.contains("hunter22"), "{error}");
             assert!(error.contains("gate"), "{error}");

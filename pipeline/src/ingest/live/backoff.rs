@@ -104,7 +104,8 @@ mod tests {
 
     #[test]
     fn the_same_seed_waits_the_same() {
-        let waits = |mut backoff: Backoff| (0..20).map(|_| backoff.next_wait_ns()).collect::<Vec<_>>();
+        let waits =
+            |mut backoff: Backoff| (0..20).map(|_| backoff.next_wait_ns()).collect::<Vec<_>>();
         assert_eq!(waits(backoff(7)), waits(backoff(7)));
     }
 

@@ -1,8 +1,8 @@
 //! One live camera: its own thread, that connects, watches, gives up, waits and connects again, for ever.
 
+use std::sync::atomic::Ordering;
 use std::sync::mpsc::SyncSender;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -119,7 +119,8 @@ impl Camera {
 
     /// Whether the thread ended although nobody asked it to: a bug of ours.
     pub(super) fn is_dead(&self) -> bool {
-        self.thread.as_ref().is_some_and(JoinHandle::is_finished) && !self.shared.cancel.is_cancelled()
+        self.thread.as_ref().is_some_and(JoinHandle::is_finished)
+            && !self.shared.cancel.is_cancelled()
     }
 
     /// Asks the camera to stop, without waiting for it.
@@ -244,7 +245,9 @@ impl Watcher {
             if self.shared.cancel.is_cancelled() {
                 break None;
             }
-            if let Some(fault) = session.fault(gst::ClockTime::from_mseconds(TICK.as_millis() as u64)) {
+            if let Some(fault) =
+                session.fault(gst::ClockTime::from_mseconds(TICK.as_millis() as u64))
+            {
                 break Some(fault);
             }
             let newest_ns = match tally.last_frame_monotonic_ns.load(Ordering::SeqCst) {

@@ -138,7 +138,12 @@ mod tests {
             .try_iter()
             .map(|event| match event.kind {
                 EventKind::Blind { from_ns, to_ns, .. } => (from_ns, to_ns, None),
-                EventKind::Watched { from_ns, to_ns, frames, .. } => (from_ns, to_ns, Some(frames)),
+                EventKind::Watched {
+                    from_ns,
+                    to_ns,
+                    frames,
+                    ..
+                } => (from_ns, to_ns, Some(frames)),
                 EventKind::State { .. } => panic!("no state was reported"),
             })
             .collect();
@@ -159,7 +164,14 @@ mod tests {
         log.blind(500, "silent");
         let kinds: Vec<_> = receiver.try_iter().map(|event| event.kind).collect();
         assert!(
-            matches!(kinds[..], [EventKind::Watched { from_ns: 1_000, to_ns: 1_000, .. }]),
+            matches!(
+                kinds[..],
+                [EventKind::Watched {
+                    from_ns: 1_000,
+                    to_ns: 1_000,
+                    ..
+                }]
+            ),
             "{kinds:?}"
         );
     }

@@ -30,7 +30,10 @@ impl<T> Latest<T> {
     /// An empty mailbox for `cameras` cameras.
     #[must_use]
     pub fn new(cameras: usize) -> Self {
-        let slots = (0..cameras).map(|_| Slot { item: None, served: 0 });
+        let slots = (0..cameras).map(|_| Slot {
+            item: None,
+            served: 0,
+        });
         Self {
             inner: Mutex::new(Inner {
                 slots: slots.collect(),

@@ -97,8 +97,14 @@ mod tests {
             clock.record((n * 40_000_000).cast_unsigned(), capture_ns, capture_ns);
         }
         // A picture that the decoder held back while later ones arrived.
-        assert_eq!(clock.capture_ns(120_000_000), Some(5_000 * SECOND + 120_000_000));
-        assert_eq!(clock.capture_ns(120_000_007), Some(5_000 * SECOND + 120_000_007));
+        assert_eq!(
+            clock.capture_ns(120_000_000),
+            Some(5_000 * SECOND + 120_000_000)
+        );
+        assert_eq!(
+            clock.capture_ns(120_000_007),
+            Some(5_000 * SECOND + 120_000_007)
+        );
     }
 
     #[test]
@@ -113,7 +119,11 @@ mod tests {
         for n in 0..200i64 {
             let late = if n == 199 { SECOND } else { 0 };
             let capture_ns = n * 40_000_000;
-            clock.record(n.cast_unsigned(), capture_ns, capture_ns + 30_000_000 + late);
+            clock.record(
+                n.cast_unsigned(),
+                capture_ns,
+                capture_ns + 30_000_000 + late,
+            );
         }
         let error = clock.error_ns().unwrap();
         assert!((30_000_000..70_000_000).contains(&error), "{error}");
@@ -130,6 +140,9 @@ mod tests {
     #[test]
     fn the_ntp_epoch_is_1900() {
         assert_eq!(unix_from_ntp_ns(2_208_988_800_000_000_000), Some(0));
-        assert_eq!(unix_from_ntp_ns(4_004_247_359_870_342_999), Some(1_795_258_559_870_342_999));
+        assert_eq!(
+            unix_from_ntp_ns(4_004_247_359_870_342_999),
+            Some(1_795_258_559_870_342_999)
+        );
     }
 }

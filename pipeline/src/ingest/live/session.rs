@@ -76,15 +76,13 @@ impl Session {
         deliver(&tail.sink, &pipeline, intake);
         let codec = Arc::new(Mutex::new(None));
         if address.is_file() {
-            let source = decode::make("uridecodebin3", "gstreamer1.0-plugins-base")?;
+            let source = decode::decode_bin("uridecodebin", &tail.head)?;
             source.set_property("uri", address.location());
             pipeline.add(&source).map_err(broken)?;
-            decode::link_first_video(&source, &tail.head);
         } else {
             let source = rtsp_source(spec, &address)?;
-            let decode = decode::make("decodebin3", "gstreamer1.0-plugins-base")?;
+            let decode = decode::decode_bin("decodebin", &tail.head)?;
             pipeline.add_many([&source, &decode]).map_err(broken)?;
-            decode::link_first_video(&decode, &tail.head);
             first_video_only(&source, &codec);
             let link = RtpLink {
                 decode,
@@ -202,7 +200,10 @@ fn rtsp_source(spec: &LiveSpec, address: &Address) -> Result<gst::Element, Error
     source.set_property("drop-on-latency", true);
     source.set_property("add-reference-timestamp-meta", true);
     source.set_property("tcp-timeout", CONNECT_TIMEOUT_US);
-    source.set_property_from_str("user-agent", concat!("sightline/", env!("CARGO_PKG_VERSION")));
+    source.set_property_from_str(
+        "user-agent",
+        concat!("sightline/", env!("CARGO_PKG_VERSION")),
+    );
     let protocols = match spec.transport {
         Transport::Tcp => "tcp",
         Transport::Udp => "udp",
