@@ -1,5 +1,7 @@
 //! Whole-system tests, in one binary, because each binary links the whole stack again.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
 #[path = "system/live.rs"]
 mod live;
 #[path = "system/live_faults.rs"]

@@ -6,6 +6,7 @@ use gstreamer as gst;
 use gstreamer_video as gst_video;
 use gstreamer_video::prelude::*;
 use ndarray::{ArrayView2, ArrayView3, ShapeBuilder};
+use sightline_detector::{Color, Matrix, Planes};
 
 use super::Error;
 
@@ -39,45 +40,6 @@ pub struct Frame {
     color: Color,
 }
 
-/// The matrix that turns YUV into RGB.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Matrix {
-    /// ITU-R BT.601.
-    Bt601,
-    /// ITU-R BT.709.
-    Bt709,
-}
-
-/// How samples relate to colours.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Color {
-    /// The conversion matrix.
-    pub matrix: Matrix,
-    /// Whether samples use 0 to 255 (JPEG) rather than 16 to 235.
-    pub is_full_range: bool,
-}
-
-/// Views of a picture's planes. Rows may be strided; columns are contiguous. Chroma sizes round up.
-#[derive(Debug, Clone, Copy)]
-pub enum Planes<'a> {
-    /// Three planes: Y of H x W, U and V of ceil(H/2) x ceil(W/2).
-    I420 {
-        /// Luma, H x W.
-        y: ArrayView2<'a, u8>,
-        /// Blue difference, ceil(H/2) x ceil(W/2).
-        u: ArrayView2<'a, u8>,
-        /// Red difference, ceil(H/2) x ceil(W/2).
-        v: ArrayView2<'a, u8>,
-    },
-    /// Two planes: Y of H x W, UV interleaved of ceil(H/2) x ceil(W/2) x 2.
-    Nv12 {
-        /// Luma, H x W.
-        y: ArrayView2<'a, u8>,
-        /// Both differences, ceil(H/2) x ceil(W/2) x 2.
-        uv: ArrayView3<'a, u8>,
-    },
-}
-
 impl Frame {
     /// Maps `buffer` for reading and checks that every plane holds what `info` describes.
     pub(super) fn try_new(
@@ -91,7 +53,8 @@ impl Frame {
         };
         let picture = gst_video::VideoFrame::from_buffer_readable(buffer, info)
             .map_err(|_| fault(&head.camera, "the buffer is not mappable"))?;
-        if try_planes(&picture).is_none() {
+        let color = color_of(info);
+        if try_planes(&picture, color).is_none() {
             return Err(fault(
                 &head.camera,
                 &format!("{} planes do not fit the buffer", info.name()),
@@ -111,7 +74,7 @@ impl Frame {
             time_source,
             sequence,
             picture,
-            color: color_of(info),
+            color,
         })
     }
 
@@ -135,20 +98,41 @@ impl Frame {
 
     /// Luma, H x W.
     #[must_use]
+    #[expect(
+        clippy::expect_used,
+        reason = "try_new refused every picture that is neither I420 nor NV12"
+    )]
     pub fn luma(&self) -> ArrayView2<'_, u8> {
-        match self.views() {
-            Planes::I420 { y, .. } | Planes::Nv12 { y, .. } => y,
-        }
+        self.planes()
+            .luma()
+            .expect("the format was checked when the frame was made")
     }
 
-    /// All planes.
+    /// All planes, as the detector takes them.
     #[must_use]
     #[expect(
         clippy::expect_used,
         reason = "try_new refused every picture whose planes do not fit"
     )]
-    pub fn views(&self) -> Planes<'_> {
-        try_planes(&self.picture).expect("planes were checked when the frame was made")
+    pub fn planes(&self) -> Planes<'_> {
+        try_planes(&self.picture, self.color).expect("planes were checked when the frame was made")
+    }
+
+    /// All planes, as the encoder of crops takes them.
+    #[must_use]
+    pub fn reid_planes(&self) -> sightline_reid::Planes<'_> {
+        let color = sightline_reid::Color {
+            matrix: match self.color.matrix {
+                Matrix::Bt601 => sightline_reid::Matrix::Bt601,
+                Matrix::Bt709 => sightline_reid::Matrix::Bt709,
+            },
+            is_full_range: self.color.is_full_range,
+        };
+        match self.planes() {
+            Planes::I420 { y, u, v, .. } => sightline_reid::Planes::I420 { y, u, v, color },
+            Planes::Nv12 { y, uv, .. } => sightline_reid::Planes::Nv12 { y, uv, color },
+            Planes::Rgb(rgb) => sightline_reid::Planes::Rgb(rgb),
+        }
     }
 }
 
@@ -186,7 +170,7 @@ fn color_of(info: &gst_video::VideoInfo) -> Color {
     }
 }
 
-fn try_planes<T>(picture: &gst_video::VideoFrame<T>) -> Option<Planes<'_>> {
+fn try_planes<T>(picture: &gst_video::VideoFrame<T>, color: Color) -> Option<Planes<'_>> {
     let (width, height) = (picture.width() as usize, picture.height() as usize);
     let (chroma_width, chroma_height) = (width.div_ceil(2), height.div_ceil(2));
     let plane = |index: u32, rows: usize, columns: usize| {
@@ -200,12 +184,13 @@ fn try_planes<T>(picture: &gst_video::VideoFrame<T>) -> Option<Planes<'_>> {
             y,
             u: plane(1, chroma_height, chroma_width)?,
             v: plane(2, chroma_height, chroma_width)?,
+            color,
         }),
         gst_video::VideoFormat::Nv12 => {
             let stride = usize::try_from(*picture.plane_stride().get(1)?).ok()?;
             let shape = (chroma_height, chroma_width, 2).strides((stride, 2, 1));
             let uv = ArrayView3::from_shape(shape, picture.plane_data(1).ok()?).ok()?;
-            Some(Planes::Nv12 { y, uv })
+            Some(Planes::Nv12 { y, uv, color })
         }
         _ => None,
     }

@@ -42,7 +42,7 @@ mod region;
 
 pub use decode::{hardware_decoders, init};
 pub use error::Error;
-pub use frame::{Color, Frame, Matrix, Planes, TimeSource};
+pub use frame::{Frame, TimeSource};
 pub use live::{
     Address, BackoffLimits, CameraState, CameraStatus, Clock, Counts, Credentials, DropReason,
     Event, EventKind, Latest, Live, LiveOptions, LiveSpec, ProbeReport, SystemClock, Transport,

@@ -1,5 +1,7 @@
 //! Polygons on the picture: the region where people count.
 
+use sightline_detector::BBox;
+
 use super::Error;
 
 /// A polygon in normalised picture coordinates: `(0, 0)` is the top left corner, `(1, 1)` the bottom right one.
@@ -89,18 +91,16 @@ impl Region {
         &self.polygons
     }
 
-    /// Whether a box counts. `bbox` is `[x0, y0, x1, y1]` in pixels of a picture of `width` by `height` pixels; feet
-    /// below the picture's edge count as standing on it.
+    /// Whether a box in a picture of `width` by `height` pixels counts; feet below the picture's edge count as standing on it.
     #[must_use]
-    pub fn contains(&self, bbox: [f32; 4], width: usize, height: usize) -> bool {
+    pub fn contains(&self, bbox: &BBox, width: usize, height: usize) -> bool {
         if width == 0 || height == 0 {
             return false;
         }
-        let [x0, _, x1, y1] = bbox;
         // The last pixel row and column still belong to a polygon that reaches the edge.
         let edge = 1.0 - f32::EPSILON;
-        let x = ((x0 + x1) / 2.0 / width as f32).clamp(0.0, edge);
-        let y = (y1 / height as f32).clamp(0.0, edge);
+        let x = ((bbox.x0 + bbox.x1) / 2.0 / width as f32).clamp(0.0, edge);
+        let y = (bbox.y1 / height as f32).clamp(0.0, edge);
         self.polygons.iter().any(|polygon| polygon.contains(x, y))
     }
 }
@@ -117,14 +117,14 @@ mod tests {
     #[test]
     fn a_person_counts_by_the_feet() {
         let region = Region::new(vec![Polygon::rectangle(0.0, 0.5, 1.0, 1.0).unwrap()]);
-        assert!(region.contains([10.0, 10.0, 20.0, 60.0], 100, 100));
-        assert!(!region.contains([10.0, 10.0, 20.0, 40.0], 100, 100));
+        assert!(region.contains(&BBox::new(10.0, 10.0, 20.0, 60.0), 100, 100));
+        assert!(!region.contains(&BBox::new(10.0, 10.0, 20.0, 40.0), 100, 100));
     }
 
     #[test]
     fn feet_below_the_picture_stand_on_its_edge() {
-        assert!(left_half().contains([10.0, 50.0, 30.0, 130.0], 100, 100));
-        assert!(!left_half().contains([70.0, 50.0, 90.0, 130.0], 100, 100));
+        assert!(left_half().contains(&BBox::new(10.0, 50.0, 30.0, 130.0), 100, 100));
+        assert!(!left_half().contains(&BBox::new(70.0, 50.0, 90.0, 130.0), 100, 100));
     }
 
     #[test]

@@ -4,8 +4,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use sightline::ingest::{
-    Error, Frame, FrameRate, Patience, Planes, Polygon, Recording, RecordingSpec, Recordings,
+    Error, Frame, FrameRate, Patience, Polygon, Recording, RecordingSpec, Recordings,
 };
+use sightline_detector::Planes;
 use sightline_tests::footage::{self, Made};
 
 const X264: &str = "x264enc speed-preset=ultrafast bitrate=4000 key-int-max=10";
@@ -139,9 +140,10 @@ fn portrait_odd_sized_and_4k_pictures_keep_their_size() {
     let path = folder.made("odd.avi", odd, "jpegenc quality=95 ! avimux");
     check_whole(&play(&path).unwrap(), odd);
     for frame in Recordings::open(&[RecordingSpec::new("gate", &path, 0)]).unwrap() {
-        match frame.unwrap().views() {
+        match frame.unwrap().planes() {
             Planes::I420 { u, v, .. } => assert_eq!((u.dim(), v.dim()), ((61, 81), (61, 81))),
             Planes::Nv12 { uv, .. } => assert_eq!(uv.dim(), (61, 81, 2)),
+            Planes::Rgb(_) => panic!("converted"),
         }
     }
 }
@@ -428,7 +430,7 @@ fn privacy_masks_are_black_and_touch_nothing_else() {
             };
             assert_eq!(value, expected, "frame {count} luma {row},{column}");
         }
-        let Planes::I420 { u, v, .. } = masked.views() else {
+        let Planes::I420 { u, v, .. } = masked.planes() else {
             panic!("not I420");
         };
         for plane in [u, v] {

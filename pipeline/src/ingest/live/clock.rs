@@ -132,7 +132,11 @@ mod tests {
             let (clock, cancel) = (Arc::clone(&clock), Arc::clone(&cancel));
             move || cancel.wait(&*clock, 3_600_000_000_000)
         });
-        clock.advance_ns(7_200_000_000_000);
+        // The thread may not have started to wait yet, so the clock moves on until it ends.
+        while !waiting.is_finished() {
+            clock.advance_ns(7_200_000_000_000);
+            std::thread::yield_now();
+        }
         assert!(waiting.join().unwrap());
     }
 

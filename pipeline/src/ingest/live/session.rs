@@ -78,11 +78,11 @@ impl Session {
         if address.is_file() {
             let source = decode::decode_bin("uridecodebin", &tail.head)?;
             source.set_property("uri", address.location());
-            pipeline.add(&source).map_err(broken)?;
+            pipeline.add(&source).map_err(|e| broken(&e))?;
         } else {
             let source = rtsp_source(spec, &address)?;
             let decode = decode::decode_bin("decodebin", &tail.head)?;
-            pipeline.add_many([&source, &decode]).map_err(broken)?;
+            pipeline.add_many([&source, &decode]).map_err(|e| broken(&e))?;
             first_video_only(&source, &codec);
             let link = RtpLink {
                 decode,
@@ -164,7 +164,7 @@ impl Drop for Session {
     }
 }
 
-fn broken(error: gst::glib::BoolError) -> Error {
+fn broken(error: &gst::glib::BoolError) -> Error {
     Error::Gstreamer {
         detail: error.to_string(),
     }
