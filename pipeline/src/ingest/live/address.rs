@@ -73,6 +73,12 @@ impl Address {
             Some((userinfo, host)) => (Some(userinfo), host),
             None => (None, authority),
         };
+        // A port that is no number is the start of a password with a bare slash in it.
+        let port = host.rsplit_once(':').filter(|_| !host.ends_with(']'));
+        if port.is_some_and(|(_, port)| port.parse::<u16>().is_err()) {
+            let detail = "its port is no number, or its password holds a `/` that should be `%2F`";
+            return Err(fault(&format!("{scheme}://…"), detail));
+        }
         let shown_path = path.split('?').next().unwrap_or("");
         let shown_path = if shown_path.contains(['=', '@']) {
             "/…"
@@ -191,7 +197,7 @@ mod tests {
             "rtsp://admin:hunter22@cam/main",
             "rtsp://cam/main?user=admin&password=hunter22",
             "rtsps://cam:322/user=admin_password=hunter22_channel=1.sdp",
-            "rtsp://admin:hunter22/with@slash@cam/main",
+            "rtsp://admin:hunter22@[fe80::1]/main",
         ] {
             let address = Address::parse("gate", url).unwrap();
             let shown = format!("{address} {address:?} {:?}", address.credentials());
@@ -213,6 +219,7 @@ mod tests {
             "hunter22",
             "rtsp://",
             "rtsp://u:hunter22@/x",
+            "rtsp://admin:hunter22/with@slash@cam/main",
         ] {
             let error = Address::parse("gate", url).unwrap_err().to_string();
             assert!(!error.contains("hunter22"), "{error}");

@@ -82,7 +82,9 @@ impl Session {
         } else {
             let source = rtsp_source(spec, &address)?;
             let decode = decode::decode_bin("decodebin", &tail.head)?;
-            pipeline.add_many([&source, &decode]).map_err(|e| broken(&e))?;
+            pipeline
+                .add_many([&source, &decode])
+                .map_err(|e| broken(&e))?;
             first_video_only(&source, &codec);
             let link = RtpLink {
                 decode,
