@@ -161,6 +161,7 @@ pub struct RtspServer {
     listening: Mutex<Option<glib::Source>>,
     port: u16,
     options: Options,
+    stream: Mutex<Stream>,
     mischief: Arc<Mischief>,
 }
 
@@ -183,6 +184,7 @@ impl RtspServer {
             thread: None,
             listening: Mutex::new(None),
             port: 0,
+            stream: Mutex::new(options.stream.clone()),
             options,
             mischief: Arc::default(),
         };
@@ -217,7 +219,15 @@ impl RtspServer {
     }
 
     /// Hangs up on everybody; who calls again is served.
-    pub fn hang_up(&self) {
+    pub fn hang_up(&self) -> Result<()> {
+        // A new media for who calls again: the old one may still be on its way down.
+        let stream = self.stream().clone();
+        self.mount(&stream)?;
+        self.drop_clients();
+        Ok(())
+    }
+
+    fn drop_clients(&self) {
         self.server
             .client_filter(Some(&mut |_, _| gst_rtsp_server::RTSPFilterResult::Remove));
         if let Some(pool) = self.server.session_pool() {
@@ -230,7 +240,7 @@ impl RtspServer {
         if let Some(source) = self.listening_slot().take() {
             source.destroy();
         }
-        self.hang_up();
+        self.drop_clients();
     }
 
     /// Listens again on the same port, and ends a stall and garbage.
@@ -238,6 +248,8 @@ impl RtspServer {
         self.stall(false);
         self.garble(false);
         if self.listening_slot().is_none() {
+            let stream = self.stream().clone();
+            self.mount(&stream)?;
             self.listen()?;
         }
         Ok(())
@@ -255,9 +267,8 @@ impl RtspServer {
 
     /// Serves another stream from now on: hangs up, and who calls again gets the new one.
     pub fn change(&self, stream: &Stream) -> Result<()> {
-        self.mount(stream)?;
-        self.hang_up();
-        Ok(())
+        *self.stream() = stream.clone();
+        self.hang_up()
     }
 
     /// Changes the size of the test picture without hanging up.
@@ -278,7 +289,7 @@ impl RtspServer {
         if let Some(mounts) = self.server.mount_points() {
             mounts.remove_factory(PATH);
         }
-        self.hang_up();
+        self.drop_clients();
     }
 
     /// How many clients are connected.
@@ -318,10 +329,8 @@ impl RtspServer {
 
     fn listen(&self) -> Result<()> {
         let source = self.server.create_source(gio::Cancellable::NONE)?;
-        let server = self.server.clone();
-        // The source hands every new connection to the server, as `attach` would; unlike that, it can be taken away.
+        // As `attach` would; unlike what that gives back, this source can be taken away again.
         let _id = source.attach(Some(&self.context));
-        drop(server);
         *self.listening_slot() = Some(source);
         Ok(())
     }
@@ -330,6 +339,10 @@ impl RtspServer {
         self.listening
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn stream(&self) -> std::sync::MutexGuard<'_, Stream> {
+        self.stream.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn playing(&self) -> std::sync::MutexGuard<'_, Vec<glib::WeakRef<gst::Element>>> {
@@ -347,7 +360,7 @@ impl Drop for RtspServer {
         if let Some(thread) = self.thread.take()
             && thread.join().is_err()
         {
-            tracing_of_a_dead_thread();
+            tell_of_a_dead_thread();
         }
     }
 }
@@ -356,7 +369,7 @@ impl Drop for RtspServer {
     clippy::print_stderr,
     reason = "a test support thread that panicked must be seen in the test's output"
 )]
-fn tracing_of_a_dead_thread() {
+fn tell_of_a_dead_thread() {
     eprintln!("the rtsp server's thread panicked");
 }
 

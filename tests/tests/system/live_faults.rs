@@ -40,7 +40,7 @@ fn a_camera_that_hangs_up_is_reopened() {
     let mut watch = Watch::new(vec![spec("gate", &camera.url())]);
     for _ in 0..3 {
         watch.watching("gate");
-        camera.hang_up();
+        camera.hang_up().unwrap();
         watch.lost("gate");
     }
     watch.watching("gate");
@@ -164,7 +164,7 @@ fn coverage_has_no_gaps_and_names_the_blind_stretch() {
     watch.lost("gate");
     camera.come_back().unwrap();
     watch.watching("gate");
-    camera.hang_up();
+    camera.hang_up().unwrap();
     watch.lost("gate");
     let stretches = watch.stretches("gate");
     for pair in stretches.windows(2) {
