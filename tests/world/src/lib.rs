@@ -10,7 +10,8 @@
 //! - `texture`, `light`, `place`, `scenery`, `backdrop`: where
 //! - `lens`, `shadow`, `raster`, `canvas`, `photo`: pictures
 //! - `words`, `captions`: descriptions
-//! - `crops`, `sheet`: pictures of one person each
+//! - `shot`, `colour`, `crops`, `sheet`: pictures of one person each
+//! - `spec`, `way`, `routes`, `stage`, `film`, `truth`, `plan_map`, `video`: scenes with many
 //! - `math`, `dice`, `noise`, `error`: what all of them use
 //!
 //! # Example
@@ -32,6 +33,8 @@ pub mod colour;
 pub mod crops;
 pub mod dice;
 pub mod error;
+pub mod film;
+pub mod gait;
 pub mod garment;
 pub mod identity;
 pub mod item;
@@ -45,16 +48,23 @@ pub mod palette;
 pub mod person;
 pub mod photo;
 pub mod place;
+pub mod plan_map;
 pub mod pose;
 pub mod raster;
 pub mod rig;
+pub mod routes;
 pub mod scenery;
 pub mod shadow;
 pub mod sheet;
 pub mod shot;
 pub mod solid;
+pub mod spec;
+pub mod stage;
 pub mod texture;
+pub mod truth;
+pub mod video;
 pub mod wardrobe;
+pub mod way;
 pub mod words;
 
 pub use error::{Error, Result};

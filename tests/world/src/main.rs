@@ -6,7 +6,10 @@ use clap::{Parser, Subcommand};
 use sightline_world::assets::Files;
 use sightline_world::body::Library;
 use sightline_world::crops::{self, Order};
+use sightline_world::film::film;
 use sightline_world::identity::{Crowd, Difficulty};
+use sightline_world::spec::Scene;
+use sightline_world::stage::Stage;
 
 #[derive(Parser)]
 #[command(name = "world", version, about = "Dressed people walking through places seen by cameras, with everything known about them")]
@@ -32,6 +35,17 @@ enum Command {
         #[arg(long, default_value_t = 0.1, value_parser = dial)]
         children: f32,
         /// Where to write it
+        #[arg(long)]
+        out: PathBuf,
+    },
+    /// A scene filmed by several cameras, with ground truth
+    Scene {
+        /// The scene file (TOML)
+        scene: PathBuf,
+        /// Chance
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+        /// The folder to write to
         #[arg(long)]
         out: PathBuf,
     },
@@ -86,6 +100,24 @@ fn run(arguments: Arguments) -> anyhow::Result<()> {
             let crowd = Crowd { difficulty: Difficulty(difficulty), children, is_wet: false };
             let sheet = sightline_world::sheet::people(&library()?, seed, people, crowd)?;
             write(&out, &sheet.png()?)
+        }
+        Command::Scene { scene, seed, out } => {
+            let start = std::time::Instant::now();
+            let parsed = Scene::read(&scene)?;
+            let library = library()?;
+            let stage = Stage::set(&library, parsed, seed)?;
+            let folder = scene.parent().unwrap_or(Path::new("."));
+            let made = film(&library, &stage, folder, &out)?;
+            fs_err::copy(&scene, out.join("scene.toml"))?;
+            say(&format!(
+                "{} cameras, {} frames, {} boxes, {:.1} MB of video in {:.0} s: {}",
+                made.cameras,
+                made.frames,
+                made.boxes,
+                made.video_bytes as f64 / 1e6,
+                start.elapsed().as_secs_f64(),
+                out.display()
+            ))
         }
         Command::Crops { ids, views, seed, difficulty, children, parts, out } => {
             let crowd = Crowd { difficulty: Difficulty(difficulty), children, is_wet: false };
