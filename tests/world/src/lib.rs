@@ -29,6 +29,7 @@ pub mod backdrop;
 pub mod body;
 pub mod canvas;
 pub mod captions;
+pub mod check;
 pub mod colour;
 pub mod crops;
 pub mod dice;

@@ -6,6 +6,7 @@ use clap::{Parser, Subcommand};
 use sightline_world::assets::Files;
 use sightline_world::body::Library;
 use sightline_world::crops::{self, Order};
+use sightline_world::check;
 use sightline_world::film::film;
 use sightline_world::identity::{Crowd, Difficulty};
 use sightline_world::spec::Scene;
@@ -48,6 +49,17 @@ enum Command {
         /// The folder to write to
         #[arg(long)]
         out: PathBuf,
+    },
+    /// Counts sliding feet, people in walls or in one another over a scene, and skin through clothes over pictures (JSON)
+    Check {
+        /// The scene file (TOML)
+        scene: PathBuf,
+        /// Chance
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+        /// Identities whose clothes are looked at, four pictures each
+        #[arg(long, default_value_t = 50)]
+        people: usize,
     },
     /// Crops of single people with captions
     Crops {
@@ -118,6 +130,15 @@ fn run(arguments: Arguments) -> anyhow::Result<()> {
                 start.elapsed().as_secs_f64(),
                 out.display()
             ))
+        }
+        Command::Check { scene, seed, people } => {
+            let parsed = Scene::read(&scene)?;
+            let library = library()?;
+            let crowd = Crowd { difficulty: Difficulty(0.0), children: 0.1, is_wet: false };
+            let skin = check::skin(&library, seed, people, crowd)?;
+            let stage = Stage::set(&library, parsed, seed)?;
+            let counts = check::scene(&library, &stage);
+            say(&serde_json::to_string_pretty(&serde_json::json!({ "scene": counts, "skin": skin }))?)
         }
         Command::Crops { ids, views, seed, difficulty, children, parts, out } => {
             let crowd = Crowd { difficulty: Difficulty(difficulty), children, is_wet: false };
