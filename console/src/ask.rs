@@ -67,7 +67,13 @@ mod tests {
     #[test]
     fn only_a_digest_passes_as_a_digest() {
         assert!(PictureDigest::new(&"0a".repeat(32)).is_ok());
-        for bad in ["", "../../etc/passwd", &"0A".repeat(32), &"0a".repeat(31), &format!("{}/", "0a".repeat(32))] {
+        for bad in [
+            "",
+            "../../etc/passwd",
+            &"0A".repeat(32),
+            &"0a".repeat(31),
+            &format!("{}/", "0a".repeat(32)),
+        ] {
             assert_eq!(PictureDigest::new(bad).unwrap_err().status(), 400, "{bad}");
         }
     }

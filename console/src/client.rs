@@ -47,8 +47,9 @@ impl Client {
     /// [`Error::Answered`] with the server's words, [`Error::NobodyListens`], [`Error::Denied`], [`Error::TooSlow`],
     /// [`Error::Protocol`].
     pub async fn search(&self, request: &SearchRequest) -> Result<SearchResponse, Error> {
-        let body = serde_json::to_vec(request)
-            .map_err(|error| Error::BadRequest(format!("request cannot be written as JSON: {error}")))?;
+        let body = serde_json::to_vec(request).map_err(|error| {
+            Error::BadRequest(format!("request cannot be written as JSON: {error}"))
+        })?;
         self.json(Method::POST, "/v1/search", body).await
     }
 
@@ -57,13 +58,18 @@ impl Client {
     /// # Errors
     /// As [`Client::search`].
     pub async fn coverage(&self, request: &CoverageRequest) -> Result<CoverageResponse, Error> {
-        let mut pairs: Vec<(&str, String)> =
-            request.cameras.iter().map(|camera| ("camera", camera.clone())).collect();
+        let mut pairs: Vec<(&str, String)> = request
+            .cameras
+            .iter()
+            .map(|camera| ("camera", camera.clone()))
+            .collect();
         pairs.extend(request.from.map(|time| ("from", time.to_string())));
         pairs.extend(request.to.map(|time| ("to", time.to_string())));
-        let query = serde_urlencoded::to_string(pairs)
-            .map_err(|error| Error::BadRequest(format!("request cannot be written as a query: {error}")))?;
-        self.json(Method::GET, &format!("/v1/coverage?{query}"), Vec::new()).await
+        let query = serde_urlencoded::to_string(pairs).map_err(|error| {
+            Error::BadRequest(format!("request cannot be written as a query: {error}"))
+        })?;
+        self.json(Method::GET, &format!("/v1/coverage?{query}"), Vec::new())
+            .await
     }
 
     /// `GET /v1/status`.
@@ -79,23 +85,43 @@ impl Client {
     /// # Errors
     /// As [`Client::search`]; status 404 for a picture that is not stored any more.
     pub async fn thumbnail(&self, digest: &PictureDigest) -> Result<Bytes, Error> {
-        self.call(Method::GET, &format!("/v1/thumbnail/{}", digest.as_str()), Vec::new()).await
+        self.call(
+            Method::GET,
+            &format!("/v1/thumbnail/{}", digest.as_str()),
+            Vec::new(),
+        )
+        .await
     }
 
-    async fn json<T: DeserializeOwned>(&self, method: Method, target: &str, body: Vec<u8>) -> Result<T, Error> {
+    async fn json<T: DeserializeOwned>(
+        &self,
+        method: Method,
+        target: &str,
+        body: Vec<u8>,
+    ) -> Result<T, Error> {
         let answer = self.call(method, target, body).await?;
         serde_json::from_slice(&answer).map_err(|error| self.protocol(&error))
     }
 
     async fn call(&self, method: Method, target: &str, body: Vec<u8>) -> Result<Bytes, Error> {
-        tokio::time::timeout(DEADLINE, self.exchange(method, target, body)).await.map_err(|_| {
-            Error::TooSlow(format!("no answer from `{}` within {} s", self.path.display(), DEADLINE.as_secs()))
-        })?
+        tokio::time::timeout(DEADLINE, self.exchange(method, target, body))
+            .await
+            .map_err(|_| {
+                Error::TooSlow(format!(
+                    "no answer from `{}` within {} s",
+                    self.path.display(),
+                    DEADLINE.as_secs()
+                ))
+            })?
     }
 
     async fn exchange(&self, method: Method, target: &str, body: Vec<u8>) -> Result<Bytes, Error> {
         let stream = socket::connect(&self.path)?;
-        let as_fault = |source| Error::Socket { path: self.path.clone(), what: "use", source };
+        let as_fault = |source| Error::Socket {
+            path: self.path.clone(),
+            what: "use",
+            source,
+        };
         stream.set_nonblocking(true).map_err(as_fault)?;
         let stream = UnixStream::from_std(stream).map_err(as_fault)?;
         let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
@@ -109,7 +135,15 @@ impl Client {
             .body(Full::new(Bytes::from(body)))
             .map_err(|error| self.protocol(&error))?;
         let exchange = async {
-            let response = sender.send_request(request).await.map_err(|error| self.protocol(&error))?;
+            let response = sender.send_request(request).await.map_err(|error| {
+                if error.is_canceled() || error.is_incomplete_message() {
+                    self.protocol(
+                        "the server closed the connection without answering; try again in a moment",
+                    )
+                } else {
+                    self.protocol(&error)
+                }
+            })?;
             let status = response.status();
             let body = Limited::new(response.into_body(), MAX_ANSWER_BYTES)
                 .collect()
@@ -123,7 +157,10 @@ impl Client {
                 Ok(answer) => one_line(&answer.error),
                 Err(_) => format!("the server answered {status} without saying why"),
             };
-            Err(Error::Answered { status: status.as_u16(), message })
+            Err(Error::Answered {
+                status: status.as_u16(),
+                message,
+            })
         };
         // The connection has to be driven while the exchange waits; what it says matters only if there is no answer.
         tokio::pin!(connection);
@@ -143,6 +180,9 @@ impl Client {
     }
 
     fn protocol(&self, reason: &(impl std::fmt::Display + ?Sized)) -> Error {
-        Error::Protocol { path: self.path.clone(), reason: one_line(&reason.to_string()) }
+        Error::Protocol {
+            path: self.path.clone(),
+            reason: one_line(&reason.to_string()),
+        }
     }
 }

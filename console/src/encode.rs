@@ -67,7 +67,9 @@ impl EncodeQueue {
                 Err(error) => drop(ready.send(Err(error))),
             })
             .map_err(|error| Error::Store(format!("cannot start the encoding thread: {error}")))?;
-        is_ready.recv().map_err(|_| Error::Store("the picture encoder could not be loaded".into()))??;
+        is_ready
+            .recv()
+            .map_err(|_| Error::Store("the picture encoder could not be loaded".into()))??;
         Ok(Self { jobs, model })
     }
 
@@ -84,7 +86,10 @@ impl EncodeQueue {
     /// [`Error::Store`] if the model fails.
     pub fn encode(&self, bytes: &PictureBytes) -> Result<QueryVector, Error> {
         let (reply, answer) = sync_channel(1);
-        let job = Job { bytes: bytes.clone(), reply };
+        let job = Job {
+            bytes: bytes.clone(),
+            reply,
+        };
         self.jobs.try_send(job).map_err(|error| match error {
             TrySendError::Full(_) => Error::Busy(format!(
                 "{QUEUE_PICTURES} pictures wait to be encoded already; try again in a moment"
@@ -117,8 +122,8 @@ fn encode_until_closed<E: EncodePicture>(mut encoder: E, queue: &Receiver<Job>) 
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Barrier;
     use std::sync::Arc;
+    use std::sync::Barrier;
 
     use super::*;
 
@@ -134,14 +139,22 @@ mod tests {
 
     fn vector_of(picture: &Picture) -> Result<QueryVector, Error> {
         let values = vec![f32::from(picture.rgb[0]), 1.0];
-        Ok(QueryVector { name: "appearance".into(), model: "test@0123456789ab".into(), values })
+        Ok(QueryVector {
+            name: "appearance".into(),
+            model: "test@0123456789ab".into(),
+            values,
+        })
     }
 
     fn png() -> PictureBytes {
         let mut bytes = Vec::new();
         let mut encoder = png::Encoder::new(&mut bytes, 8, 8);
         encoder.set_color(png::ColorType::Rgb);
-        encoder.write_header().unwrap().write_image_data(&[0; 192]).unwrap();
+        encoder
+            .write_header()
+            .unwrap()
+            .write_image_data(&[0; 192])
+            .unwrap();
         PictureBytes(bytes)
     }
 
@@ -160,7 +173,13 @@ mod tests {
         let waiting: Vec<_> = (0..QUEUE_PICTURES)
             .map(|_| {
                 let (reply, answer) = sync_channel(1);
-                queue.jobs.try_send(Job { bytes: png(), reply }).unwrap();
+                queue
+                    .jobs
+                    .try_send(Job {
+                        bytes: png(),
+                        reply,
+                    })
+                    .unwrap();
                 answer
             })
             .collect();
@@ -184,7 +203,13 @@ mod tests {
             }
         }
         let queue = EncodeQueue::start("test".into(), || Ok(Never)).unwrap();
-        assert_eq!(queue.encode(&PictureBytes(b"hello".to_vec())).unwrap_err().status(), 400);
+        assert_eq!(
+            queue
+                .encode(&PictureBytes(b"hello".to_vec()))
+                .unwrap_err()
+                .status(),
+            400
+        );
     }
 
     #[test]

@@ -130,7 +130,11 @@ pub(crate) fn one_line(message: &str) -> String {
     const MOST_CHARACTERS: usize = 400;
     let mut line = String::with_capacity(message.len().min(MOST_CHARACTERS));
     for character in message.chars().take(MOST_CHARACTERS) {
-        line.push(if character.is_control() { ' ' } else { character });
+        line.push(if character.is_control() {
+            ' '
+        } else {
+            character
+        });
     }
     line
 }

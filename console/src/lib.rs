@@ -10,7 +10,9 @@
 //! - [`question`]: a request whose every value was checked
 //! - [`picture`]: pictures from strangers, bounded before they are decoded
 //! - [`encode`]: pictures to vectors, one at a time
+//! - `appearance`: the encoder of the field behind that
 //! - [`ask`]: the contract of who answers
+//! - [`store`]: the store of this process as the one who answers
 //! - [`socket`]: the Unix socket, its group, and leftovers of the dead
 //! - [`audit`]: who asked what kind of question
 //! - `routes`: the paths
@@ -38,6 +40,7 @@
 //! # }
 //! ```
 
+mod appearance;
 pub mod ask;
 pub mod audit;
 pub mod client;
@@ -48,6 +51,7 @@ pub mod question;
 mod routes;
 pub mod serve;
 pub mod socket;
+pub mod store;
 pub mod time;
 pub mod wire;
 
@@ -60,8 +64,9 @@ pub use question::{By, Question, Window};
 pub use routes::MAX_BODY_BYTES;
 pub use serve::{Limits, serve, serve_with};
 pub use socket::{Group, ListenOptions, Listener};
+pub use store::{Store, StoreAsk, StoreCounts};
 pub use time::UtcTime;
 pub use wire::{
-    CameraCoverage, CoverageRequest, CoverageResponse, ErrorResponse, Hit, Interval, NOT_CALIBRATED, PictureBytes,
-    SearchRequest, SearchResponse, StatusResponse,
+    CameraCoverage, CoverageRequest, CoverageResponse, ErrorResponse, Hit, Interval,
+    NOT_CALIBRATED, PictureBytes, SearchRequest, SearchResponse, StatusResponse,
 };

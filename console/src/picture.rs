@@ -74,11 +74,15 @@ fn decode_jpeg(bytes: &[u8]) -> Result<Picture, Error> {
         .set_max_width(usize::from(u16::MAX))
         .set_max_height(usize::from(u16::MAX));
     let mut decoder = JpegDecoder::new_with_options(ZCursor::new(bytes), options);
-    decoder.decode_headers().map_err(|error| bad(format_args!("broken JPEG: {error}")))?;
+    decoder
+        .decode_headers()
+        .map_err(|error| bad(format_args!("broken JPEG: {error}")))?;
     let info = decoder.info().ok_or_else(|| bad("broken JPEG: no size"))?;
     let (width, height) = (usize::from(info.width), usize::from(info.height));
     check_size(width, height)?;
-    let rgb = decoder.decode().map_err(|error| bad(format_args!("broken JPEG: {error}")))?;
+    let rgb = decoder
+        .decode()
+        .map_err(|error| bad(format_args!("broken JPEG: {error}")))?;
     if rgb.len() != width * height * 3 {
         return Err(bad("broken JPEG: it does not decode to RGB"));
     }
@@ -87,7 +91,12 @@ fn decode_jpeg(bytes: &[u8]) -> Result<Picture, Error> {
 
 fn decode_png(bytes: &[u8]) -> Result<Picture, Error> {
     let broken = |error: png::DecodingError| bad(format_args!("broken PNG: {error}"));
-    let mut decoder = png::Decoder::new_with_limits(Cursor::new(bytes), png::Limits { bytes: MAX_PNG_BYTES });
+    let mut decoder = png::Decoder::new_with_limits(
+        Cursor::new(bytes),
+        png::Limits {
+            bytes: MAX_PNG_BYTES,
+        },
+    );
     decoder.set_transformations(png::Transformations::normalize_to_color8());
     decoder.set_ignore_text_chunk(true);
     decoder.set_ignore_iccp_chunk(true);
@@ -95,7 +104,9 @@ fn decode_png(bytes: &[u8]) -> Result<Picture, Error> {
     let (width, height) = (header.width as usize, header.height as usize);
     check_size(width, height)?;
     let mut reader = decoder.read_info().map_err(broken)?;
-    let size_bytes = reader.output_buffer_size().ok_or_else(|| bad("broken PNG: no size"))?;
+    let size_bytes = reader
+        .output_buffer_size()
+        .ok_or_else(|| bad("broken PNG: no size"))?;
     let mut pixels = vec![0; size_bytes];
     reader.next_frame(&mut pixels).map_err(broken)?;
     let (color, _) = reader.output_color_type();
@@ -103,10 +114,19 @@ fn decode_png(bytes: &[u8]) -> Result<Picture, Error> {
     if pixels.len() != width * height * samples {
         return Err(bad("broken PNG: pixels are missing"));
     }
-    let is_grey = matches!(color, png::ColorType::Grayscale | png::ColorType::GrayscaleAlpha);
+    let is_grey = matches!(
+        color,
+        png::ColorType::Grayscale | png::ColorType::GrayscaleAlpha
+    );
     let rgb = pixels
         .chunks_exact(samples)
-        .flat_map(|pixel| if is_grey { [pixel[0]; 3] } else { [pixel[0], pixel[1], pixel[2]] })
+        .flat_map(|pixel| {
+            if is_grey {
+                [pixel[0]; 3]
+            } else {
+                [pixel[0], pixel[1], pixel[2]]
+            }
+        })
         .collect();
     Ok(Picture { width, height, rgb })
 }
@@ -121,12 +141,18 @@ mod tests {
         let mut bytes = Vec::new();
         let mut encoder = png::Encoder::new(&mut bytes, width, height);
         encoder.set_color(color);
-        encoder.write_header().unwrap().write_image_data(pixels).unwrap();
+        encoder
+            .write_header()
+            .unwrap()
+            .write_image_data(pixels)
+            .unwrap();
         bytes
     }
 
     fn jpeg_of(width: u16, height: u16) -> Vec<u8> {
-        let pixels: Vec<u8> = (0..usize::from(width) * usize::from(height)).flat_map(|_| [200, 30, 60]).collect();
+        let pixels: Vec<u8> = (0..usize::from(width) * usize::from(height))
+            .flat_map(|_| [200, 30, 60])
+            .collect();
         let mut bytes = Vec::new();
         jpeg_encoder::Encoder::new(&mut bytes, 95)
             .encode(&pixels, width, height, jpeg_encoder::ColorType::Rgb)
@@ -137,9 +163,24 @@ mod tests {
     #[test]
     fn png_of_every_colour_type_becomes_rgb() {
         let rgb: Vec<u8> = (0..8 * 9 * 3).map(|i| (i % 251) as u8).collect();
-        assert_eq!(Picture::decode(&png_of(8, 9, png::ColorType::Rgb, &rgb)).unwrap(), Picture { width: 8, height: 9, rgb: rgb.clone() });
-        let rgba: Vec<u8> = rgb.chunks(3).flat_map(|p| [p[0], p[1], p[2], 128]).collect();
-        assert_eq!(Picture::decode(&png_of(8, 9, png::ColorType::Rgba, &rgba)).unwrap().rgb, rgb);
+        assert_eq!(
+            Picture::decode(&png_of(8, 9, png::ColorType::Rgb, &rgb)).unwrap(),
+            Picture {
+                width: 8,
+                height: 9,
+                rgb: rgb.clone()
+            }
+        );
+        let rgba: Vec<u8> = rgb
+            .chunks(3)
+            .flat_map(|p| [p[0], p[1], p[2], 128])
+            .collect();
+        assert_eq!(
+            Picture::decode(&png_of(8, 9, png::ColorType::Rgba, &rgba))
+                .unwrap()
+                .rgb,
+            rgb
+        );
         let grey = Picture::decode(&png_of(8, 9, png::ColorType::Grayscale, &rgb[..72])).unwrap();
         assert_eq!(grey.rgb[3..6], [1, 1, 1]);
     }
@@ -166,18 +207,30 @@ mod tests {
         png.extend_from_slice(&header);
         png.extend_from_slice(&crc.to_be_bytes());
         let error = Picture::decode(&png).unwrap_err().to_string();
-        assert!(error.contains("131072 x 131072 pixels, expected 8 to 4096"), "{error}");
+        assert!(
+            error.contains("131072 x 131072 pixels, expected 8 to 4096"),
+            "{error}"
+        );
 
         let mut jpeg = jpeg_of(16, 16);
         let frame = jpeg.windows(2).position(|w| w == [0xff, 0xc0]).unwrap();
         jpeg[frame + 5..frame + 9].copy_from_slice(&[0xff, 0xdc, 0xff, 0xdc]);
         let error = Picture::decode(&jpeg).unwrap_err().to_string();
-        assert!(error.contains("65500 x 65500 pixels, expected 8 to 4096"), "{error}");
+        assert!(
+            error.contains("65500 x 65500 pixels, expected 8 to 4096"),
+            "{error}"
+        );
     }
 
     fn crc32(bytes: &[u8]) -> u32 {
         !bytes.iter().fold(!0_u32, |crc, &byte| {
-            (0..8).fold(crc ^ u32::from(byte), |c, _| if c & 1 == 1 { (c >> 1) ^ 0xedb8_8320 } else { c >> 1 })
+            (0..8).fold(crc ^ u32::from(byte), |c, _| {
+                if c & 1 == 1 {
+                    (c >> 1) ^ 0xedb8_8320
+                } else {
+                    c >> 1
+                }
+            })
         })
     }
 

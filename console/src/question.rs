@@ -143,13 +143,18 @@ impl TryFrom<SearchRequest> for Question {
         };
         let limit = request.limit.unwrap_or(DEFAULT_LIMIT);
         if !(1..=MAX_LIMIT).contains(&limit) {
-            return Err(bad(format!("limit: {limit} is out of range, expected 1 to {MAX_LIMIT}")));
+            return Err(bad(format!(
+                "limit: {limit} is out of range, expected 1 to {MAX_LIMIT}"
+            )));
         }
         Ok(Self {
             by,
             window: Window::new(request.cameras, request.from, request.to)?,
             limit,
-            min_duration_ns: request.min_duration_s.map(checked_duration_ns).transpose()?,
+            min_duration_ns: request
+                .min_duration_s
+                .map(checked_duration_ns)
+                .transpose()?,
             min_height: request.min_height.map(checked_height).transpose()?,
         })
     }
@@ -160,7 +165,10 @@ fn checked_text(text: String) -> Result<String, Error> {
         return Err(bad("text: is empty"));
     }
     if text.len() > MAX_TEXT_BYTES {
-        return Err(bad(format!("text: {} bytes, expected at most {MAX_TEXT_BYTES}", text.len())));
+        return Err(bad(format!(
+            "text: {} bytes, expected at most {MAX_TEXT_BYTES}",
+            text.len()
+        )));
     }
     Ok(text)
 }
@@ -168,9 +176,14 @@ fn checked_text(text: String) -> Result<String, Error> {
 fn checked_duration_ns(seconds: f64) -> Result<i64, Error> {
     const DAY_S: f64 = 86_400.0;
     if !(0.0..=DAY_S).contains(&seconds) {
-        return Err(bad(format!("min_duration_s: {seconds} is out of range, expected 0 to {DAY_S}")));
+        return Err(bad(format!(
+            "min_duration_s: {seconds} is out of range, expected 0 to {DAY_S}"
+        )));
     }
-    #[expect(clippy::cast_possible_truncation, reason = "at most a day in nanoseconds")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "at most a day in nanoseconds"
+    )]
     let duration_ns = (seconds * 1e9) as i64;
     Ok(duration_ns)
 }
@@ -179,7 +192,9 @@ fn checked_height(height: f64) -> Result<f64, Error> {
     if (0.0..=1.0).contains(&height) {
         Ok(height)
     } else {
-        Err(bad(format!("min_height: {height} is out of range, expected 0 to 1")))
+        Err(bad(format!(
+            "min_height: {height} is out of range, expected 0 to 1"
+        )))
     }
 }
 
@@ -201,23 +216,87 @@ mod tests {
             image: Some(PictureBytes(vec![1])),
             ..Default::default()
         };
-        assert_eq!(refused(request), "expected at most one of text, image and track");
+        assert_eq!(
+            refused(request),
+            "expected at most one of text, image and track"
+        );
     }
 
     #[test]
     fn values_out_of_range_are_refused_by_name() {
         let time = |ns| Some(UtcTime::from_unix_ns(ns));
         let cases = [
-            (SearchRequest { limit: Some(0), ..Default::default() }, "limit: 0"),
-            (SearchRequest { limit: Some(1001), ..Default::default() }, "limit: 1001"),
-            (SearchRequest { track: Some("7".into()), ..Default::default() }, "track: `7`"),
-            (SearchRequest { text: Some("  ".into()), ..Default::default() }, "text: is empty"),
-            (SearchRequest { image: Some(PictureBytes(vec![])), ..Default::default() }, "image: is empty"),
-            (SearchRequest { from: time(2), to: time(2), ..Default::default() }, "to: "),
-            (SearchRequest { min_height: Some(f64::NAN), ..Default::default() }, "min_height: NaN"),
-            (SearchRequest { min_duration_s: Some(-1.0), ..Default::default() }, "min_duration_s: -1"),
-            (SearchRequest { cameras: vec![String::new()], ..Default::default() }, "cameras: ``"),
-            (SearchRequest { cameras: vec!["a\nb".into()], ..Default::default() }, "cameras: `a b`"),
+            (
+                SearchRequest {
+                    limit: Some(0),
+                    ..Default::default()
+                },
+                "limit: 0",
+            ),
+            (
+                SearchRequest {
+                    limit: Some(1001),
+                    ..Default::default()
+                },
+                "limit: 1001",
+            ),
+            (
+                SearchRequest {
+                    track: Some("7".into()),
+                    ..Default::default()
+                },
+                "track: `7`",
+            ),
+            (
+                SearchRequest {
+                    text: Some("  ".into()),
+                    ..Default::default()
+                },
+                "text: is empty",
+            ),
+            (
+                SearchRequest {
+                    image: Some(PictureBytes(vec![])),
+                    ..Default::default()
+                },
+                "image: is empty",
+            ),
+            (
+                SearchRequest {
+                    from: time(2),
+                    to: time(2),
+                    ..Default::default()
+                },
+                "to: ",
+            ),
+            (
+                SearchRequest {
+                    min_height: Some(f64::NAN),
+                    ..Default::default()
+                },
+                "min_height: NaN",
+            ),
+            (
+                SearchRequest {
+                    min_duration_s: Some(-1.0),
+                    ..Default::default()
+                },
+                "min_duration_s: -1",
+            ),
+            (
+                SearchRequest {
+                    cameras: vec![String::new()],
+                    ..Default::default()
+                },
+                "cameras: ``",
+            ),
+            (
+                SearchRequest {
+                    cameras: vec!["a\nb".into()],
+                    ..Default::default()
+                },
+                "cameras: `a b`",
+            ),
         ];
         for (request, start) in cases {
             let message = refused(request);
@@ -250,7 +329,8 @@ mod tests {
             from in prop::option::of(any::<i64>()),
             to in prop::option::of(any::<i64>()),
             limit in prop::option::of(any::<u32>()),
-            min_height in prop::option::of(-2.0_f64..2.0),
+            // Shares that JSON's decimal text carries exactly.
+            min_height in prop::option::of((-2048_i32..2048).prop_map(|n| f64::from(n) / 1024.0)),
             image in prop::option::of(prop::collection::vec(any::<u8>(), 0..50)),
         ) {
             let request = SearchRequest {

@@ -43,7 +43,13 @@ impl Desk {
         answer_deadline: Duration,
     ) -> Self {
         let places = Arc::new(Semaphore::new(questions_at_once));
-        Self { ask, audit, places, body_deadline, answer_deadline }
+        Self {
+            ask,
+            audit,
+            places,
+            body_deadline,
+            answer_deadline,
+        }
     }
 
     /// Answers on a thread for blocking work; a question that outlives its deadline keeps its place until it ends.
@@ -51,7 +57,12 @@ impl Desk {
         &self,
         work: impl FnOnce(&dyn Ask) -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Error> {
-        let late = || Error::TooSlow(format!("no answer within {} s", self.answer_deadline.as_secs()));
+        let late = || {
+            Error::TooSlow(format!(
+                "no answer within {} s",
+                self.answer_deadline.as_secs()
+            ))
+        };
         let answered = async {
             let place = Arc::clone(&self.places).acquire_owned().await;
             let ask = Arc::clone(&self.ask);
@@ -62,18 +73,29 @@ impl Desk {
             });
             task.await.unwrap_or_else(|error| {
                 tracing::error!(%error, "a question ended in a panic");
-                Err(Error::Store("the question could not be answered; see the log".into()))
+                Err(Error::Store(
+                    "the question could not be answered; see the log".into(),
+                ))
             })
         };
-        tokio::time::timeout(self.answer_deadline, answered).await.unwrap_or_else(|_| Err(late()))
+        tokio::time::timeout(self.answer_deadline, answered)
+            .await
+            .unwrap_or_else(|_| Err(late()))
     }
 
     async fn read_body(&self, body: Body) -> Result<Bytes, Error> {
-        let read = tokio::time::timeout(self.body_deadline, Limited::new(body, MAX_BODY_BYTES).collect());
+        let read = tokio::time::timeout(
+            self.body_deadline,
+            Limited::new(body, MAX_BODY_BYTES).collect(),
+        );
         match read.await {
             Ok(Ok(body)) => Ok(body.to_bytes()),
-            Ok(Err(error)) if error.is::<LengthLimitError>() => Err(Error::TooLarge { limit_bytes: MAX_BODY_BYTES }),
-            Ok(Err(error)) => Err(Error::BadRequest(one_line(&format!("request body broke off: {error}")))),
+            Ok(Err(error)) if error.is::<LengthLimitError>() => Err(Error::TooLarge {
+                limit_bytes: MAX_BODY_BYTES,
+            }),
+            Ok(Err(error)) => Err(Error::BadRequest(one_line(&format!(
+                "request body broke off: {error}"
+            )))),
             Err(_) => Err(Error::BadRequest(format!(
                 "request body did not arrive within {} s",
                 self.body_deadline.as_secs()
@@ -127,7 +149,11 @@ impl Entry {
             hits: 0,
             took: Duration::ZERO,
         };
-        Self { desk, event, started: Instant::now() }
+        Self {
+            desk,
+            event,
+            started: Instant::now(),
+        }
     }
 
     fn about(&mut self, window: &Window) {
@@ -150,8 +176,8 @@ async fn search(State(desk): State<Arc<Desk>>, asker: Asker, request: Request<Bo
     let mut entry = Entry::new(Arc::clone(&desk), asker, "invalid");
     let result = async {
         let body = desk.read_body(request.into_body()).await?;
-        let request: SearchRequest =
-            serde_json::from_slice(&body).map_err(|error| Error::BadRequest(one_line(&format!("request: {error}"))))?;
+        let request: SearchRequest = serde_json::from_slice(&body)
+            .map_err(|error| Error::BadRequest(one_line(&format!("request: {error}"))))?;
         let question = Question::try_from(request)?;
         entry.event.kind = question.by.kind();
         entry.about(&question.window);
@@ -163,7 +189,11 @@ async fn search(State(desk): State<Arc<Desk>>, asker: Asker, request: Request<Bo
     entry.close(result)
 }
 
-async fn coverage(State(desk): State<Arc<Desk>>, asker: Asker, RawQuery(query): RawQuery) -> Response {
+async fn coverage(
+    State(desk): State<Arc<Desk>>,
+    asker: Asker,
+    RawQuery(query): RawQuery,
+) -> Response {
     let mut entry = Entry::new(Arc::clone(&desk), asker, "coverage");
     let result = async {
         let window = Window::try_from(parse_coverage(query.as_deref().unwrap_or_default())?)?;
@@ -177,24 +207,39 @@ async fn coverage(State(desk): State<Arc<Desk>>, asker: Asker, RawQuery(query): 
 
 async fn status(State(desk): State<Arc<Desk>>, asker: Asker) -> Response {
     let entry = Entry::new(Arc::clone(&desk), asker, "status");
-    let result = desk.answer(|ask| ask.status()).await.map(|answer| json(StatusCode::OK, &answer));
+    let result = desk
+        .answer(|ask| ask.status())
+        .await
+        .map(|answer| json(StatusCode::OK, &answer));
     entry.close(result)
 }
 
-async fn thumbnail(State(desk): State<Arc<Desk>>, asker: Asker, Path(sha256): Path<String>) -> Response {
+async fn thumbnail(
+    State(desk): State<Arc<Desk>>,
+    asker: Asker,
+    Path(sha256): Path<String>,
+) -> Response {
     let mut entry = Entry::new(Arc::clone(&desk), asker, "thumbnail");
     let result = async {
         let digest = PictureDigest::new(&sha256)?;
         let found = desk.answer(move |ask| ask.thumbnail(&digest)).await?;
         let bytes = found.ok_or_else(|| {
-            Error::NotFound(format!("picture {sha256} is not stored; it may have been removed for room or age"))
+            Error::NotFound(format!(
+                "picture {sha256} is not stored; it may have been removed for room or age"
+            ))
         })?;
         entry.event.hits = 1;
         let headers = [
             (header::CONTENT_TYPE, HeaderValue::from_static("image/jpeg")),
             // The name is the digest of the bytes, so they never change; but what is forgotten must go, so not for ever.
-            (header::CACHE_CONTROL, HeaderValue::from_static("private, max-age=300")),
-            (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
+            (
+                header::CACHE_CONTROL,
+                HeaderValue::from_static("private, max-age=300"),
+            ),
+            (
+                header::X_CONTENT_TYPE_OPTIONS,
+                HeaderValue::from_static("nosniff"),
+            ),
         ];
         Ok((headers, bytes).into_response())
     }
@@ -204,12 +249,15 @@ async fn thumbnail(State(desk): State<Arc<Desk>>, asker: Asker, Path(sha256): Pa
 
 async fn unknown_path() -> Response {
     refusal(&Error::NotFound(
-        "no such path, expected /v1/search, /v1/coverage, /v1/status or /v1/thumbnail/{sha256}".into(),
+        "no such path, expected /v1/search, /v1/coverage, /v1/status or /v1/thumbnail/{sha256}"
+            .into(),
     ))
 }
 
 async fn wrong_method() -> Response {
-    refusal(&Error::MethodNotAllowed("expected POST for /v1/search and GET for every other path".into()))
+    refusal(&Error::MethodNotAllowed(
+        "expected POST for /v1/search and GET for every other path".into(),
+    ))
 }
 
 /// Reads `camera=a&camera=b&from=T&to=T`.
@@ -239,7 +287,12 @@ pub(crate) fn refusal(error: &Error) -> Response {
     if status.is_server_error() && status != StatusCode::NOT_IMPLEMENTED {
         tracing::warn!(%error, status = status.as_u16(), "a query failed");
     }
-    json(status, &ErrorResponse { error: one_line(&error.to_string()) })
+    json(
+        status,
+        &ErrorResponse {
+            error: one_line(&error.to_string()),
+        },
+    )
 }
 
 fn json(status: StatusCode, value: &impl Serialize) -> Response {
@@ -261,7 +314,11 @@ mod tests {
         let request = parse_coverage("camera=gate%202&camera=b&from=2026-03-01T14:00:00Z").unwrap();
         assert_eq!(request.cameras, ["gate 2", "b"]);
         assert_eq!(request.from.unwrap().to_string(), "2026-03-01T14:00:00Z");
-        for bad in ["from=2026-03-01T14:00:00Z&from=2026-03-01T14:00:00Z", "speed=9", "to=now"] {
+        for bad in [
+            "from=2026-03-01T14:00:00Z&from=2026-03-01T14:00:00Z",
+            "speed=9",
+            "to=now",
+        ] {
             assert_eq!(parse_coverage(bad).unwrap_err().status(), 400, "{bad}");
         }
     }

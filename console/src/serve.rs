@@ -52,10 +52,13 @@ impl Default for Limits {
     }
 }
 
+/// Clients that are told at once that all places are taken; more are just let go.
+const MOST_REFUSALS: usize = 64;
 /// Bytes of a request's head.
 const MAX_HEAD_BYTES: usize = 16 << 10;
-const BUSY_ANSWER: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/json\r\n\
-connection: close\r\ncontent-length: 65\r\n\r\n\
+const BUSY_ANSWER: &[u8] =
+    b"HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/json\r\n\
+connection: close\r\ncontent-length: 66\r\n\r\n\
 {\"error\":\"too many connections are open; try again in a moment\"}\r\n";
 
 /// Serves version 1 of the API until `shutdown` is done, then lets running requests finish and removes the socket.
@@ -67,7 +70,14 @@ pub async fn serve(
     ask: Arc<dyn Ask>,
     shutdown: impl Future<Output = ()> + Send,
 ) -> Result<(), Error> {
-    serve_with(listener, ask, Arc::new(LogAudit), Limits::default(), shutdown).await
+    serve_with(
+        listener,
+        ask,
+        Arc::new(LogAudit),
+        Limits::default(),
+        shutdown,
+    )
+    .await
 }
 
 /// As [`serve`], with an audit and limits of the caller.
@@ -81,9 +91,19 @@ pub async fn serve_with(
     limits: Limits,
     shutdown: impl Future<Output = ()> + Send,
 ) -> Result<(), Error> {
-    let unusable = |source| Error::Socket { path: listener.path().to_owned(), what: "serve", source };
+    let unusable = |source| Error::Socket {
+        path: listener.path().to_owned(),
+        what: "serve",
+        source,
+    };
     let socket = UnixListener::from_std(listener.try_clone_socket()?).map_err(unusable)?;
-    let desk = Desk::new(ask, audit, limits.questions_at_once, limits.body_deadline, limits.answer_deadline);
+    let desk = Desk::new(
+        ask,
+        audit,
+        limits.questions_at_once,
+        limits.body_deadline,
+        limits.answer_deadline,
+    );
     let router = router(Arc::new(desk));
     let places = Arc::new(Semaphore::new(limits.connections));
     let mut connections = JoinSet::new();
@@ -102,7 +122,7 @@ pub async fn serve_with(
                             drop(place);
                         });
                     }
-                    Err(_) if refusals.len() < limits.connections => {
+                    Err(_) if refusals.len() < MOST_REFUSALS => {
                         refusals.spawn(refuse(stream));
                     }
                     Err(_) => drop(stream),
@@ -120,9 +140,19 @@ pub async fn serve_with(
     // From here on nobody new gets in: the name goes first, then what still runs has its time.
     drop(socket);
     drop(listener);
-    let drained = async { while let Some(ended) = connections.join_next().await { report(ended); } };
-    if tokio::time::timeout(limits.drain_deadline, drained).await.is_err() {
-        tracing::warn!(connections = connections.len(), "queries were cut off at shutdown");
+    let drained = async {
+        while let Some(ended) = connections.join_next().await {
+            report(ended);
+        }
+    };
+    if tokio::time::timeout(limits.drain_deadline, drained)
+        .await
+        .is_err()
+    {
+        tracing::warn!(
+            connections = connections.len(),
+            "queries were cut off at shutdown"
+        );
     }
     Ok(())
 }
@@ -134,7 +164,11 @@ fn report(ended: Result<(), tokio::task::JoinError>) {
 }
 
 async fn serve_connection(stream: UnixStream, router: Router, limits: Limits) {
-    let peer = stream.peer_cred().ok().map(|peer| Peer { uid: peer.uid(), gid: peer.gid(), pid: peer.pid() });
+    let peer = stream.peer_cred().ok().map(|peer| Peer {
+        uid: peer.uid(),
+        gid: peer.gid(),
+        pid: peer.pid(),
+    });
     let service = service_fn(move |mut request: hyper::Request<Incoming>| {
         if let Some(peer) = peer {
             request.extensions_mut().insert(peer);
@@ -156,12 +190,16 @@ async fn serve_connection(stream: UnixStream, router: Router, limits: Limits) {
     }
 }
 
-/// Tells a client that all places are taken, and reads what it sent, so that the answer is not lost with a reset.
+/// Tells a client that all places are taken. It is told once it has asked, since clients take an answer before their
+/// question for a fault; and what it sent is read, so that the answer is not lost with a reset.
 async fn refuse(mut stream: UnixStream) {
     let tell = async {
+        let mut unread = [0; 4096];
+        if stream.read(&mut unread).await? == 0 {
+            return Ok(());
+        }
         stream.write_all(BUSY_ANSWER).await?;
         stream.shutdown().await?;
-        let mut unread = [0; 4096];
         while stream.read(&mut unread).await? > 0 {}
         Ok::<_, std::io::Error>(())
     };
@@ -180,6 +218,10 @@ mod tests {
     fn the_busy_answer_states_its_own_length() {
         let text = std::str::from_utf8(BUSY_ANSWER).unwrap();
         let (head, body) = text.split_once("\r\n\r\n").unwrap();
-        assert!(head.contains(&format!("content-length: {}", body.len())), "{}", body.len());
+        assert!(
+            head.contains(&format!("content-length: {}", body.len())),
+            "{}",
+            body.len()
+        );
     }
 }

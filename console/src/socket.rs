@@ -38,9 +38,14 @@ impl Group {
         if let Ok(gid) = name.parse() {
             return Ok(Self(gid));
         }
-        let unknown = || Error::NoSuchGroup { group: name.to_owned() };
+        let unknown = || Error::NoSuchGroup {
+            group: name.to_owned(),
+        };
         let file = fs_err::read_to_string(GROUP_FILE).map_err(|_| unknown())?;
-        groups(&file).find(|(group, _)| *group == name).map(|(_, gid)| Self(gid)).ok_or_else(unknown)
+        groups(&file)
+            .find(|(group, _)| *group == name)
+            .map(|(_, gid)| Self(gid))
+            .ok_or_else(unknown)
     }
 }
 
@@ -77,7 +82,11 @@ impl ListenOptions {
     /// Owner and group may ask.
     #[must_use]
     pub fn new(path: impl Into<PathBuf>) -> Self {
-        Self { path: path.into(), group: None, mode: 0o660 }
+        Self {
+            path: path.into(),
+            group: None,
+            mode: 0o660,
+        }
     }
 }
 
@@ -107,17 +116,26 @@ impl Place {
             Some(parent) if !parent.as_os_str().is_empty() => parent,
             _ => Path::new("."),
         };
-        let folder = rustix::fs::open(parent, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
-            .map_err(|error| fault(path, "open the folder of", error.into()))?;
+        let folder = rustix::fs::open(
+            parent,
+            OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC,
+            Mode::empty(),
+        )
+        .map_err(|error| fault(path, "open the folder of", error.into()))?;
         let reachable = if path.as_os_str().len() <= SUN_PATH_BYTES {
             path.to_owned()
         } else {
             PathBuf::from(format!("/proc/self/fd/{}", folder.as_raw_fd())).join(name)
         };
-        if reachable.as_os_str().len() > SUN_PATH_BYTES || reachable.as_os_str().as_bytes().contains(&0) {
+        if reachable.as_os_str().len() > SUN_PATH_BYTES
+            || reachable.as_os_str().as_bytes().contains(&0)
+        {
             return Err(Error::SocketPath {
                 path: path.to_owned(),
-                reason: format!("its file name is {} bytes long, expected at most 80", name.len()),
+                reason: format!(
+                    "its file name is {} bytes long, expected at most 80",
+                    name.len()
+                ),
             });
         }
         Ok(Self { folder, reachable })
@@ -125,7 +143,11 @@ impl Place {
 }
 
 fn fault(path: &Path, what: &'static str, source: io::Error) -> Error {
-    Error::Socket { path: path.to_owned(), what, source }
+    Error::Socket {
+        path: path.to_owned(),
+        what,
+        source,
+    }
 }
 
 impl Listener {
@@ -146,7 +168,12 @@ impl Listener {
         rustix::fs::flock(&place.folder, FlockOperation::Unlock)
             .map_err(|error| fault(path, "unlock the folder of", error.into()))?;
         let (socket, identity) = result?;
-        Ok(Self { socket, folder: place.folder, path: path.clone(), identity })
+        Ok(Self {
+            socket,
+            folder: place.folder,
+            path: path.clone(),
+            identity,
+        })
     }
 
     /// Where it listens.
@@ -160,11 +187,15 @@ impl Listener {
     /// # Errors
     /// [`Error::Socket`] if the handle cannot be duplicated.
     pub(crate) fn try_clone_socket(&self) -> Result<UnixListener, Error> {
-        self.socket.try_clone().map_err(|error| fault(&self.path, "share", error))
+        self.socket
+            .try_clone()
+            .map_err(|error| fault(&self.path, "share", error))
     }
 
     fn remove(&self) -> io::Result<()> {
-        let Some(name) = self.path.file_name() else { return Ok(()) };
+        let Some(name) = self.path.file_name() else {
+            return Ok(());
+        };
         rustix::fs::flock(&self.folder, FlockOperation::LockExclusive)?;
         let removed = match rustix::fs::statat(&self.folder, name, AtFlags::SYMLINK_NOFOLLOW) {
             Ok(stat) if (stat.st_dev, stat.st_ino) == self.identity => {
@@ -186,7 +217,10 @@ impl Drop for Listener {
     }
 }
 
-fn bind_locked(options: &ListenOptions, place: &Place) -> Result<(UnixListener, (u64, u64)), Error> {
+fn bind_locked(
+    options: &ListenOptions,
+    place: &Place,
+) -> Result<(UnixListener, (u64, u64)), Error> {
     let path = &options.path;
     clear_stale(path, place)?;
     let socket = rustix::net::socket_with(
@@ -196,22 +230,36 @@ fn bind_locked(options: &ListenOptions, place: &Place) -> Result<(UnixListener, 
         None,
     )
     .map_err(|error| fault(path, "make", error.into()))?;
-    let address = SocketAddrUnix::new(&place.reachable).map_err(|error| fault(path, "bind", error.into()))?;
+    let address =
+        SocketAddrUnix::new(&place.reachable).map_err(|error| fault(path, "bind", error.into()))?;
     rustix::net::bind(&socket, &address).map_err(|error| fault(path, "bind", error.into()))?;
     // Nobody can connect before `listen`, so there is no moment with other permissions.
     restrict(options, place)?;
-    let stat = fs_err::symlink_metadata(&place.reachable).map_err(|error| fault(path, "look at", error))?;
-    rustix::net::listen(&socket, BACKLOG).map_err(|error| fault(path, "listen on", error.into()))?;
+    let stat = fs_err::symlink_metadata(&place.reachable)
+        .map_err(|error| fault(path, "look at", error))?;
+    rustix::net::listen(&socket, BACKLOG)
+        .map_err(|error| fault(path, "listen on", error.into()))?;
     Ok((UnixListener::from(socket), (stat.dev(), stat.ino())))
 }
 
 fn restrict(options: &ListenOptions, place: &Place) -> Result<(), Error> {
     let path = &options.path;
-    rustix::fs::chmodat(CWD, &place.reachable, Mode::from_raw_mode(options.mode), AtFlags::empty())
-        .map_err(|error| fault(path, "set the mode of", error.into()))?;
+    rustix::fs::chmodat(
+        CWD,
+        &place.reachable,
+        Mode::from_raw_mode(options.mode),
+        AtFlags::empty(),
+    )
+    .map_err(|error| fault(path, "set the mode of", error.into()))?;
     if let Some(Group(gid)) = options.group {
-        rustix::fs::chownat(CWD, &place.reachable, None, Some(Gid::from_raw(gid)), AtFlags::empty())
-            .map_err(|error| fault(path, "give to its group", error.into()))?;
+        rustix::fs::chownat(
+            CWD,
+            &place.reachable,
+            None,
+            Some(Gid::from_raw(gid)),
+            AtFlags::empty(),
+        )
+        .map_err(|error| fault(path, "give to its group", error.into()))?;
     }
     Ok(())
 }
@@ -226,16 +274,24 @@ fn clear_stale(path: &Path, place: &Place) -> Result<(), Error> {
     if !found.file_type().is_socket() {
         return Err(Error::SocketPath {
             path: path.to_owned(),
-            reason: "something that is no socket is in its place; move it away, or choose another path".into(),
+            reason:
+                "something that is no socket is in its place; move it away, or choose another path"
+                    .into(),
         });
     }
     match UnixStream::connect(&place.reachable) {
-        Ok(stream) => Err(Error::InUse { path: path.to_owned(), holder: holder_of(&stream) }),
-        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => fs_err::remove_file(&place.reachable)
-            .map_err(|error| fault(path, "remove the stale", error)),
-        Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-            Err(Error::InUse { path: path.to_owned(), holder: "a busy process".into() })
+        Ok(stream) => Err(Error::InUse {
+            path: path.to_owned(),
+            holder: holder_of(&stream),
+        }),
+        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
+            fs_err::remove_file(&place.reachable)
+                .map_err(|error| fault(path, "remove the stale", error))
         }
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Err(Error::InUse {
+            path: path.to_owned(),
+            holder: "a busy process".into(),
+        }),
         Err(error) => Err(fault(path, "find out who listens on", error)),
     }
 }
@@ -253,8 +309,13 @@ fn holder_of(stream: &UnixStream) -> String {
 /// [`Error::NobodyListens`], [`Error::Denied`] with the group that may, [`Error::Socket`].
 pub(crate) fn connect(path: &Path) -> Result<UnixStream, Error> {
     let refused = |error: io::Error| match error.kind() {
-        io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => Error::NobodyListens { path: path.to_owned() },
-        io::ErrorKind::PermissionDenied => Error::Denied { path: path.to_owned(), hint: who_may(path) },
+        io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => Error::NobodyListens {
+            path: path.to_owned(),
+        },
+        io::ErrorKind::PermissionDenied => Error::Denied {
+            path: path.to_owned(),
+            hint: who_may(path),
+        },
         _ => fault(path, "connect to", error),
     };
     let place = Place::open(path).map_err(|error| match error {
@@ -269,7 +330,9 @@ fn who_may(path: &Path) -> String {
     match fs_err::metadata(path).or_else(|_| fs_err::metadata(folder)) {
         Ok(found) => {
             let group = Group(found.gid());
-            format!("only members of group {group} may ask; join it with `usermod -aG`, then log in again")
+            format!(
+                "only members of group {group} may ask; join it with `usermod -aG`, then log in again"
+            )
         }
         Err(_) => "its folder may not be read either; ask as the service's user".into(),
     }

@@ -99,7 +99,15 @@ mod tests {
 
     #[test]
     fn a_text_that_is_no_time_or_out_of_range_is_refused_with_the_text() {
-        for bad in ["", "14:00", "yesterday", "2026-03-01", "2026-03-01T14:00:00", "2500-01-01T00:00:00Z", "2026-03-01T14:00:00Z[UTC]"] {
+        for bad in [
+            "",
+            "14:00",
+            "yesterday",
+            "2026-03-01",
+            "2026-03-01T14:00:00",
+            "2500-01-01T00:00:00Z",
+            "2026-03-01T14:00:00Z[UTC]",
+        ] {
             let error = bad.parse::<UtcTime>().unwrap_err();
             assert_eq!(error.status(), 400, "{bad}");
             assert!(error.to_string().contains(&format!("`{bad}`")), "{error}");

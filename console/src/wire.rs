@@ -77,6 +77,10 @@ pub struct SearchResponse {
     pub coverage: Vec<CameraCoverage>,
     /// Why `hits` is empty; null when it is not.
     pub why_empty: Option<String>,
+    /// Tracks that passed the filters and were compared.
+    pub searched: u64,
+    /// Whether all of them were compared, none by an approximate index.
+    pub is_exact: bool,
     /// Whether the scores are probabilities.
     pub calibrated: bool,
     /// "not calibrated" while the model card has no table, else null.
@@ -109,8 +113,16 @@ pub struct Hit {
     pub thumbnail_sha256: Option<String>,
     /// The person the track belongs to; null until tracks are joined.
     pub person: Option<String>,
-    /// Pictures of the track that are stored.
-    pub sightings: u32,
+    /// Site of the camera.
+    pub site: String,
+    /// When the best picture was taken.
+    pub best: UtcTime,
+    /// Where it was cut: left, top, right, bottom, as fractions of the picture.
+    pub bbox: [f32; 4],
+    /// Detections of the track.
+    pub detections: u32,
+    /// Whether the track is over.
+    pub has_ended: bool,
 }
 
 /// A stretch of time, start included, end not.
@@ -125,6 +137,8 @@ pub struct Interval {
 /// What is known about one camera over the time asked for.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct CameraCoverage {
+    /// Site of the camera.
+    pub site: String,
     /// Id of the camera.
     pub camera: String,
     /// When it was watched.
@@ -137,6 +151,8 @@ pub struct CameraCoverage {
     pub frames_dropped: u64,
     /// Up to when the index is complete; null while nothing is indexed.
     pub indexed_to: Option<UtcTime>,
+    /// The camera's clock less ours, as last measured, in seconds; null where it is not known.
+    pub clock_error_s: Option<f64>,
 }
 
 /// `GET /v1/coverage?camera=&from=&to=`.
@@ -191,7 +207,10 @@ mod tests {
 
     #[test]
     fn a_picture_never_shows_its_bytes_in_debug() {
-        let request = SearchRequest { image: Some(PictureBytes(vec![65; 3])), ..Default::default() };
+        let request = SearchRequest {
+            image: Some(PictureBytes(vec![65; 3])),
+            ..Default::default()
+        };
         let shown = format!("{request:?}");
         assert!(shown.contains("PictureBytes(3 bytes)"), "{shown}");
         assert!(!shown.contains("65"), "{shown}");
@@ -210,11 +229,39 @@ mod tests {
             thumbnail: None,
             thumbnail_sha256: None,
             person: None,
-            sightings: 2,
+            site: "harbour".into(),
+            best: UtcTime::from_unix_ns(0),
+            bbox: [0.0, 0.0, 0.5, 1.0],
+            detections: 9,
+            has_ended: true,
         };
         let json = serde_json::to_value(&hit).unwrap();
         assert!(json["score"].is_null() && json.get("person").is_some());
         assert_eq!(json["start"], "1970-01-01T00:00:00Z");
         assert_eq!(json["end"], "1970-01-01T00:00:01.5Z");
+    }
+
+    /// The blocks of JSON in the manual that follow a comment with the type's name.
+    fn examples<T: serde::de::DeserializeOwned + Serialize>(name: &str) -> usize {
+        let manual = include_str!("../../docs/api.md");
+        let start = format!("<!-- {name} -->\n```json\n");
+        let blocks = manual.split(&start).skip(1).map(|rest| rest.split("```").next().unwrap());
+        blocks
+            .map(|block| {
+                let value: T = serde_json::from_str(block).unwrap_or_else(|error| panic!("{name}: {error}"));
+                let shown: serde_json::Value = serde_json::from_str(block).unwrap();
+                assert_eq!(serde_json::to_value(&value).unwrap(), shown, "{name}");
+            })
+            .count()
+    }
+
+    #[test]
+    fn the_manual_shows_what_is_on_the_wire_and_nothing_else() {
+        assert_eq!(examples::<SearchRequest>("SearchRequest"), 1);
+        assert_eq!(examples::<SearchResponse>("SearchResponse"), 1);
+        assert_eq!(examples::<ErrorResponse>("ErrorResponse"), 1);
+        assert_eq!(examples::<CoverageResponse>("CoverageResponse"), 1);
+        assert_eq!(examples::<StatusResponse>("StatusResponse"), 1);
+        assert!(include_str!("../../docs/api.md").contains(crate::TEXT_NOT_INSTALLED));
     }
 }

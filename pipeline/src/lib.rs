@@ -6,9 +6,9 @@
 //! - [`cli`]: the command line
 //! - [`commands`]: what each command does
 //! - [`ingest`]: cameras and recordings in, frames out
+//! - [`observe`]: logs, metrics, health, and words to systemd
 //! - [`track`]: detections over time to tracks
 //! - [`select`]: the few crops of each track worth embedding
-//! - [`observe`]: what the flow tells of itself
 //! - [`models`]: the networks on this box: fetched, checked, timed, warmed
 //!
 //! # Example

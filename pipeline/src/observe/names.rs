@@ -1,90 +1,99 @@
-//! The name of every metric, as Prometheus shows it: `sightline_<stage>_<noun>_<unit>`.
-//!
-//! Dashboards and alerts hold on to these names, so they change with a note in the changelog only.
-//! `prometheus-client` adds `_total` to counters by itself: register those without it
-//! ([`registered`]).
+//! Every metric of the program and what it says. `docs/metrics.md` lists the same, and a test compares them.
 
-/// Frames that were decoded; label `camera`.
-pub const INGEST_FRAMES_TOTAL: &str = "sightline_ingest_frames_total";
-/// Frames that were dropped; labels `camera`, `reason`.
-pub const INGEST_FRAMES_DROPPED_TOTAL: &str = "sightline_ingest_frames_dropped_total";
-/// The camera's clock minus ours, seconds; label `camera`.
-pub const INGEST_CLOCK_ERROR_SECONDS: &str = "sightline_ingest_clock_error_seconds";
-/// Times that a camera was opened again; label `camera`.
-pub const INGEST_RECONNECTS_TOTAL: &str = "sightline_ingest_reconnects_total";
-/// Time of one call of the detector (histogram).
-pub const DETECT_SECONDS: &str = "sightline_detect_seconds";
-/// Pictures in one call of the detector (histogram).
-pub const DETECT_BATCH_PICTURES: &str = "sightline_detect_batch_pictures";
-/// Tracks that are followed now; label `camera`.
-pub const TRACK_TRACKS_ACTIVE: &str = "sightline_track_tracks_active";
-/// Crops that were chosen for embedding; label `camera`.
-pub const SELECT_CROPS_TOTAL: &str = "sightline_select_crops_total";
-/// Time of one call of an encoder (histogram).
-pub const EMBED_SECONDS: &str = "sightline_embed_seconds";
-/// Records that wait in the spool.
-pub const SPOOL_RECORDS: &str = "sightline_spool_records";
-/// Bytes that wait in the spool.
-pub const SPOOL_BYTES: &str = "sightline_spool_bytes";
-/// Records that the spool dropped; label `reason`.
-pub const SPOOL_DROPPED_TOTAL: &str = "sightline_spool_dropped_total";
-/// Time of one write to the index (histogram).
-pub const INDEX_SECONDS: &str = "sightline_index_seconds";
-/// Unix time up to which the index is complete; label `camera`.
-pub const INDEX_WATERMARK_SECONDS: &str = "sightline_index_watermark_seconds";
-/// From capture to the index (histogram).
-pub const CAPTURE_TO_INDEXED_SECONDS: &str = "sightline_capture_to_indexed_seconds";
-/// Entries of a queue between two stages; label `queue`.
-pub const QUEUE_DEPTH: &str = "sightline_queue_depth";
+/// One metric.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Name {
+    /// As it stands in `/metrics`; counters end in `_total`.
+    pub name: &'static str,
+    /// What it says.
+    pub help: &'static str,
+}
 
-/// All of them.
-pub const ALL: [&str; 16] = [
-    INGEST_FRAMES_TOTAL,
-    INGEST_FRAMES_DROPPED_TOTAL,
-    INGEST_CLOCK_ERROR_SECONDS,
-    INGEST_RECONNECTS_TOTAL,
-    DETECT_SECONDS,
-    DETECT_BATCH_PICTURES,
-    TRACK_TRACKS_ACTIVE,
-    SELECT_CROPS_TOTAL,
-    EMBED_SECONDS,
-    SPOOL_RECORDS,
-    SPOOL_BYTES,
-    SPOOL_DROPPED_TOTAL,
-    INDEX_SECONDS,
-    INDEX_WATERMARK_SECONDS,
-    CAPTURE_TO_INDEXED_SECONDS,
-    QUEUE_DEPTH,
-];
+impl Name {
+    /// The name as the registry takes it, which adds `_total` to counters itself.
+    #[must_use]
+    pub fn registered(self) -> &'static str {
+        self.name.strip_suffix("_total").unwrap_or(self.name)
+    }
+}
 
-/// Those of [`ALL`] that are histograms, which Prometheus shows as `_bucket`, `_sum` and `_count`.
-pub const HISTOGRAMS: [&str; 5] = [
-    DETECT_SECONDS,
-    DETECT_BATCH_PICTURES,
-    EMBED_SECONDS,
-    INDEX_SECONDS,
-    CAPTURE_TO_INDEXED_SECONDS,
-];
+macro_rules! names {
+    ($($constant:ident = $name:literal, $help:literal;)*) => {
+        $(#[doc = $help] pub const $constant: Name = Name { name: $name, help: $help };)*
+        /// All of them.
+        pub const ALL: &[Name] = &[$($constant),*];
+    };
+}
 
-/// The name under which a metric is registered with `prometheus-client`.
-#[must_use]
-pub fn registered(name: &str) -> &str {
-    name.strip_suffix("_total").unwrap_or(name)
+names! {
+    INGEST_FRAMES = "sightline_ingest_frames_total", "Frames that a camera delivered";
+    INGEST_FRAMES_DROPPED = "sightline_ingest_frames_dropped_total", "Frames that nobody looked at, by reason";
+    INGEST_CLOCK_ERROR = "sightline_ingest_clock_error_seconds", "The camera's clock less ours";
+    INGEST_RECONNECTS = "sightline_ingest_reconnects_total", "Attempts to open a camera again";
+    INGEST_FRAME_AGE = "sightline_ingest_frame_age_seconds", "Time since the camera's newest frame, at the moment of reading";
+    DETECT_SECONDS = "sightline_detect_seconds", "Time of one detector batch";
+    DETECT_BATCH = "sightline_detect_batch_pictures", "Pictures in one detector batch";
+    DETECT_SKIPPED = "sightline_detect_skipped_total", "Pictures the motion gate kept from the detector";
+    TRACK_SECONDS = "sightline_track_seconds", "Time of the tracker a frame";
+    TRACKS_ACTIVE = "sightline_track_tracks_active", "Confirmed tracks in the picture now";
+    TRACKS = "sightline_track_tracks_total", "Tracks that were confirmed";
+    SELECT_SECONDS = "sightline_select_seconds", "Time to choose crops a frame";
+    SELECT_CROPS = "sightline_select_crops_total", "Crops chosen to be embedded";
+    EMBED_SECONDS = "sightline_embed_seconds", "Time of one encoder batch";
+    EMBED_BATCH = "sightline_embed_batch_crops", "Crops in one encoder batch";
+    SPOOL_SECONDS = "sightline_spool_seconds", "Time of one group of records to disk, fsync included";
+    SPOOL_RECORDS = "sightline_spool_records", "Records in the spool that are not indexed yet";
+    SPOOL_BYTES = "sightline_spool_bytes", "Bytes of the spool on disk";
+    SPOOL_DROPPED = "sightline_spool_dropped_total", "Records dropped from the old end for room";
+    SPOOL_BROKEN = "sightline_spool_broken_total", "Records lost to damage on disk";
+    INDEX_SECONDS = "sightline_index_seconds", "Time of one upsert into the index";
+    INDEX_WATERMARK = "sightline_index_watermark_seconds", "Unix time up to which the index is complete";
+    CAPTURE_TO_INDEXED = "sightline_capture_to_indexed_seconds", "Time from capture of a frame to its sighting being searchable";
+    QUEUE_DEPTH = "sightline_queue_depth", "Items that wait in a queue";
+    QUEUE_DROPPED = "sightline_queue_dropped_total", "Items a full queue dropped";
+    STAGE_STUCK = "sightline_stage_stuck", "1 while a stage has work waiting and made no progress within its deadline";
+    API_QUERIES = "sightline_api_queries_total", "Questions asked of the query API, by kind and status";
+    RESIDENT_BYTES = "sightline_process_resident_bytes", "Memory of the process that is in RAM";
+    PEAK_RESIDENT_BYTES = "sightline_process_resident_peak_bytes", "The most memory the process ever had in RAM";
 }
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
-    use std::path::Path;
+    use std::collections::HashSet;
 
     use super::*;
 
     #[test]
+    fn names_are_unique_and_well_formed() {
+        let distinct: HashSet<_> = ALL.iter().map(|name| name.name).collect();
+        assert_eq!(distinct.len(), ALL.len());
+        for name in ALL {
+            let is_letter = |c: char| c.is_ascii_lowercase() || c == '_';
+            assert!(
+                name.name.starts_with("sightline_") && name.name.chars().all(is_letter),
+                "{}",
+                name.name
+            );
+        }
+    }
+
+    #[test]
+    fn the_manual_lists_every_metric() {
+        let manual = include_str!("../../../docs/metrics.md");
+        for name in ALL {
+            assert!(
+                manual.contains(&format!("`{}`", name.name)),
+                "{} is missing in docs/metrics.md",
+                name.name
+            );
+        }
+    }
+
+    #[test]
     fn every_metric_of_the_dashboard_is_one_of_ours_and_every_one_of_ours_is_shown() {
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../configs/grafana.json");
-        let text = fs_err::read_to_string(path).unwrap();
-        let dashboard: serde_json::Value = serde_json::from_str(&text).unwrap();
-        let mut shown = BTreeSet::new();
+        let text = include_str!("../../../configs/grafana.json");
+        let dashboard: serde_json::Value = serde_json::from_str(text).unwrap();
+        let mut shown = HashSet::new();
         for panel in dashboard["panels"].as_array().unwrap() {
             for target in panel["targets"].as_array().into_iter().flatten() {
                 shown.extend(metrics_in(target["expr"].as_str().unwrap()));
@@ -93,38 +102,31 @@ mod tests {
         for variable in dashboard["templating"]["list"].as_array().unwrap() {
             shown.extend(metrics_in(variable["query"].as_str().unwrap_or_default()));
         }
-        assert_eq!(shown, ALL.iter().map(ToString::to_string).collect());
+        let ours: HashSet<String> = ALL.iter().map(|name| name.name.to_owned()).collect();
+        let unknown: Vec<_> = shown.difference(&ours).collect();
+        let missing: Vec<_> = ours.difference(&shown).collect();
+        assert!(
+            unknown.is_empty() && missing.is_empty(),
+            "unknown {unknown:?}, not shown {missing:?}"
+        );
     }
 
     /// The metrics in a PromQL expression, histograms by their own name.
     fn metrics_in(expression: &str) -> Vec<String> {
-        expression
-            .split(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_')
+        let words =
+            expression.split(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_');
+        let is_ours = |word: &str| ALL.iter().any(|name| name.name == word);
+        words
             .filter(|word| word.starts_with("sightline_"))
             .map(|word| {
-                ["_bucket", "_sum", "_count"]
+                let histogram = ["_bucket", "_sum", "_count"]
                     .iter()
-                    .find_map(|part| {
-                        word.strip_suffix(part)
-                            .filter(|name| HISTOGRAMS.contains(name))
-                    })
+                    .find_map(|part| word.strip_suffix(part));
+                histogram
+                    .filter(|name| is_ours(name))
                     .unwrap_or(word)
                     .to_owned()
             })
             .collect()
-    }
-
-    #[test]
-    fn names_follow_the_rule() {
-        for name in ALL {
-            assert!(name.starts_with("sightline_"), "{name}");
-            assert!(
-                name.bytes()
-                    .all(|letter| letter.is_ascii_lowercase() || letter == b'_'),
-                "{name}"
-            );
-        }
-        assert_eq!(registered(INGEST_FRAMES_TOTAL), "sightline_ingest_frames");
-        assert_eq!(registered(QUEUE_DEPTH), QUEUE_DEPTH);
     }
 }

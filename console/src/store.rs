@@ -1,0 +1,255 @@
+//! The store of this process as the one who answers: questions in, sink's answers out as JSON.
+
+use std::path::{Path, PathBuf};
+
+use sightline_sink as sink;
+
+use crate::Error;
+use crate::ask::{Ask, PictureDigest};
+use crate::encode::EncodeQueue;
+use crate::error::one_line;
+use crate::question::{By, Question, Window};
+use crate::time::UtcTime;
+use crate::wire::{
+    CameraCoverage, CoverageResponse, Hit, Interval, NOT_CALIBRATED, SearchResponse, StatusResponse,
+};
+
+/// Vector that tracks and pictures are compared by.
+const APPEARANCE: &str = "appearance";
+
+/// Counts of a store.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct StoreCounts {
+    /// Tracks in the index.
+    pub tracks: u64,
+    /// Sightings in the index.
+    pub sightings: u64,
+    /// Records in the spool that are not indexed yet.
+    pub spool_records: u64,
+}
+
+/// What is needed of a store. Implemented where the store is opened.
+pub trait Store: Send + Sync + 'static {
+    /// Answers a query.
+    ///
+    /// # Errors
+    /// Those of sink.
+    fn query(&self, query: &sink::Query) -> sink::Result<sink::Answer>;
+
+    /// What the cameras of a filter saw of its time; all cameras if it names none.
+    ///
+    /// # Errors
+    /// Those of sink.
+    fn coverage(&self, filter: &sink::Filter) -> sink::Result<Vec<sink::CameraCoverage>>;
+
+    /// How much there is.
+    ///
+    /// # Errors
+    /// Those of sink.
+    fn counts(&self) -> sink::Result<StoreCounts>;
+
+    /// The folder of the store, with `crops/` in it.
+    fn folder(&self) -> &Path;
+}
+
+/// Answers from a store, with an encoder for picture queries if one is loaded.
+pub struct StoreAsk<S> {
+    store: S,
+    encoder: Option<EncodeQueue>,
+}
+
+impl<S: Store> StoreAsk<S> {
+    /// Puts a store and an encoder behind the API.
+    pub fn new(store: S, encoder: Option<EncodeQueue>) -> Self {
+        Self { store, encoder }
+    }
+
+    fn kind_of(&self, by: &By) -> Result<sink::QueryKind, Error> {
+        Ok(match by {
+            By::Browse => sink::QueryKind::Time,
+            By::Track(id) => sink::QueryKind::Track {
+                track: sink::TrackId::from_uuid(*id),
+                name: APPEARANCE.into(),
+            },
+            By::Picture(bytes) => {
+                let encoder = self.encoder.as_ref().ok_or_else(|| {
+                    Error::NotInstalled(
+                        "picture search needs an appearance model, and none is loaded; search by --track".into(),
+                    )
+                })?;
+                let vector = encoder.encode(bytes)?;
+                sink::QueryKind::Vector {
+                    name: vector.name,
+                    model: vector.model,
+                    values: vector.values,
+                }
+            }
+            By::Text(_) => return Err(Error::text_not_installed()),
+        })
+    }
+}
+
+impl<S: Store> Ask for StoreAsk<S> {
+    fn search(&self, question: &Question) -> Result<SearchResponse, Error> {
+        let mut filter = filter_of(&question.window);
+        filter.min_duration_ns = question.min_duration_ns;
+        #[expect(clippy::cast_possible_truncation, reason = "a share between 0 and 1")]
+        let min_size = question.min_height.map(|height| height as f32);
+        filter.min_size = min_size;
+        let query = sink::Query {
+            kind: self.kind_of(&question.by)?,
+            filter,
+            limit: question.limit as usize,
+        };
+        Ok(response_from(self.store.query(&query).map_err(from_sink)?))
+    }
+
+    fn coverage(&self, window: &Window) -> Result<CoverageResponse, Error> {
+        let coverage = self.store.coverage(&filter_of(window)).map_err(from_sink)?;
+        Ok(CoverageResponse {
+            coverage: coverage.into_iter().map(CameraCoverage::from).collect(),
+        })
+    }
+
+    fn status(&self) -> Result<StatusResponse, Error> {
+        let counts = self.store.counts().map_err(from_sink)?;
+        let coverage = self
+            .store
+            .coverage(&sink::Filter::default())
+            .map_err(from_sink)?;
+        Ok(StatusResponse {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            store: self.store.folder().display().to_string(),
+            tracks: counts.tracks,
+            sightings: counts.sightings,
+            spool_records: counts.spool_records,
+            cameras: coverage.into_iter().map(|camera| camera.camera).collect(),
+            image_model: self
+                .encoder
+                .as_ref()
+                .map(|encoder| encoder.model().to_owned()),
+            can_search_text: false,
+        })
+    }
+
+    fn thumbnail(&self, digest: &PictureDigest) -> Result<Option<Vec<u8>>, Error> {
+        match fs_err::read(picture_path(self.store.folder(), digest)) {
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(Error::Store(one_line(&error.to_string()))),
+        }
+    }
+}
+
+/// `STORE/crops/<2 hex>/<sha256>.jpg`.
+fn picture_path(folder: &Path, digest: &PictureDigest) -> PathBuf {
+    let digits = digest.as_str();
+    folder
+        .join("crops")
+        .join(&digits[..2])
+        .join(format!("{digits}.jpg"))
+}
+
+fn filter_of(window: &Window) -> sink::Filter {
+    sink::Filter {
+        cameras: window.cameras.clone(),
+        from_ns: window.from_ns,
+        to_ns: window.to_ns,
+        ..sink::Filter::default()
+    }
+}
+
+fn from_sink(error: sink::Error) -> Error {
+    let message = one_line(&error.to_string());
+    match error {
+        sink::Error::Query { what } => Error::BadRequest(one_line(&what)),
+        // A picture encoded by another model than the store's: nothing the asker can put right.
+        sink::Error::SpoolFull { .. } | sink::Error::Closed { .. } => Error::Busy(message),
+        sink::Error::Deadline { .. } => Error::TooSlow(message),
+        _ => Error::Store(message),
+    }
+}
+
+fn response_from(answer: sink::Answer) -> SearchResponse {
+    // Scores come all or none, from one table.
+    let is_calibrated = answer.hits.iter().any(|hit| hit.score.is_some());
+    SearchResponse {
+        hits: answer.hits.into_iter().map(Hit::from).collect(),
+        coverage: answer
+            .coverage
+            .into_iter()
+            .map(CameraCoverage::from)
+            .collect(),
+        why_empty: answer.why_empty,
+        searched: answer.searched,
+        is_exact: answer.is_exact,
+        calibrated: is_calibrated,
+        calibration: (!is_calibrated).then(|| NOT_CALIBRATED.to_owned()),
+    }
+}
+
+impl From<sink::Hit> for Hit {
+    fn from(hit: sink::Hit) -> Self {
+        let digest = hit
+            .thumbnail
+            .as_deref()
+            .and_then(Path::file_stem)
+            .and_then(|stem| stem.to_str());
+        Self {
+            track: hit.track.to_string(),
+            site: hit.site,
+            camera: hit.camera,
+            start: UtcTime::from_unix_ns(hit.start_ns),
+            end: UtcTime::from_unix_ns(hit.end_ns),
+            rank: hit.rank,
+            score: hit.score.map(f64::from),
+            similarity: hit.similarity.map(f64::from),
+            thumbnail_sha256: digest
+                .filter(|stem| PictureDigest::new(stem).is_ok())
+                .map(str::to_owned),
+            thumbnail: hit
+                .thumbnail
+                .as_ref()
+                .map(|path| path.display().to_string()),
+            person: hit.person,
+            best: UtcTime::from_unix_ns(hit.best_ns),
+            bbox: hit.bbox,
+            detections: hit.detections,
+            has_ended: hit.has_ended,
+        }
+    }
+}
+
+impl From<sink::CameraCoverage> for CameraCoverage {
+    fn from(coverage: sink::CameraCoverage) -> Self {
+        let intervals = |stretches: Vec<sink::Interval>| {
+            stretches
+                .into_iter()
+                .map(|stretch| Interval {
+                    start: UtcTime::from_unix_ns(stretch.from_ns),
+                    end: UtcTime::from_unix_ns(stretch.to_ns),
+                })
+                .collect()
+        };
+        #[expect(
+            clippy::cast_precision_loss,
+            reason = "seconds with nine digits are enough for a clock error"
+        )]
+        let clock_error_s = coverage
+            .clock_error_ns
+            .map(|error_ns| error_ns as f64 / 1e9);
+        Self {
+            site: coverage.site,
+            camera: coverage.camera,
+            watched: intervals(coverage.watched),
+            blind: intervals(coverage.blind),
+            frames_seen: coverage.frames_seen,
+            frames_dropped: coverage.frames_dropped,
+            indexed_to: coverage.indexed_to_ns.map(UtcTime::from_unix_ns),
+            clock_error_s,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

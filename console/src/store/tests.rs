@@ -1,0 +1,243 @@
+use std::sync::Mutex;
+
+use super::*;
+use crate::encode::{EncodePicture, QueryVector};
+use crate::picture::Picture;
+use crate::wire::{PictureBytes, SearchRequest};
+
+struct Fixed {
+    folder: PathBuf,
+    asked: Mutex<Vec<sink::Query>>,
+}
+
+impl Fixed {
+    fn new(folder: &Path) -> Self {
+        Self {
+            folder: folder.to_owned(),
+            asked: Mutex::default(),
+        }
+    }
+}
+
+impl Store for Fixed {
+    fn query(&self, query: &sink::Query) -> sink::Result<sink::Answer> {
+        query.check()?;
+        self.asked.lock().unwrap().push(query.clone());
+        if query.limit == 7 {
+            return Err(sink::Error::Query {
+                what: "track\nis not stored".into(),
+            });
+        }
+        Ok(sink::Answer {
+            hits: vec![hit(&self.folder)],
+            coverage: self.coverage(&query.filter)?,
+            why_empty: None,
+            searched: 12,
+            is_exact: true,
+        })
+    }
+
+    fn coverage(&self, _: &sink::Filter) -> sink::Result<Vec<sink::CameraCoverage>> {
+        Ok(vec![sink::CameraCoverage {
+            site: "harbour".into(),
+            camera: "gate-2".into(),
+            watched: vec![sink::Interval {
+                from_ns: 1,
+                to_ns: 2,
+            }],
+            blind: vec![sink::Interval {
+                from_ns: 2,
+                to_ns: 3,
+            }],
+            frames_seen: 4,
+            frames_dropped: 5,
+            indexed_to_ns: Some(6),
+            clock_error_ns: Some(-250_000_000),
+        }])
+    }
+
+    fn counts(&self) -> sink::Result<StoreCounts> {
+        Ok(StoreCounts {
+            tracks: 3,
+            sightings: 9,
+            spool_records: 1,
+        })
+    }
+
+    fn folder(&self) -> &Path {
+        &self.folder
+    }
+}
+
+fn hit(folder: &Path) -> sink::Hit {
+    let digits = "ab".repeat(32);
+    sink::Hit {
+        track: sink::TrackId::derive("harbour", "gate-2", 1, 0),
+        site: "harbour".into(),
+        camera: "gate-2".into(),
+        start_ns: 1_000_000_000,
+        end_ns: 2_000_000_000,
+        rank: 1,
+        similarity: Some(0.5),
+        score: None,
+        thumbnail: Some(folder.join("crops/ab").join(format!("{digits}.jpg"))),
+        person: None,
+        best_ns: 1_500_000_000,
+        bbox: [0.0, 0.25, 0.5, 1.0],
+        detections: 30,
+        has_ended: true,
+    }
+}
+
+/// Gives the picture's size as its vector.
+struct SizeOf;
+
+impl EncodePicture for SizeOf {
+    fn encode(&mut self, picture: &Picture) -> Result<QueryVector, Error> {
+        let values = vec![picture.width as f32, picture.height as f32];
+        Ok(QueryVector {
+            name: "appearance".into(),
+            model: "size@0123456789ab".into(),
+            values,
+        })
+    }
+}
+
+fn question(request: SearchRequest) -> Question {
+    Question::try_from(request).unwrap()
+}
+
+#[test]
+fn a_question_reaches_the_store_whole_and_its_answer_comes_back_whole() {
+    let folder = tempfile::tempdir().unwrap();
+    let ask = StoreAsk::new(Fixed::new(folder.path()), None);
+    let asked = question(SearchRequest {
+        cameras: vec!["gate-2".into()],
+        from: Some(UtcTime::from_unix_ns(5)),
+        to: Some(UtcTime::from_unix_ns(9)),
+        limit: Some(3),
+        min_duration_s: Some(2.0),
+        min_height: Some(0.5),
+        ..Default::default()
+    });
+    let answer = ask.search(&asked).unwrap();
+    let query = ask.store.asked.lock().unwrap().pop().unwrap();
+    assert_eq!((query.kind, query.limit), (sink::QueryKind::Time, 3));
+    let expected = sink::Filter {
+        cameras: vec!["gate-2".into()],
+        from_ns: Some(5),
+        to_ns: Some(9),
+        min_duration_ns: Some(2_000_000_000),
+        min_size: Some(0.5),
+        ..sink::Filter::default()
+    };
+    assert_eq!(query.filter, expected);
+    let found = &answer.hits[0];
+    assert_eq!(
+        (
+            found.start.unix_ns(),
+            found.end.unix_ns(),
+            found.best.unix_ns()
+        ),
+        (1_000_000_000, 2_000_000_000, 1_500_000_000)
+    );
+    assert_eq!(
+        (found.rank, found.similarity, found.score),
+        (1, Some(0.5), None)
+    );
+    assert_eq!(
+        found.thumbnail_sha256.as_deref(),
+        Some("ab".repeat(32).as_str())
+    );
+    let seen = &answer.coverage[0];
+    assert_eq!(
+        (seen.watched[0].end.unix_ns(), seen.blind[0].end.unix_ns()),
+        (2, 3)
+    );
+    assert_eq!(
+        (seen.frames_seen, seen.frames_dropped, seen.clock_error_s),
+        (4, 5, Some(-0.25))
+    );
+    assert_eq!(
+        (answer.calibrated, answer.calibration.as_deref()),
+        (false, Some("not calibrated"))
+    );
+    assert_eq!((answer.searched, answer.is_exact), (12, true));
+}
+
+#[test]
+fn a_picture_is_encoded_and_asked_by_its_vector_and_model() {
+    let folder = tempfile::tempdir().unwrap();
+    let encoder = EncodeQueue::start("size@0123456789ab".into(), || Ok(SizeOf)).unwrap();
+    let ask = StoreAsk::new(Fixed::new(folder.path()), Some(encoder));
+    let mut bytes = Vec::new();
+    let mut png = png::Encoder::new(&mut bytes, 16, 32);
+    png.set_color(png::ColorType::Rgb);
+    png.write_header()
+        .unwrap()
+        .write_image_data(&[7; 16 * 32 * 3])
+        .unwrap();
+    ask.search(&question(SearchRequest {
+        image: Some(PictureBytes(bytes)),
+        ..Default::default()
+    }))
+    .unwrap();
+    let query = ask.store.asked.lock().unwrap().pop().unwrap();
+    let expected = sink::QueryKind::Vector {
+        name: "appearance".into(),
+        model: "size@0123456789ab".into(),
+        values: vec![16.0, 32.0],
+    };
+    assert_eq!(query.kind, expected);
+    assert_eq!(
+        ask.status().unwrap().image_model.as_deref(),
+        Some("size@0123456789ab")
+    );
+}
+
+#[test]
+fn what_is_not_installed_says_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let ask = StoreAsk::new(Fixed::new(folder.path()), None);
+    let picture = question(SearchRequest {
+        image: Some(PictureBytes(vec![1])),
+        ..Default::default()
+    });
+    assert_eq!(ask.search(&picture).unwrap_err().status(), 501);
+    let text = question(SearchRequest {
+        text: Some("a red coat".into()),
+        ..Default::default()
+    });
+    assert_eq!(
+        ask.search(&text).unwrap_err().to_string(),
+        crate::TEXT_NOT_INSTALLED
+    );
+}
+
+#[test]
+fn a_query_the_store_refuses_is_a_bad_request_in_one_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let ask = StoreAsk::new(Fixed::new(folder.path()), None);
+    let error = ask
+        .search(&question(SearchRequest {
+            limit: Some(7),
+            ..Default::default()
+        }))
+        .unwrap_err();
+    assert_eq!(
+        (error.status(), error.to_string().as_str()),
+        (400, "track is not stored")
+    );
+}
+
+#[test]
+fn a_picture_is_read_from_its_place_and_a_removed_one_is_none() {
+    let folder = tempfile::tempdir().unwrap();
+    let ask = StoreAsk::new(Fixed::new(folder.path()), None);
+    let digest = PictureDigest::new(&"ab".repeat(32)).unwrap();
+    assert_eq!(ask.thumbnail(&digest).unwrap(), None);
+    let path = picture_path(folder.path(), &digest);
+    fs_err::create_dir_all(path.parent().unwrap()).unwrap();
+    fs_err::write(&path, [1, 2]).unwrap();
+    assert_eq!(ask.thumbnail(&digest).unwrap(), Some(vec![1, 2]));
+}

@@ -1,0 +1,381 @@
+//! The registry and the handles into it. A handle is made once; using it is a few atomic operations.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::registry::{Metric, Registry};
+use sightline_console::{Audit, AuditEvent, LogAudit};
+
+use super::clock::MonotonicClock;
+use super::histogram::Histogram;
+use super::labels::{CameraLabel, DropLabels, DropReason, QueryLabels, QueueLabel, StageLabel};
+use super::limit::LogLimit;
+use super::memory::Memory;
+use super::names::{self, Name};
+use super::progress::Progress;
+
+/// A gauge of seconds.
+pub type Seconds = Gauge<f64, AtomicU64>;
+
+/// Metrics without a camera, and the makers of those with one.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Registry,
+    clock: MonotonicClock,
+    families: Families,
+    cameras: RwLock<BTreeMap<String, Arc<CameraMetrics>>>,
+    /// Time of one detector batch.
+    pub detect_seconds: Histogram,
+    /// Pictures in one detector batch.
+    pub detect_batch: Histogram,
+    /// Time of the tracker a frame.
+    pub track_seconds: Histogram,
+    /// Time to choose crops a frame.
+    pub select_seconds: Histogram,
+    /// Time of one encoder batch.
+    pub embed_seconds: Histogram,
+    /// Crops in one encoder batch.
+    pub embed_batch: Histogram,
+    /// Time of one group of records to disk.
+    pub spool_seconds: Histogram,
+    /// Records in the spool that are not indexed yet.
+    pub spool_records: Gauge,
+    /// Bytes of the spool on disk.
+    pub spool_bytes: Gauge,
+    /// Records dropped for room.
+    pub spool_dropped: Counter,
+    /// Records lost to damage.
+    pub spool_broken: Counter,
+    /// Time of one upsert.
+    pub index_seconds: Histogram,
+    /// Time from capture to being searchable.
+    pub capture_to_indexed: Histogram,
+    pub(super) index_behind_log: LogLimit,
+    pub(super) spool_dropped_log: LogLimit,
+}
+
+#[derive(Debug, Default)]
+struct Families {
+    frames: Family<CameraLabel, Counter>,
+    dropped: Family<DropLabels, Counter>,
+    clock_error: Family<CameraLabel, Seconds>,
+    reconnects: Family<CameraLabel, Counter>,
+    frame_age: Family<CameraLabel, Seconds>,
+    skipped: Family<CameraLabel, Counter>,
+    tracks_active: Family<CameraLabel, Gauge>,
+    tracks: Family<CameraLabel, Counter>,
+    crops: Family<CameraLabel, Counter>,
+    watermark: Family<CameraLabel, Seconds>,
+    queue_depth: Family<QueueLabel, Gauge>,
+    queue_dropped: Family<QueueLabel, Counter>,
+    stuck: Family<StageLabel, Gauge>,
+    queries: Family<QueryLabels, Counter>,
+    resident: Gauge,
+    peak_resident: Gauge,
+}
+
+/// Handles of one camera.
+#[derive(Debug)]
+pub struct CameraMetrics {
+    name: String,
+    clock: MonotonicClock,
+    /// When the newest frame came; `i64::MIN` before the first.
+    newest_ns: AtomicI64,
+    frames: Counter,
+    dropped: [Counter; DropReason::ALL.len()],
+    pub(super) dropped_log: [LogLimit; DropReason::ALL.len()],
+    /// The camera's clock less ours.
+    pub clock_error: Seconds,
+    /// Attempts to open it again.
+    pub reconnects: Counter,
+    /// Pictures the motion gate kept from the detector.
+    pub detect_skipped: Counter,
+    /// Confirmed tracks in the picture now.
+    pub tracks_active: Gauge,
+    /// Tracks that were confirmed.
+    pub tracks: Counter,
+    /// Crops chosen.
+    pub crops: Counter,
+    /// Unix time, in seconds, up to which the index is complete.
+    pub watermark: Seconds,
+}
+
+/// Handles of one bounded queue.
+#[derive(Debug, Clone)]
+pub struct QueueMetrics {
+    /// Items that wait.
+    pub depth: Gauge,
+    /// Items dropped.
+    pub dropped: Counter,
+}
+
+fn put<M: Metric + Clone>(registry: &mut Registry, name: Name, metric: &M) {
+    registry.register(name.registered(), name.help, metric.clone());
+}
+
+fn time_histogram(registry: &mut Registry, name: Name) -> Histogram {
+    let histogram = Histogram::of_times();
+    put(registry, name, &histogram);
+    histogram
+}
+
+fn count_histogram(registry: &mut Registry, name: Name) -> Histogram {
+    let histogram = Histogram::of_counts();
+    put(registry, name, &histogram);
+    histogram
+}
+
+impl Families {
+    fn register(&self, registry: &mut Registry) {
+        put(registry, names::INGEST_FRAMES, &self.frames);
+        put(registry, names::INGEST_FRAMES_DROPPED, &self.dropped);
+        put(registry, names::INGEST_CLOCK_ERROR, &self.clock_error);
+        put(registry, names::INGEST_RECONNECTS, &self.reconnects);
+        put(registry, names::INGEST_FRAME_AGE, &self.frame_age);
+        put(registry, names::DETECT_SKIPPED, &self.skipped);
+        put(registry, names::TRACKS_ACTIVE, &self.tracks_active);
+        put(registry, names::TRACKS, &self.tracks);
+        put(registry, names::SELECT_CROPS, &self.crops);
+        put(registry, names::INDEX_WATERMARK, &self.watermark);
+        put(registry, names::QUEUE_DEPTH, &self.queue_depth);
+        put(registry, names::QUEUE_DROPPED, &self.queue_dropped);
+        put(registry, names::STAGE_STUCK, &self.stuck);
+        put(registry, names::API_QUERIES, &self.queries);
+        put(registry, names::RESIDENT_BYTES, &self.resident);
+        put(registry, names::PEAK_RESIDENT_BYTES, &self.peak_resident);
+    }
+}
+
+impl Metrics {
+    /// A registry of its own with everything in it.
+    #[must_use]
+    pub fn new(clock: MonotonicClock) -> Self {
+        let mut registry = Registry::default();
+        let families = Families::default();
+        families.register(&mut registry);
+        let metrics = Self {
+            detect_seconds: time_histogram(&mut registry, names::DETECT_SECONDS),
+            detect_batch: count_histogram(&mut registry, names::DETECT_BATCH),
+            track_seconds: time_histogram(&mut registry, names::TRACK_SECONDS),
+            select_seconds: time_histogram(&mut registry, names::SELECT_SECONDS),
+            embed_seconds: time_histogram(&mut registry, names::EMBED_SECONDS),
+            embed_batch: count_histogram(&mut registry, names::EMBED_BATCH),
+            spool_seconds: time_histogram(&mut registry, names::SPOOL_SECONDS),
+            index_seconds: time_histogram(&mut registry, names::INDEX_SECONDS),
+            capture_to_indexed: time_histogram(&mut registry, names::CAPTURE_TO_INDEXED),
+            spool_records: Gauge::default(),
+            spool_bytes: Gauge::default(),
+            spool_dropped: Counter::default(),
+            spool_broken: Counter::default(),
+            index_behind_log: LogLimit::default(),
+            spool_dropped_log: LogLimit::default(),
+            cameras: RwLock::default(),
+            registry: Registry::default(),
+            clock,
+            families,
+        };
+        put(&mut registry, names::SPOOL_RECORDS, &metrics.spool_records);
+        put(&mut registry, names::SPOOL_BYTES, &metrics.spool_bytes);
+        put(&mut registry, names::SPOOL_DROPPED, &metrics.spool_dropped);
+        put(&mut registry, names::SPOOL_BROKEN, &metrics.spool_broken);
+        Self {
+            registry,
+            ..metrics
+        }
+    }
+
+    /// The handles of a camera, made at the first call.
+    #[must_use]
+    pub fn camera(&self, name: &str) -> Arc<CameraMetrics> {
+        let mut cameras = self.cameras.write().unwrap_or_else(PoisonError::into_inner);
+        if let Some(camera) = cameras.get(name) {
+            return Arc::clone(camera);
+        }
+        let camera = Arc::new(self.make_camera(name));
+        cameras.insert(name.to_owned(), Arc::clone(&camera));
+        camera
+    }
+
+    fn make_camera(&self, name: &str) -> CameraMetrics {
+        let label = CameraLabel {
+            camera: name.to_owned(),
+        };
+        let families = &self.families;
+        CameraMetrics {
+            name: name.to_owned(),
+            clock: self.clock.clone(),
+            newest_ns: AtomicI64::new(i64::MIN),
+            frames: families.frames.get_or_create_owned(&label),
+            dropped: DropReason::ALL.map(|reason| {
+                let labels = DropLabels {
+                    camera: name.to_owned(),
+                    reason: reason.as_str(),
+                };
+                families.dropped.get_or_create_owned(&labels)
+            }),
+            dropped_log: Default::default(),
+            clock_error: families.clock_error.get_or_create_owned(&label),
+            reconnects: families.reconnects.get_or_create_owned(&label),
+            detect_skipped: families.skipped.get_or_create_owned(&label),
+            tracks_active: families.tracks_active.get_or_create_owned(&label),
+            tracks: families.tracks.get_or_create_owned(&label),
+            crops: families.crops.get_or_create_owned(&label),
+            watermark: families.watermark.get_or_create_owned(&label),
+        }
+    }
+
+    /// Takes a camera that is no longer configured out of `/metrics`.
+    pub fn forget_camera(&self, name: &str) {
+        self.cameras
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(name);
+        let label = CameraLabel {
+            camera: name.to_owned(),
+        };
+        let families = &self.families;
+        for counters in [
+            &families.frames,
+            &families.reconnects,
+            &families.skipped,
+            &families.tracks,
+            &families.crops,
+        ] {
+            counters.remove(&label);
+        }
+        for gauges in [
+            &families.clock_error,
+            &families.frame_age,
+            &families.watermark,
+        ] {
+            gauges.remove(&label);
+        }
+        families.tracks_active.remove(&label);
+        for reason in DropReason::ALL {
+            families.dropped.remove(&DropLabels {
+                camera: name.to_owned(),
+                reason: reason.as_str(),
+            });
+        }
+    }
+
+    /// The handles of a queue.
+    #[must_use]
+    pub fn queue(&self, queue: &'static str) -> QueueMetrics {
+        let label = QueueLabel { queue };
+        QueueMetrics {
+            depth: self.families.queue_depth.get_or_create_owned(&label),
+            dropped: self.families.queue_dropped.get_or_create_owned(&label),
+        }
+    }
+
+    /// Cameras whose newest frame is no older than `age`.
+    #[must_use]
+    pub fn cameras_alive(&self, age: Duration) -> usize {
+        let cameras = self.cameras.read().unwrap_or_else(PoisonError::into_inner);
+        cameras
+            .values()
+            .filter(|camera| camera.frame_age().is_some_and(|newest| newest <= age))
+            .count()
+    }
+
+    pub(super) fn now_ns(&self) -> i64 {
+        self.clock.now_ns()
+    }
+
+    /// Everything as OpenMetrics text; what is measured on reading (ages, memory, stuck stages) is measured now.
+    ///
+    /// # Errors
+    /// If a metric cannot be written as text.
+    pub fn render(&self, progress: &Progress) -> Result<String, std::fmt::Error> {
+        let cameras = self.cameras.read().unwrap_or_else(PoisonError::into_inner);
+        for (name, camera) in cameras.iter() {
+            if let Some(age) = camera.frame_age() {
+                let label = CameraLabel {
+                    camera: name.clone(),
+                };
+                self.families
+                    .frame_age
+                    .get_or_create_owned(&label)
+                    .set(age.as_secs_f64());
+            }
+        }
+        drop(cameras);
+        // Stages that were removed must not stay.
+        self.families.stuck.clear();
+        for (stage, is_stuck) in progress.states() {
+            self.families
+                .stuck
+                .get_or_create_owned(&StageLabel { stage })
+                .set(i64::from(is_stuck));
+        }
+        match Memory::read() {
+            Ok(memory) => {
+                self.families
+                    .resident
+                    .set(memory.resident_bytes.cast_signed());
+                self.families
+                    .peak_resident
+                    .set(memory.peak_resident_bytes.cast_signed());
+            }
+            Err(error) => tracing::debug!(%error, "memory cannot be read"),
+        }
+        let mut text = String::new();
+        encode(&mut text, &self.registry)?;
+        Ok(text)
+    }
+}
+
+impl CameraMetrics {
+    /// Name of the camera.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// A frame came.
+    pub fn frame_arrived(&self) {
+        self.frames.inc();
+        self.newest_ns.store(self.clock.now_ns(), Ordering::Relaxed);
+    }
+
+    /// Time since the newest frame; none before the first.
+    #[must_use]
+    pub fn frame_age(&self) -> Option<Duration> {
+        let newest_ns = self.newest_ns.load(Ordering::Relaxed);
+        let age_ns = self.clock.now_ns().saturating_sub(newest_ns);
+        (newest_ns != i64::MIN).then(|| Duration::from_nanos(u64::try_from(age_ns).unwrap_or(0)))
+    }
+
+    pub(super) fn count_dropped(&self, reason: DropReason) -> &Counter {
+        let counter = &self.dropped[reason as usize];
+        counter.inc();
+        counter
+    }
+
+    pub(super) fn now_ns(&self) -> i64 {
+        self.clock.now_ns()
+    }
+}
+
+/// The audit of the query API: its line in the log, and its count.
+impl Audit for Metrics {
+    fn record(&self, event: &AuditEvent) {
+        let labels = QueryLabels {
+            kind: event.kind,
+            status: event.status,
+        };
+        self.families.queries.get_or_create_owned(&labels).inc();
+        LogAudit.record(event);
+    }
+}
+
+#[cfg(test)]
+#[path = "metrics_tests.rs"]
+mod tests;
