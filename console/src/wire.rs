@@ -245,10 +245,14 @@ mod tests {
     fn examples<T: serde::de::DeserializeOwned + Serialize>(name: &str) -> usize {
         let manual = include_str!("../../docs/api.md");
         let start = format!("<!-- {name} -->\n```json\n");
-        let blocks = manual.split(&start).skip(1).map(|rest| rest.split("```").next().unwrap());
+        let blocks = manual
+            .split(&start)
+            .skip(1)
+            .map(|rest| rest.split("```").next().unwrap());
         blocks
             .map(|block| {
-                let value: T = serde_json::from_str(block).unwrap_or_else(|error| panic!("{name}: {error}"));
+                let value: T =
+                    serde_json::from_str(block).unwrap_or_else(|error| panic!("{name}: {error}"));
                 let shown: serde_json::Value = serde_json::from_str(block).unwrap();
                 assert_eq!(serde_json::to_value(&value).unwrap(), shown, "{name}");
             })
