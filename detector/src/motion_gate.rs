@@ -5,7 +5,19 @@
 //! change adds up until it counts, and what was detected last still holds. The noise of each block is
 //! learnt from one picture to the next.
 //!
-//! MEASURED
+//! # What it saves and misses
+//! FastestDet at 0.6, the defaults below, frames of three recordings (`examples/measure.rs gate`). A
+//! detection on a skipped picture is missed when the picture last detected on has none that overlaps it
+//! by half.
+//!
+//! | recording | pictures | skipped | people on skipped pictures | of them missed |
+//! |---|---|---|---|---|
+//! | `vtest.avi`, a square with somebody always walking | 795 | 0 (0.0%) | 0 | 0 |
+//! | `one-by-one-person-detection.mp4`, a room, at times empty | 1394 | 471 (33.8%) | 271 | 0 |
+//! | `car-detection.mp4`, a road without people | 377 | 163 (43.2%) | 0 | 0 |
+//!
+//! It costs 0.1 ms a picture of 768 x 432. On a busy square it saves nothing, so it is worth its price
+//! only where scenes are still for a good part of the day.
 
 use ndarray::{ArrayView2, Axis};
 
