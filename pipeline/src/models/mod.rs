@@ -27,6 +27,8 @@ pub mod manifest;
 mod mirror;
 mod network;
 pub mod runtime;
+#[cfg(test)]
+mod trial;
 pub mod verify;
 pub mod warm;
 
