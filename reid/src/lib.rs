@@ -7,7 +7,7 @@
 //! # Layout
 //!
 //! - [`planes`]: the pictures crops are cut from
-//! - [`card`]: the model card, and the digest of the model file
+//! - [`card`], `digest`: the model card, and the digest of the model file
 //! - [`provider`]: execution providers and options
 //! - `session`: a session that is what its card says
 //! - `preprocess`, `color`, `tensor`: crop, resize, colour conversion and normalisation into the batch tensor
@@ -39,6 +39,7 @@
 
 pub mod card;
 mod color;
+mod digest;
 pub mod embedding;
 pub mod encoder;
 pub mod error;

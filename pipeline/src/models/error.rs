@@ -58,23 +58,8 @@ pub enum Error {
     },
 
     /// A file has neither been found nor fetched.
-    #[error(
-        "model `{name}`: file `{file}` (sha256 {sha256}) is {mirror}, and {url} cannot be fetched: {reason}; bring it here by other means and put it into a folder that SIGHTLINE_MODEL_MIRROR names"
-    )]
-    Unreachable {
-        /// The model.
-        name: String,
-        /// Name of the file at its address.
-        file: String,
-        /// Its digest.
-        sha256: String,
-        /// What the mirror had to say.
-        mirror: String,
-        /// The address.
-        url: String,
-        /// Why the address did not answer, on one line.
-        reason: String,
-    },
+    #[error("{0}")]
+    Unreachable(Box<Unreachable>),
 
     /// A file is not the one whose digest is pinned.
     #[error("model `{name}`: {what} has sha256 {found}, the manifest says {expected}")]
@@ -118,6 +103,26 @@ pub enum Error {
     /// The encoder refuses.
     #[error("{0}")]
     Encoder(#[from] sightline_reid::Error),
+}
+
+/// A file that has neither been found nor fetched.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "model `{name}`: file `{file}` (sha256 {sha256}) is {mirror}, and {url} cannot be fetched: {reason}; bring it here by other means and put it into a folder that SIGHTLINE_MODEL_MIRROR names"
+)]
+pub struct Unreachable {
+    /// The model.
+    pub name: String,
+    /// Name of the file at its address.
+    pub file: String,
+    /// Its digest.
+    pub sha256: String,
+    /// What the mirror had to say.
+    pub mirror: String,
+    /// The address.
+    pub url: String,
+    /// Why the address did not answer, on one line.
+    pub reason: String,
 }
 
 /// Puts the several lines of a foreign message on one.

@@ -8,6 +8,7 @@ use sightline_reid::card::{sha256_of_bytes, sha256_of_file};
 use sightline_reid::mend;
 
 use super::card::{CARD_FILE, WholeCard};
+use super::error::Unreachable;
 use super::manifest::{self, Entry};
 use super::{Error, ModelFolders, download, mirror};
 
@@ -158,8 +159,8 @@ fn obtain(
         tell(entry.bytes);
         return Ok((published, Origin::Mirror(path)));
     }
-    let published =
-        get(&entry.url, entry.bytes, &mut tell).map_err(|reason| Error::Unreachable {
+    let published = get(&entry.url, entry.bytes, &mut tell).map_err(|reason| {
+        Error::Unreachable(Box::new(Unreachable {
             name: entry.name.clone(),
             file: entry.file_name().into(),
             sha256: entry.sha256.clone(),
@@ -169,7 +170,8 @@ fn obtain(
             },
             url: entry.url.clone(),
             reason,
-        })?;
+        }))
+    })?;
     check_digest(entry, "the file at its address", &published, &entry.sha256)?;
     Ok((published, Origin::Url(entry.url.clone())))
 }

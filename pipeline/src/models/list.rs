@@ -68,7 +68,7 @@ pub fn list(folders: &ModelFolders) -> Result<Vec<ListedModel>, Error> {
                 } else {
                     State::NotInstalled
                 };
-                listed(name, Some(card), state, entry.is_some())
+                listed(name, Some(&card), state, entry.is_some())
             }
             Err(error) => listed(
                 name,
@@ -97,11 +97,10 @@ fn file_state(folders: &ModelFolders, card: &WholeCard) -> State {
 
 fn listed(
     name: String,
-    card: Option<WholeCard>,
+    card: Option<&WholeCard>,
     state: State,
     is_in_manifest: bool,
 ) -> ListedModel {
-    let card = card.as_ref();
     ListedModel {
         name,
         task: card.map(|card| card.task.name()),

@@ -2,7 +2,8 @@
 
 use std::collections::HashSet;
 
-use super::graph::{Edits, Model, Node, int_tensor, rewrite};
+use super::graph::{Edits, Model, Node, rewrite};
+use super::tensor::int_tensor;
 use super::{Error, Mend};
 
 /// Most different shapes in one graph.

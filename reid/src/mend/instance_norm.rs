@@ -2,7 +2,8 @@
 
 use std::collections::HashMap;
 
-use super::graph::{Edits, Model, Node, float_tensor};
+use super::graph::{Edits, Model, Node};
+use super::tensor::float_tensor;
 use super::wire::{Fields, put_bytes, put_float, put_varint};
 use super::{Error, Mend};
 

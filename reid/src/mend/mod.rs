@@ -7,13 +7,15 @@
 //! # Layout
 //!
 //! - `wire`: protobuf fields, read and written
-//! - `graph`: nodes, constants and inputs of an ONNX graph, and edits of them
+//! - `tensor`: constants of a graph
+//! - `graph`: nodes and inputs of an ONNX graph, and edits of them
 //! - `instance_norm`: the mend of that name
 //! - `dynamic_batch`: the mend of that name
 
 mod dynamic_batch;
 mod graph;
 mod instance_norm;
+mod tensor;
 mod wire;
 
 use std::fmt;
