@@ -117,6 +117,7 @@ pub(crate) fn router(desk: Arc<Desk>) -> Router {
 }
 
 /// Who asks; put into the request by the connection.
+#[derive(Clone, Copy)]
 struct Asker(Option<Peer>);
 
 impl<S: Sync> FromRequestParts<S> for Asker {
@@ -208,7 +209,7 @@ async fn coverage(
 async fn status(State(desk): State<Arc<Desk>>, asker: Asker) -> Response {
     let entry = Entry::new(Arc::clone(&desk), asker, "status");
     let result = desk
-        .answer(|ask| ask.status())
+        .answer(Ask::status)
         .await
         .map(|answer| json(StatusCode::OK, &answer));
     entry.close(result)

@@ -242,7 +242,7 @@ mod tests {
     }
 
     /// The blocks of JSON in the manual that follow a comment with the type's name.
-    fn examples<T: serde::de::DeserializeOwned + Serialize>(name: &str) -> usize {
+    fn examples<T: de::DeserializeOwned + Serialize>(name: &str) -> usize {
         let manual = include_str!("../../docs/api.md");
         let start = format!("<!-- {name} -->\n```json\n");
         let blocks = manual

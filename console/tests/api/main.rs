@@ -1,5 +1,11 @@
 //! The API over real sockets in temporary folders.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "helpers of tests: a panic is how they fail"
+)]
+
 mod hostile;
 mod questions;
 mod socket;
@@ -161,7 +167,6 @@ impl Running {
 }
 
 /// Sends bytes as they are and gives status and body of what comes back.
-
 pub(crate) async fn raw(path: &Path, bytes: &[u8]) -> (u16, String) {
     let mut stream = UnixStream::connect(path).await.unwrap();
     stream.write_all(bytes).await.unwrap();
@@ -188,7 +193,6 @@ pub(crate) fn post(body: &str) -> Vec<u8> {
 }
 
 /// The message of an error answer, which is JSON with the one key `error`, on one line.
-
 pub(crate) fn message(body: &str) -> String {
     let value: serde_json::Value =
         serde_json::from_str(body).unwrap_or_else(|_| panic!("not JSON: {body:?}"));

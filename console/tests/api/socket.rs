@@ -176,7 +176,7 @@ async fn a_user_outside_the_group_is_told_which_group_may() {
         child.uid(65_534).gid(65_534);
     } else {
         // Permissions bind the owner too.
-        fs_err::set_permissions(&server.path, PermissionsExt::from_mode(0)).unwrap();
+        fs_err::set_permissions(&server.path, PermissionsExt::from_mode(0o0)).unwrap();
     }
     let output = child.output().unwrap();
     assert!(
