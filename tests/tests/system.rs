@@ -8,5 +8,7 @@ mod live;
 mod live_faults;
 #[path = "system/recordings.rs"]
 mod recordings;
+#[path = "system/units.rs"]
+mod units;
 #[path = "system/watch.rs"]
 mod watch;

@@ -43,9 +43,9 @@ pub struct View {
 /// How to reach one camera.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Source {
-    /// The main stream: crops are cut from it.
+    /// The main stream.
     pub url: StreamUrl,
-    /// A smaller stream of the same camera for the detector; absent means the main one.
+    /// A smaller stream of the same camera, decoded in its place; absent means the main one.
     pub detect_url: Option<StreamUrl>,
     /// User name for the camera.
     pub username: Option<String>,
@@ -128,7 +128,7 @@ pub struct RawCamera {
     /// Address of the main stream, `rtsp://` or `rtsps://`. Needed by `sightline run`.
     #[schemars(length(min = 1), extend("x-address" = true))]
     pub url: Option<String>,
-    /// Address of a smaller stream of the same camera for the detector; crops are cut from the main one.
+    /// Address of a smaller stream of the same camera. Where given it is the one that is decoded: this saves time, and costs detail in the crops.
     #[schemars(length(min = 1), extend("x-address" = true))]
     pub detect_url: Option<String>,
     /// User name for the camera.

@@ -184,7 +184,17 @@ fn percent_decode(text: &str) -> Result<String, &'static str> {
 
 impl fmt::Display for StreamUrl {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str(&self.address)?;
+        // Some cameras take user and password as `/user=a&password=b` in the path.
+        match self.address.find('=') {
+            Some(at) => {
+                let host_ends = self.address.find("://").map_or(0, |scheme| scheme + 3);
+                let path = self.address[host_ends..at]
+                    .find('/')
+                    .map_or(at, |path| host_ends + path);
+                write!(out, "{}/{HIDDEN}", &self.address[..path])?;
+            }
+            None => out.write_str(&self.address)?,
+        }
         if self.query.is_some() {
             write!(out, "?{HIDDEN}")?;
         }
@@ -229,6 +239,14 @@ mod tests {
             parsed.url.to_connect(),
             "rtsp://10.0.0.7:554/main?token=abc"
         );
+    }
+
+    #[test]
+    fn a_path_that_carries_a_password_is_hidden_and_kept_for_the_connection() {
+        let text = "rtsp://h:554/user=admin&password=hunter2&channel=1";
+        let url = StreamUrl::parse(text).unwrap().url;
+        assert_eq!(url.to_string(), "rtsp://h:554/[hidden]");
+        assert_eq!(url.to_connect(), text);
     }
 
     #[test]
