@@ -89,11 +89,9 @@ pub enum Error {
         what: String,
     },
 
-    /// The sink is closed, or one of its threads has died.
-    #[error("sink `{path}` takes no more: {what}")]
+    /// The sink takes no more events.
+    #[error("sink takes no more events: {what}")]
     Closed {
-        /// The store's folder.
-        path: PathBuf,
         /// Why.
         what: String,
     },

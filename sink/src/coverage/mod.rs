@@ -2,6 +2,7 @@
 
 mod answer;
 mod book;
+mod interval;
 mod timeline;
 
 pub use answer::{CameraCoverage, Interval, describe};

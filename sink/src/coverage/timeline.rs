@@ -5,6 +5,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::answer::{CameraCoverage, Interval};
+use super::interval::{gaps, without};
 use crate::Coverage;
 
 /// Without a heartbeat for this long a camera counts as not watched; a shorter gap is bridged.
@@ -235,48 +236,6 @@ fn insert(stretches: &mut Vec<Stretch>, piece: Stretch) {
     }
 }
 
-/// What lies between intervals, inside a range.
-fn gaps(intervals: &[Interval], from_ns: i64, to_ns: i64) -> Vec<Interval> {
-    let mut gaps = Vec::new();
-    let mut at = from_ns;
-    for interval in intervals {
-        if interval.from_ns > at {
-            gaps.push(Interval {
-                from_ns: at,
-                to_ns: interval.from_ns,
-            });
-        }
-        at = at.max(interval.to_ns);
-    }
-    if at < to_ns {
-        gaps.push(Interval { from_ns: at, to_ns });
-    }
-    gaps
-}
-
-fn without(intervals: &[Interval], from_ns: i64, to_ns: i64) -> Vec<Interval> {
-    let mut left = Vec::with_capacity(intervals.len() + 1);
-    for interval in intervals {
-        if interval.to_ns <= from_ns || interval.from_ns >= to_ns {
-            left.push(*interval);
-            continue;
-        }
-        if interval.from_ns < from_ns {
-            left.push(Interval {
-                from_ns: interval.from_ns,
-                to_ns: from_ns,
-            });
-        }
-        if interval.to_ns > to_ns {
-            left.push(Interval {
-                from_ns: to_ns,
-                to_ns: interval.to_ns,
-            });
-        }
-    }
-    left
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -285,6 +244,8 @@ mod tests {
     use crate::event::testing::coverage;
 
     const S: i64 = 1_000_000_000;
+
+    type Seconds = Vec<(i64, i64)>;
 
     fn timeline(heartbeats: &[(i64, i64, bool)]) -> Timeline {
         let mut timeline = Timeline::default();
@@ -301,11 +262,7 @@ mod tests {
             .collect()
     }
 
-    fn answer(
-        heartbeats: &[(i64, i64, bool)],
-        from_s: i64,
-        to_s: i64,
-    ) -> (Vec<(i64, i64)>, Vec<(i64, i64)>) {
+    fn answer(heartbeats: &[(i64, i64, bool)], from_s: i64, to_s: i64) -> (Seconds, Seconds) {
         let answer = timeline(heartbeats).answer("site", "gate-2", from_s * S, to_s * S);
         (seconds(&answer.watched), seconds(&answer.blind))
     }

@@ -11,7 +11,7 @@ mod tests;
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -79,10 +79,10 @@ pub struct Sink {
     threads: Vec<JoinHandle<()>>,
 }
 
-/// Appends events. Clones write to the same spool.
+/// Appends events. Clones write to the same spool. It does not keep the sink open.
 #[derive(Debug, Clone)]
 pub struct Writer {
-    shared: Arc<Shared>,
+    shared: Weak<Shared>,
 }
 
 #[derive(Debug)]
@@ -151,7 +151,7 @@ impl Sink {
     /// A handle to append with.
     pub fn writer(&self) -> Writer {
         Writer {
-            shared: Arc::clone(&self.shared),
+            shared: Arc::downgrade(&self.shared),
         }
     }
 
@@ -279,18 +279,13 @@ impl Writer {
     ///
     /// # Errors
     ///
-    /// As [`Spool::append`]; [`Error::Closed`] when the sink is closing.
+    /// As [`Spool::append`]; [`Error::Closed`] when the sink is closing or closed.
     pub fn append(&self, event: &Event) -> Result<u64> {
-        if self.shared.must_stop.load(Ordering::Acquire) {
-            return Err(Error::Closed {
-                path: self.shared.dir.clone(),
-                what: "it is closing".to_owned(),
-            });
-        }
-        let sequence = self.shared.spool.append(event)?;
-        let appended = self.shared.appended.fetch_max(sequence, Ordering::AcqRel);
+        let shared = self.open()?;
+        let sequence = shared.spool.append(event)?;
+        let appended = shared.appended.fetch_max(sequence, Ordering::AcqRel);
         if sequence > appended {
-            self.shared.changed.notify_all();
+            shared.changed.notify_all();
         }
         Ok(sequence)
     }
@@ -299,22 +294,40 @@ impl Writer {
     ///
     /// # Errors
     ///
-    /// [`Error::Deadline`] when that does not happen within `limit`, as on a full disk.
+    /// [`Error::Deadline`] when that does not happen within `limit`, as on a full disk;
+    /// [`Error::Closed`] when the sink closes meanwhile.
     pub fn wait_safe(&self, sequence: u64, limit: Duration) -> Result<()> {
-        let deadline = Instant::now() + limit;
-        if self
-            .shared
-            .wait_until(deadline, |shared, _| shared.spool.status().safe >= sequence)
-        {
+        let shared = self.open()?;
+        let is_safe = |shared: &Shared| shared.spool.status().safe >= sequence;
+        shared.wait_until(Instant::now() + limit, |shared, _| {
+            is_safe(shared) || shared.must_stop()
+        });
+        if is_safe(&shared) {
             return Ok(());
         }
-        let trouble = self.shared.progress().sync_trouble.clone();
+        if shared.must_stop() {
+            return Err(closed());
+        }
+        let trouble = shared.progress().sync_trouble.clone();
         let trouble = trouble.map(|text| format!(" ({text})")).unwrap_or_default();
         Err(Error::Deadline {
-            path: self.shared.dir.clone(),
+            path: shared.dir.clone(),
             what: format!("event {sequence} was not safe{trouble}"),
             limit_ms: limit.as_millis() as u64,
         })
+    }
+
+    fn open(&self) -> Result<Arc<Shared>> {
+        self.shared
+            .upgrade()
+            .filter(|shared| !shared.must_stop())
+            .ok_or_else(closed)
+    }
+}
+
+fn closed() -> Error {
+    Error::Closed {
+        what: "it is closed or closing".to_owned(),
     }
 }
 

@@ -66,6 +66,11 @@ fn what_is_appended_is_found_after_a_drain() {
     assert_eq!(answer.coverage[0].indexed_to_ns, Some(9_000_000_000));
     assert!(answer.hits[0].thumbnail.as_ref().unwrap().exists());
     sink.close().unwrap();
+    // The writer is still there, and neither keeps the store open nor writes to it.
+    assert!(matches!(
+        writer.append(&event(0)),
+        Err(Error::Closed { .. })
+    ));
     let sink = Sink::open(dir.path(), options()).unwrap();
     assert!(sink.recovery().is_clean());
     assert_eq!(sink.search(&query).unwrap().hits, answer.hits);

@@ -42,13 +42,13 @@ pub(super) fn empty(
             } else {
                 ""
             };
-            return Ok(match names.is_empty() {
-                true => format!("no camera `{camera}` is known"),
-                false => format!(
-                    "no camera `{camera}` is known; known are {}{rest}",
-                    names.join(", ")
-                ),
-            });
+            if names.is_empty() {
+                return Ok(format!("no camera `{camera}` is known"));
+            }
+            let names = names.join(", ");
+            return Ok(format!(
+                "no camera `{camera}` is known; known are {names}{rest}"
+            ));
         }
     }
     if searched > 0 {

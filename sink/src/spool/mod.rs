@@ -6,6 +6,9 @@
 //! still lose. [`Spool::acknowledge`] says what is done with; whole segments of it are deleted.
 //! Beyond its bound in bytes the spool gives up its oldest segment, and counts what was in it.
 
+mod bound;
+#[cfg(test)]
+mod model;
 mod open;
 mod position;
 mod reader;
@@ -283,81 +286,6 @@ impl Inner {
         }
     }
 
-    /// Begins a new segment, if the active one still ends at `expected_end`, and keeps the bound.
-    fn roll(&self, expected_end: u64) -> Result<()> {
-        let _guard = self.lock_sync();
-        let mut state = self.lock();
-        if state.active_end() != expected_end || !state.unsafe_bytes.is_empty() {
-            return Ok(());
-        }
-        self.keep_bound(&mut state)?;
-        let segment = Segment::new(&self.dir, state.next_sequence);
-        let file = create_segment(&segment).map_err(|error| self.write_error(error))?;
-        sync_dir(&self.dir)?;
-        state.active = Arc::new(file);
-        state.safe_end = segment.end;
-        state.segments.push_back(segment);
-        Ok(())
-    }
-
-    /// Gives up the oldest segments until a full new one fits under the bound.
-    fn keep_bound(&self, state: &mut State) -> Result<()> {
-        while state.bytes() + self.limits.segment_bytes > self.limits.max_bytes {
-            let Some(oldest) = state.segments.front() else {
-                break;
-            };
-            let from = oldest.first.max(state.position.acknowledged + 1);
-            let records = oldest.count(from, oldest.last);
-            let (bytes, last, path) = (oldest.end, oldest.last, oldest.path.clone());
-            if records > 0 {
-                // Counted durably before it goes: after a crash in between it is deleted, not counted again.
-                let mut position = state.position;
-                position.dropped_through = last;
-                position.dropped_records += records;
-                position.dropped_bytes += bytes;
-                position.dropped_from = from;
-                state.position_file.write(&position)?;
-                state.position = position;
-                tracing::warn!(
-                    from,
-                    to = last,
-                    records,
-                    bytes,
-                    "spool is at its bound, its oldest records are given up"
-                );
-            }
-            fs_err::remove_file(&path).map_err(Error::io("delete a segment of the spool"))?;
-            state.segments.pop_front();
-        }
-        Ok(())
-    }
-
-    fn acknowledge(&self, sequence: u64) -> Result<()> {
-        let mut state = self.lock();
-        let sequence = sequence.min(state.safe_sequence);
-        if sequence <= state.position.acknowledged {
-            return Ok(());
-        }
-        let position = Position {
-            acknowledged: sequence,
-            ..state.position
-        };
-        state.position_file.write(&position)?;
-        state.position = position;
-        while state.segments.len() > 1 {
-            let Some(oldest) = state.segments.front() else {
-                break;
-            };
-            if oldest.last > sequence {
-                break;
-            }
-            fs_err::remove_file(&oldest.path)
-                .map_err(Error::io("delete a segment of the spool"))?;
-            state.segments.pop_front();
-        }
-        Ok(())
-    }
-
     /// Counts records up to `through` that could not be read or understood, once.
     fn note_broken(&self, records: u64, through: u64) {
         let mut state = self.lock();
@@ -404,31 +332,4 @@ impl Inner {
             broken: position.broken,
         }
     }
-}
-
-/// Makes the file of an empty segment; leaves none behind when there is no room for its header.
-fn create_segment(segment: &Segment) -> std::io::Result<File> {
-    let file = File::options()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .open(&segment.path)?;
-    let written = file
-        .file()
-        .write_all_at(&segment::header(segment.first), 0)
-        .and_then(|()| file.sync_all());
-    if let Err(error) = written {
-        fs_err::remove_file(&segment.path)?;
-        return Err(error);
-    }
-    Ok(file)
-}
-
-/// Makes the names in a folder durable.
-fn sync_dir(dir: &Path) -> Result<()> {
-    let opened = File::open(dir).map_err(Error::io("open the spool's folder"))?;
-    opened
-        .sync_all()
-        .map_err(Error::io("sync the spool's folder"))
 }

@@ -7,9 +7,10 @@ use std::sync::{Arc, Condvar, Mutex};
 use fs_err::File;
 use serde::Serialize;
 
+use super::bound::{create_segment, sync_dir};
 use super::position::PositionFile;
 use super::segment::{self, Segment};
-use super::{Inner, Limits, Spool, State, create_segment, sync_dir};
+use super::{Inner, Limits, Spool, State};
 use crate::event::MAX_EVENT_BYTES;
 use crate::{Error, Result};
 

@@ -30,7 +30,7 @@ impl Store {
         }
         let digest = hash.finalize();
         let mut text = String::with_capacity(64);
-        for byte in digest.iter() {
+        for byte in &digest {
             // Writing to a string cannot fail.
             write!(text, "{byte:02x}").unwrap_or_default();
         }
@@ -55,9 +55,9 @@ fn digest_points(engine: &Engine, hash: &mut Sha256) -> Result<()> {
                 for (name, vector) in vectors {
                     hash.update(name.as_bytes());
                     if let VectorInternal::Dense(values) = vector {
-                        values
-                            .iter()
-                            .for_each(|value| hash.update(value.to_bits().to_le_bytes()));
+                        for value in &values {
+                            hash.update(value.to_bits().to_le_bytes());
+                        }
                     }
                 }
             }
