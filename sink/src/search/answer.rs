@@ -16,7 +16,8 @@ pub struct Answer {
     pub coverage: Vec<CameraCoverage>,
     /// Why there are no hits; `None` when there are some.
     pub why_empty: Option<String>,
-    /// Tracks that passed the filter, and were compared.
+    /// Tracks that passed the filter, and were compared. Its times count to the microsecond here;
+    /// for a hit they hold to the nanosecond.
     pub searched: u64,
     /// Whether everything that passed the filter was compared, none by an approximate index.
     pub is_exact: bool,

@@ -3,7 +3,6 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use qdrant_edge::{
@@ -56,7 +55,6 @@ pub(crate) struct Engine {
     /// Points up to which searches are exact and no graph is built.
     exact_points: u64,
     dimension: usize,
-    points: AtomicU64,
 }
 
 impl Engine {
@@ -99,9 +97,7 @@ impl Engine {
             exclusive: Mutex::new(()),
             exact_points,
             dimension,
-            points: AtomicU64::new(0),
         };
-        engine.count_points();
         engine.choose_graphs()?;
         Ok(engine)
     }
@@ -209,7 +205,7 @@ impl Engine {
     /// How many points pass a filter.
     pub(crate) fn count(&self, filter: Option<&Value>) -> Result<u64> {
         let Some(filter) = filter else {
-            return Ok(self.points.load(Ordering::Relaxed));
+            return Ok(self.points());
         };
         self.guarded("count", || {
             let filter = Some(from_json::<Filter>(filter.clone())?);
@@ -234,14 +230,12 @@ impl Engine {
             Ok(())
         })?;
         drop(exclusive);
-        self.count_points();
         wal::trim(&self.path.join("wal"))
     }
 
     /// Builds graphs and clears away replaced points where that is due. Takes a while; searches go on.
     pub(super) fn optimize(&self) -> Result<bool> {
         let _exclusive = self.exclusive();
-        self.count_points();
         self.choose_graphs()?;
         self.guarded("optimize", || self.shard.optimize())
     }
@@ -250,7 +244,7 @@ impl Engine {
     fn choose_graphs(&self) -> Result<()> {
         let bytes_a_point = self.dimension * size_of::<f32>();
         let kilobytes = |points: usize| (points * bytes_a_point / 1024).max(1);
-        let is_small = self.is_exact_for(self.points.load(Ordering::Relaxed));
+        let is_small = self.is_exact_for(self.points());
         let wanted = EdgeOptimizersConfig {
             default_segment_number: Some(4),
             max_segment_size: Some(kilobytes(SEGMENT_POINTS)),
@@ -267,9 +261,8 @@ impl Engine {
         self.guarded("configure", || self.shard.set_optimizers_config(wanted))
     }
 
-    fn count_points(&self) {
-        self.points
-            .store(self.shard.info().points_count as u64, Ordering::Relaxed);
+    fn points(&self) -> u64 {
+        self.shard.info().points_count as u64
     }
 
     fn exclusive(&self) -> std::sync::MutexGuard<'_, ()> {
