@@ -9,6 +9,8 @@
 //! - [`observe`]: logs, metrics, health, and words to systemd
 //! - [`track`]: detections over time to tracks
 //! - [`select`]: the few crops of each track worth embedding
+//! - [`flow`]: the stages put together, for recordings and for cameras
+//! - [`report`]: what a person looks at afterwards
 //! - [`models`]: the networks on this box: fetched, checked, timed, warmed
 //!
 //! # Example
@@ -24,8 +26,10 @@
 pub mod cli;
 pub mod commands;
 pub mod config;
+pub mod flow;
 pub mod ingest;
 pub mod models;
 pub mod observe;
+pub mod report;
 pub mod select;
 pub mod track;

@@ -13,6 +13,7 @@
 //! - `preprocess`, `color`, `tensor`: crop, resize, colour conversion and normalisation into the batch tensor
 //! - [`encoder`]: crops to vectors
 //! - [`embedding`]: vectors that know their model
+//! - `thumbnail`: a crop as a small picture for people
 //! - [`mend`]: repairs published ONNX files that do not run as they are
 //! - [`npy`]: rows of vectors as a NumPy file
 //! - [`error`]: what can go wrong
@@ -50,10 +51,12 @@ mod preprocess;
 pub mod provider;
 mod session;
 mod tensor;
+mod thumbnail;
 
 pub use card::Card;
 pub use embedding::{Embedding, ModelId};
 pub use encoder::ImageEncoder;
 pub use error::Error;
 pub use planes::{Color, Crop, Matrix, Planes};
+pub use thumbnail::thumbnail;
 pub use provider::{Options, Provider};

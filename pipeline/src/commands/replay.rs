@@ -1,11 +1,254 @@
-//! `sightline replay`
+//! `sightline replay`: recordings through the whole flow.
 
-use crate::cli::ReplayArgs;
+use std::collections::HashMap;
+use std::io::Write as _;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
-/// Does what `sightline replay` says.
+use anyhow::{Context as _, Result, bail};
+use indicatif::{ProgressBar, ProgressStyle};
+use serde::Serialize;
+use sightline_sink::TrackId;
+
+use crate::cli::{ReplayArgs, stdout};
+use crate::config::{Config, Inputs, Purpose, Recording, Start};
+use crate::flow::{self, Batching, EmbedStage, Outputs, Record, Recorder, StageTimes, Store, Workers};
+use crate::ingest::Recordings;
+use crate::models::runtime;
+use crate::report::canvas::Canvas;
+use crate::report::sheet::{CELL_HEIGHT_PX, CELL_WIDTH_PX, CROPS_PER_TRACK, SheetRow, contact_sheet, spread};
+use crate::report::table::{clock, track_table};
+
+/// Tracks in the printed table.
+const TABLE_LINES: usize = 40;
+/// Longest wait for the index to take in what was spooled.
+const DRAIN_DEADLINE: Duration = Duration::from_secs(600);
+
+/// What `--json` prints.
+#[derive(Debug, Serialize)]
+struct Summary<'a> {
+    frames: u64,
+    detections: u64,
+    tracks: usize,
+    sightings: u64,
+    tracklets: u64,
+    seconds: f64,
+    store: &'a Path,
+    digest: String,
+    faults: &'a [String],
+}
+
+/// Plays the recordings, and prints what came of them.
 ///
 /// # Errors
-/// One line that says what, where and what to do.
-pub fn run(_args: &ReplayArgs) -> anyhow::Result<()> {
-    anyhow::bail!("`sightline replay` is not in this build yet")
+/// What went wrong, where and what to do. A recording that breaks off is an error too, after all of its good frames
+/// have been stored.
+pub fn run(args: &ReplayArgs) -> Result<()> {
+    let begin = Instant::now();
+    let config = configuration(args)?;
+    let inputs = Inputs::from_args(&args.inputs)?;
+    tell_of_unknown_times(&inputs);
+    let specs = inputs
+        .iter()
+        .map(|recording| flow::recording_spec(&config, recording))
+        .collect::<Result<Vec<_>>>()?;
+    let environment = runtime::environment(Some(&config.models.onnxruntime))?;
+    let mut detector = flow::load_detector(environment, &config)?;
+    let encoder = flow::load_encoder(environment, &config)?;
+    let recordings = Recordings::open(&specs)?;
+    let times = Arc::new(StageTimes::default());
+    let store = Store::open(&config, flow::vector_spec(encoder.card())?)?;
+    let outputs = Outputs {
+        mot: args.mot.clone(),
+        jsonl: args.jsonl.clone(),
+        video: args.video.clone(),
+        keep_crops: args.sheet.is_some(),
+    };
+    let cameras = specs.iter().map(|spec| spec.camera.to_string()).collect();
+    let mut recorder = Recorder::open(store.writer(), cameras, &outputs, times.clone())?;
+    let (embed, embedder) = EmbedStage::start(encoder, Batching::Fixed, times.clone())?;
+    let parts = flow::follower_parts(&config, embedder, times, args.video.is_some());
+
+    let is_cancelled = Arc::new(AtomicBool::new(false));
+    for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
+        // The second signal ends the process at once, should the first take too long.
+        signal_hook::flag::register_conditional_shutdown(signal, 2, is_cancelled.clone())?;
+        signal_hook::flag::register(signal, is_cancelled.clone())?;
+    }
+    let bar = progress_bar(recordings.estimate().frames);
+    let workers = Workers::for_this_machine();
+    let faults = flow::replay(
+        &specs,
+        recordings,
+        &mut detector,
+        &parts,
+        workers,
+        &mut recorder,
+        &is_cancelled,
+        |progress| {
+            bar.set_position(progress.frames);
+            bar.set_message(format!(
+                "{} people seen, {} tracks",
+                progress.detections, progress.tracks
+            ));
+        },
+    )?;
+    bar.finish_and_clear();
+    drop(parts);
+    embed.join()?;
+    let (record, writer) = recorder.finish()?;
+    drop(writer);
+    store.drain(DRAIN_DEADLINE)?;
+    let status = store.status()?;
+    let digest = store.digest()?;
+    store.close()?;
+    if let Some(path) = &args.sheet {
+        draw_sheet(path, &record)?;
+    }
+    let summary = Summary {
+        frames: record.frames,
+        detections: record.detections,
+        tracks: record.tracks.len(),
+        sightings: record.sightings,
+        tracklets: status.store.tracklets,
+        seconds: begin.elapsed().as_secs_f64(),
+        store: &config.store.folder,
+        digest,
+        faults: &faults,
+    };
+    if args.json {
+        stdout().json(&summary)?;
+    } else {
+        print(args, &summary, &record)?;
+    }
+    if is_cancelled.load(Ordering::Relaxed) {
+        bail!("stopped by a signal after {} frames; what was seen is stored", record.frames);
+    }
+    if !faults.is_empty() {
+        bail!("{}; what came before is stored", faults.join("; "));
+    }
+    Ok(())
+}
+
+fn configuration(args: &ReplayArgs) -> Result<Config> {
+    let mut config = Config::load_or_built_in(args.config.as_deref(), Purpose::Offline)?;
+    if let Some(folder) = &args.store {
+        config.store.folder.clone_from(folder);
+    }
+    Ok(config)
+}
+
+fn tell_of_unknown_times(inputs: &[Recording]) {
+    let unknown: Vec<&str> = inputs
+        .iter()
+        .filter(|recording| recording.start == Start::Unknown)
+        .map(|recording| recording.id.as_str())
+        .collect();
+    if !unknown.is_empty() {
+        tracing::info!(
+            cameras = unknown.join(", "),
+            "no start time is known, so times count from 1970-01-01T00:00:00Z; a manifest can give it"
+        );
+    }
+}
+
+fn progress_bar(frames: Option<u64>) -> ProgressBar {
+    let template = match frames {
+        Some(_) => "{bar:30} {pos}/{len} frames, {per_sec}, {eta} left, {msg}",
+        None => "{spinner} {pos} frames, {per_sec}, {msg}",
+    };
+    let bar = frames.map_or_else(ProgressBar::new_spinner, ProgressBar::new);
+    // The template is one of two that are right; the default of the library stands in for a wrong one.
+    if let Ok(style) = ProgressStyle::with_template(template) {
+        bar.set_style(style);
+    }
+    bar
+}
+
+fn print(args: &ReplayArgs, summary: &Summary<'_>, record: &Record) -> Result<()> {
+    let mut out = stdout();
+    if !record.tracks.is_empty() {
+        writeln!(out, "{}\n", track_table(&record.tracks, TABLE_LINES))?;
+    }
+    writeln!(
+        out,
+        "{} frames in {:.1} s: {} people on them, {} tracks, {} sightings, {} tracklets searchable in {}",
+        summary.frames,
+        summary.seconds,
+        summary.detections,
+        summary.tracks,
+        summary.sightings,
+        summary.tracklets,
+        summary.store.display()
+    )?;
+    let written = [
+        ("annotated video", &args.video),
+        ("contact sheet", &args.sheet),
+        ("tracks (MOTChallenge)", &args.mot),
+        ("events (JSON lines)", &args.jsonl),
+    ];
+    for (what, path) in written {
+        if let Some(path) = path {
+            writeln!(out, "{what}: {}", path.display())?;
+        }
+    }
+    if let Some(longest) = record.tracks.iter().max_by_key(|line| line.detections) {
+        let store = summary.store.display();
+        writeln!(
+            out,
+            "\nWho else looks like track {} on camera {} at {}?\n  sightline search --store {store} --track {}",
+            longest.number,
+            longest.camera,
+            clock(longest.start_ns),
+            longest.track
+        )?;
+        writeln!(
+            out,
+            "What was seen, in order of time, and what was watched?\n  sightline search --store {store} --limit 10 --json"
+        )?;
+    }
+    out.finish()?;
+    Ok(())
+}
+
+fn draw_sheet(path: &Path, record: &Record) -> Result<()> {
+    let mut lines: Vec<_> = record.tracks.iter().collect();
+    lines.sort_by_key(|line| (std::cmp::Reverse(line.detections), line.number));
+    let rows = lines
+        .into_iter()
+        .map(|line| {
+            let crops = shown_crops(&record.crops, line.track)?;
+            let seconds = line.end_ns.saturating_sub(line.start_ns) as f64 / 1e9;
+            Ok(SheetRow {
+                number: line.number,
+                labels: vec![
+                    line.camera.clone(),
+                    clock(line.start_ns),
+                    format!("{seconds:.1} s"),
+                    format!("{} frames", line.detections),
+                    format!("{} crops", line.sightings),
+                ],
+                crops,
+            })
+        })
+        .collect::<Result<Vec<_>>>()?;
+    let title = format!("{} tracks, longest first", rows.len());
+    contact_sheet(&title, &rows).write_png(path)
+}
+
+fn shown_crops(
+    crops: &HashMap<TrackId, Vec<(f32, Vec<u8>)>>,
+    track: TrackId,
+) -> Result<Vec<Canvas>> {
+    let all = crops.get(&track).map(Vec::as_slice).unwrap_or_default();
+    spread(all.len(), CROPS_PER_TRACK)
+        .into_iter()
+        .map(|index| {
+            Canvas::from_jpeg(&all[index].1)
+                .map(|picture| picture.scaled_into(CELL_WIDTH_PX, CELL_HEIGHT_PX))
+                .context("a crop of our own cannot be read")
+        })
+        .collect()
 }

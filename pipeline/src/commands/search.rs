@@ -1,11 +1,159 @@
-//! `sightline search`
+//! `sightline search`: questions to the store, wherever it is.
 
-use crate::cli::SearchArgs;
+use std::io::Write as _;
+use std::path::Path;
 
-/// Does what `sightline search` says.
+use anyhow::{Context as _, Result, anyhow, bail};
+use sightline_console::wire::PictureBytes;
+use sightline_console::{
+    Ask as _, Client, EncodeQueue, Question, SearchRequest, SearchResponse, StoreAsk, UtcTime,
+};
+use sightline_reid::Card;
+
+use crate::cli::{SearchArgs, stdout};
+use crate::config::{Config, Purpose};
+use crate::flow::{self, Store};
+use crate::models::runtime;
+
+/// Largest picture that is read for a query, bytes: what the socket takes.
+const MOST_PICTURE_BYTES: u64 = 6 << 20;
+
+/// Asks, and prints the answer.
 ///
 /// # Errors
-/// One line that says what, where and what to do.
-pub fn run(_args: &SearchArgs) -> anyhow::Result<()> {
-    anyhow::bail!("`sightline search` is not in this build yet")
+/// What went wrong, where and what to do. An empty answer is none: it says why it is empty.
+pub fn run(args: &SearchArgs) -> Result<()> {
+    let mut config = Config::load_or_built_in(args.access.config.as_deref(), Purpose::Offline)?;
+    if let Some(folder) = &args.access.store {
+        config.store.folder.clone_from(folder);
+        config.api.socket = None;
+    }
+    let request = request(args)?;
+    let response = match &args.access.api {
+        Some(socket) => ask_socket(socket, &request)?,
+        None => ask_store(&config, &request)?,
+    };
+    if args.json {
+        stdout().json(&response)?;
+        return Ok(());
+    }
+    print(&response)
+}
+
+fn request(args: &SearchArgs) -> Result<SearchRequest> {
+    let image = args.image.as_deref().map(read_picture).transpose()?;
+    let time = |ns: Option<i64>| ns.map(UtcTime::from_unix_ns);
+    Ok(SearchRequest {
+        text: args.text.clone(),
+        image,
+        track: args.track.map(|id| id.to_string()),
+        cameras: args.cameras.clone(),
+        from: time(args.from),
+        to: time(args.to),
+        limit: Some(u32::try_from(args.limit.get()).unwrap_or(u32::MAX)),
+        ..SearchRequest::default()
+    })
+}
+
+fn read_picture(path: &Path) -> Result<PictureBytes> {
+    let length = fs_err::metadata(path)?.len();
+    if length > MOST_PICTURE_BYTES {
+        bail!("picture {} has {length} bytes, expected a crop of a person of at most {MOST_PICTURE_BYTES}", path.display());
+    }
+    Ok(PictureBytes(fs_err::read(path)?))
+}
+
+/// Asks the process that holds the store; when nobody does, opens it here.
+fn ask_store(config: &Config, request: &SearchRequest) -> Result<SearchResponse> {
+    let folder = &config.store.folder;
+    let socket = config.socket_path();
+    if socket.exists() && std::os::unix::net::UnixStream::connect(&socket).is_ok() {
+        return ask_socket(&socket, request);
+    }
+    if !folder.join("index").is_dir() {
+        bail!(
+            "there is no store in {}; name another with --store, or make one with `sightline replay INPUT --store {}`",
+            folder.display(),
+            folder.display()
+        );
+    }
+    let question = Question::try_from(request.clone())?;
+    let model = config.models.folder.join(config.models.appearance.as_str());
+    let card = Card::read(&model)
+        .context("the store's vectors need the card of their model; run `sightline models fetch`")?;
+    let store = Store::open(config, flow::vector_spec(&card)?)?;
+    let encoder = match &request.image {
+        Some(_) => Some(start_encoder(config)?),
+        None => None,
+    };
+    Ok(StoreAsk::new(store, encoder).search(&question)?)
+}
+
+/// Loads the encoder for picture queries, on its own thread.
+///
+/// # Errors
+/// When the model cannot be loaded.
+pub fn start_encoder(config: &Config) -> Result<EncodeQueue> {
+    let environment = runtime::environment(Some(&config.models.onnxruntime))?;
+    let encoder = flow::load_encoder(environment, config)?;
+    let model = encoder.model_id().as_str().to_owned();
+    Ok(EncodeQueue::start(model, move || Ok(encoder))?)
+}
+
+fn ask_socket(socket: &Path, request: &SearchRequest) -> Result<SearchResponse> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let client = Client::connect(socket)?;
+    runtime.block_on(client.search(request)).map_err(|error| anyhow!("{error}"))
+}
+
+fn print(response: &SearchResponse) -> Result<()> {
+    let mut out = stdout();
+    for hit in &response.hits {
+        let similarity =
+            hit.similarity.map_or_else(String::new, |value| format!(", similarity {value:.3}"));
+        writeln!(
+            out,
+            "{:>3}. camera {} {} to {}{similarity}, {}\n     track {}",
+            hit.rank,
+            hit.camera,
+            hit.start,
+            hit.end,
+            hit.thumbnail.as_deref().unwrap_or("no picture"),
+            hit.track
+        )?;
+    }
+    if let Some(why) = &response.why_empty {
+        writeln!(out, "nobody found: {why}")?;
+    }
+    if !response.hits.is_empty() && !response.calibrated {
+        writeln!(out, "scores: not calibrated (the model's card has no table); hits are in order of similarity")?;
+    }
+    for camera in &response.coverage {
+        writeln!(out, "{}", coverage_words(camera))?;
+    }
+    out.finish()?;
+    Ok(())
+}
+
+fn coverage_words(camera: &sightline_console::CameraCoverage) -> String {
+    let mut words = camera.camera.clone();
+    match (camera.watched.first(), camera.watched.last()) {
+        (Some(first), Some(last)) => words.push_str(&format!(" watched {} to {}", first.start, last.end)),
+        _ => words.push_str(" not watched"),
+    }
+    const SHOWN: usize = 5;
+    for blind in camera.blind.iter().take(SHOWN) {
+        words.push_str(&format!("; blind {} to {}", blind.start, blind.end));
+    }
+    if camera.blind.len() > SHOWN {
+        words.push_str(&format!("; and {} more gaps", camera.blind.len() - SHOWN));
+    }
+    if camera.frames_dropped > 0 {
+        let all = camera.frames_seen + camera.frames_dropped;
+        words.push_str(&format!("; {} of {all} frames dropped", camera.frames_dropped));
+    }
+    if let Some(indexed) = camera.indexed_to {
+        words.push_str(&format!("; indexed up to {indexed}"));
+    }
+    words
 }

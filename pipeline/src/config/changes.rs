@@ -31,7 +31,7 @@ impl Changes {
 }
 
 /// Keys outside the cameras that a running process can take over.
-const LIVE_PREFIXES: [&str; 2] = ["observe.level", "select."];
+const LIVE_PREFIXES: [&str; 1] = ["observe.level"];
 
 impl Config {
     /// What changes when `new` follows on `self`.

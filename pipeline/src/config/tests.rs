@@ -345,8 +345,11 @@ fn a_reload_is_told_apart_into_live_cameras_and_restart() {
     .unwrap();
     let changes = before.diff(&after);
     let names = |ids: &[CameraId]| ids.iter().map(ToString::to_string).collect::<Vec<_>>();
-    assert_eq!(changes.restart_required, ["detect.max_batch"]);
-    assert_eq!(changes.live, ["observe.level", "select.max_kept"]);
+    assert_eq!(
+        changes.restart_required,
+        ["detect.max_batch", "select.max_kept"]
+    );
+    assert_eq!(changes.live, ["observe.level"]);
     assert_eq!(
         names(&changes.cameras_changed),
         ["a"],

@@ -197,6 +197,11 @@ impl Sink {
         })
     }
 
+    /// Highest spool sequence that is searchable.
+    pub fn searchable(&self) -> u64 {
+        self.shared.progress().searchable
+    }
+
     /// A hash over everything in the store; see [`Store::digest`]. Drain first.
     ///
     /// # Errors

@@ -1,0 +1,44 @@
+//! The stages put together: frames in, sightings in the sink.
+//!
+//! Data moves one way. Each stage knows the type it takes and the type it gives; this module alone knows who is next.
+//!
+//! # Layout
+//!
+//! - `follow`: track and select for one camera
+//! - `encoder`: the embed stage and the way to it
+//! - `picture`: the JPEG of a crop
+//! - `coverage`: what a camera has watched
+//! - `outcome`: what one frame gave
+//! - `record`: outcomes in order, to the sink and the reports
+//! - `replay`: recordings through all of it
+//! - `live`: cameras through all of it
+//! - `observer`: what the stages tell about themselves; `telemetry`: the same as metrics
+//! - `store`: the sink of a configuration
+//! - `engines`: models and stages as the configuration wants them
+//! - [`timing`]: what each stage costs
+
+mod coverage;
+mod engines;
+mod encoder;
+mod follow;
+mod live;
+mod observer;
+mod outcome;
+mod picture;
+mod record;
+mod replay;
+mod store;
+mod telemetry;
+pub mod timing;
+
+pub use encoder::{Batching, EmbedStage, Embedder};
+pub use engines::{areas, follower_parts, gate_options, load_detector, load_encoder, recording_spec, session_threads};
+pub use follow::{Follower, FollowerParts};
+pub use live::{LiveFlow, LiveParts, Regions};
+pub use observer::Observer;
+pub use outcome::{Outcome, TrackBox, TrackEnd};
+pub use record::{EventWriter, Outputs, Record, Recorder};
+pub use store::{Store, vector_spec};
+pub use telemetry::Telemetry;
+pub use replay::{Progress, Workers, replay};
+pub use timing::StageTimes;

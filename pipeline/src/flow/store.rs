@@ -1,0 +1,139 @@
+//! The store of a configuration: opened, written to, asked.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use sightline_console::StoreCounts;
+use sightline_sink::spool::Limits;
+use sightline_sink::{
+    Answer, CameraCoverage, CropLimits, Event, Filter, Query, Sink, SinkOptions, SinkStatus,
+    StoreOptions, VectorSpec, Writer,
+};
+
+use super::EventWriter;
+use crate::config::Config;
+
+/// Seconds in a day.
+const DAY: u64 = 24 * 60 * 60;
+
+/// The sink of this process; clones are the same one.
+#[derive(Clone, Debug)]
+pub struct Store {
+    sink: Arc<Sink>,
+    folder: Arc<Path>,
+}
+
+impl Store {
+    /// Opens the store of the configuration, or makes it, for vectors like `vector`.
+    ///
+    /// # Errors
+    /// When another process holds it, it was made for another model, it is damaged, or the disk refuses.
+    pub fn open(config: &Config, vector: VectorSpec) -> Result<Self> {
+        let settings = &config.store;
+        let mut options = SinkOptions::new(StoreOptions {
+            crops: CropLimits {
+                max_bytes: settings.crops_bytes.get(),
+                max_age: Duration::from_secs(u64::from(settings.crops_age_days.get()) * DAY),
+            },
+            ..StoreOptions::new(vec![vector])
+        });
+        options.spool = Limits {
+            max_bytes: settings.spool_bytes.get(),
+            ..Limits::default()
+        };
+        options.sync_after = Duration::from_millis(u64::from(settings.sync_ms.get()));
+        let sink = Sink::open(&settings.folder, options)?;
+        let recovery = sink.recovery();
+        if !recovery.is_clean() {
+            tracing::warn!(store = %settings.folder.display(), ?recovery, "the spool was mended");
+        }
+        Ok(Self {
+            sink: Arc::new(sink),
+            folder: settings.folder.as_path().into(),
+        })
+    }
+
+    /// A way to write events; does not keep the store open.
+    pub fn writer(&self) -> Writer {
+        self.sink.writer()
+    }
+
+    /// How the store stands.
+    ///
+    /// # Errors
+    /// When it cannot be asked.
+    pub fn status(&self) -> Result<SinkStatus> {
+        Ok(self.sink.status()?)
+    }
+
+    /// Highest spool sequence that is searchable.
+    pub fn searchable(&self) -> u64 {
+        self.sink.searchable()
+    }
+
+    /// A hash over everything that is searchable; see the sink's digest.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn digest(&self) -> Result<String> {
+        Ok(self.sink.digest()?)
+    }
+
+    /// Waits until everything written so far is searchable and durable.
+    ///
+    /// # Errors
+    /// When that does not happen in time; nothing is lost then.
+    pub fn drain(&self, limit: Duration) -> Result<()> {
+        Ok(self.sink.drain(limit)?)
+    }
+
+    /// Closes the store; the last of the clones must do it.
+    ///
+    /// # Errors
+    /// When the last flush fails, or somebody still holds the store.
+    pub fn close(self) -> Result<()> {
+        let sink = Arc::into_inner(self.sink)
+            .context("the store is still in use; this is a bug")?;
+        Ok(sink.close()?)
+    }
+}
+
+/// What vectors of an encoder's card look like to the store.
+pub fn vector_spec(card: &sightline_reid::Card) -> Result<VectorSpec> {
+    Ok(VectorSpec {
+        name: card.vector.clone(),
+        dimension: card.dimension,
+        model: sightline_reid::ModelId::new(&card.name, &card.sha256)?.as_str().to_owned(),
+    })
+}
+
+impl EventWriter for Writer {
+    fn write(&mut self, event: &Event) -> Result<u64> {
+        Ok(self.append(event)?)
+    }
+}
+
+impl sightline_console::Store for Store {
+    fn query(&self, query: &Query) -> sightline_sink::Result<Answer> {
+        self.sink.search(query)
+    }
+
+    fn coverage(&self, filter: &Filter) -> sightline_sink::Result<Vec<CameraCoverage>> {
+        Ok(self.sink.coverage(&filter.cameras, filter.from_ns, filter.to_ns))
+    }
+
+    fn counts(&self) -> sightline_sink::Result<StoreCounts> {
+        let status = self.sink.status()?;
+        Ok(StoreCounts {
+            tracks: status.store.tracklets,
+            sightings: status.store.exemplars,
+            spool_records: status.spool.records,
+        })
+    }
+
+    fn folder(&self) -> &Path {
+        &self.folder
+    }
+}

@@ -1,0 +1,174 @@
+//! The stages' observer in a running box: metrics, heartbeats, and how long a sighting takes to be searchable.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::Duration;
+
+use sightline_sink::{Event, SinkStatus};
+
+use super::observer::Observer;
+use super::outcome::Outcome;
+use super::timing::StageTimes;
+use crate::ingest::{CameraStatus, Frame, LiveSpec};
+use crate::observe::events::{FrameDropped, SpoolBroken, SpoolDropped};
+use crate::observe::{CameraMetrics, DropReason, Heartbeat, Metrics, Progress};
+
+/// A stage that goes round every fifth of a second and has not for this long is stuck.
+const STAGE_DEADLINE: Duration = Duration::from_secs(30);
+/// Sightings between spool and index whose times are remembered; beyond it the oldest is not timed.
+const TIMED: usize = 65_536;
+
+/// Turns what stages and cameras tell into metrics.
+pub struct Telemetry {
+    metrics: Arc<Metrics>,
+    stages: HashMap<&'static str, Heartbeat>,
+    cameras: RwLock<HashMap<String, Arc<CameraMetrics>>>,
+    /// Spool sequence and capture time of sightings that are not searchable yet.
+    waiting: Mutex<VecDeque<(u64, i64)>>,
+    /// What was told so far: drops by camera and reason, reconnects, spool drops and breaks.
+    told: Mutex<Told>,
+}
+
+#[derive(Default)]
+struct Told {
+    cameras: HashMap<String, ([u64; 4], u64)>,
+    spool_dropped: u64,
+    spool_broken: u64,
+}
+
+impl Telemetry {
+    /// An observer whose heartbeats the watchdog sees; stage times go into the histograms too.
+    pub fn new(metrics: Arc<Metrics>, progress: &Progress, times: &StageTimes) -> Self {
+        let connect = |time: &super::timing::StageTime, metrics: &Arc<Metrics>, pick: fn(&Metrics) -> &crate::observe::histogram::Histogram| {
+            let metrics = metrics.clone();
+            time.listen(move |wall| pick(&metrics).observe(wall));
+        };
+        connect(&times.detect, &metrics, |m| &m.detect_seconds);
+        connect(&times.track, &metrics, |m| &m.track_seconds);
+        connect(&times.select, &metrics, |m| &m.select_seconds);
+        connect(&times.embed, &metrics, |m| &m.embed_seconds);
+        connect(&times.spool, &metrics, |m| &m.spool_seconds);
+        Self {
+            metrics,
+            stages: ["detect", "follow", "record"]
+                .map(|name| (name, progress.always(name, STAGE_DEADLINE)))
+                .into(),
+            cameras: RwLock::default(),
+            waiting: Mutex::default(),
+            told: Mutex::default(),
+        }
+    }
+
+    /// The metrics of a camera; made once a camera.
+    pub fn camera(&self, name: &str) -> Arc<CameraMetrics> {
+        let known = self.cameras.read().unwrap_or_else(PoisonError::into_inner).get(name).cloned();
+        known.unwrap_or_else(|| {
+            let made = self.metrics.camera(name);
+            let mut cameras = self.cameras.write().unwrap_or_else(PoisonError::into_inner);
+            cameras.insert(name.to_owned(), made.clone());
+            made
+        })
+    }
+
+    /// Forgets a camera that a reload took out.
+    pub fn forget_camera(&self, name: &str) {
+        self.cameras.write().unwrap_or_else(PoisonError::into_inner).remove(name);
+        self.metrics.forget_camera(name);
+    }
+
+    /// Takes over what a camera counted itself.
+    pub fn poll_camera(&self, spec: &LiveSpec, status: &CameraStatus) {
+        let camera = self.camera(&spec.camera);
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        let (dropped, reconnects) = told.cameras.entry(spec.camera.to_string()).or_default();
+        let reasons =
+            [DropReason::Overtaken, DropReason::RateCap, DropReason::Corrupt, DropReason::Failed];
+        for ((told, now), reason) in dropped.iter_mut().zip(status.counts.dropped).zip(reasons) {
+            for _ in *told..now {
+                FrameDropped { camera: &camera, reason }.emit();
+            }
+            *told = now;
+        }
+        camera.reconnects.inc_by(status.counts.reconnects.saturating_sub(*reconnects));
+        *reconnects = status.counts.reconnects;
+        if let Some(error_ns) = status.clock_error_ns {
+            camera.clock_error.set(error_ns as f64 / 1e9);
+        }
+    }
+
+    /// Takes over how the sink stands; `now_ns` is the wall clock.
+    pub fn poll_sink(&self, status: &SinkStatus, now_ns: i64) {
+        let metrics = &self.metrics;
+        let count = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
+        metrics.spool_records.set(count(status.spool.records));
+        metrics.spool_bytes.set(count(status.spool.bytes));
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        let dropped = status.spool.dropped.records;
+        if dropped > told.spool_dropped {
+            SpoolDropped { metrics, records: dropped - told.spool_dropped }.emit();
+            told.spool_dropped = dropped;
+        }
+        if status.spool.broken > told.spool_broken {
+            let records = status.spool.broken - told.spool_broken;
+            SpoolBroken { metrics, records, place: "the spool" }.emit();
+            told.spool_broken = status.spool.broken;
+        }
+        drop(told);
+        self.searchable(status.searchable, now_ns);
+    }
+
+    /// Everything up to this spool sequence is searchable now.
+    pub fn searchable(&self, sequence: u64, now_ns: i64) {
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        while waiting.front().is_some_and(|(waits, _)| *waits <= sequence) {
+            if let Some((_, capture_ns)) = waiting.pop_front() {
+                let latency_ns = u64::try_from(now_ns.saturating_sub(capture_ns)).unwrap_or(0);
+                self.metrics.capture_to_indexed.observe(Duration::from_nanos(latency_ns));
+            }
+        }
+    }
+}
+
+impl Observer for Telemetry {
+    fn alive(&self, stage: &'static str) {
+        if let Some(heartbeat) = self.stages.get(stage) {
+            heartbeat.beat();
+        }
+    }
+
+    fn arrived(&self, frame: &Frame) {
+        self.camera(&frame.camera).frame_arrived();
+    }
+
+    fn detected(&self, pictures: usize) {
+        self.metrics.detect_batch.observe_count(pictures);
+    }
+
+    fn skipped(&self, camera: &str) {
+        self.camera(camera).detect_skipped.inc();
+    }
+
+    fn followed(&self, camera: &str, outcome: &Outcome) {
+        let camera = self.camera(camera);
+        let sightings =
+            outcome.events.iter().filter(|event| matches!(event, Event::Sighting(s) if !s.is_end));
+        camera.crops.inc_by(sightings.count() as u64);
+        camera.tracks.inc_by(outcome.ended.len() as u64);
+        camera.tracks_active.set(i64::try_from(outcome.boxes.len()).unwrap_or(i64::MAX));
+    }
+
+    fn spooled(&self, event: &Event, sequence: u64) {
+        if let Event::Sighting(sighting) = event {
+            let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+            if waiting.len() == TIMED {
+                waiting.pop_front();
+            }
+            waiting.push_back((sequence, sighting.capture_ns));
+        }
+    }
+
+    fn lost(&self, event: &Event, error: &anyhow::Error) {
+        self.metrics.spool_dropped.inc();
+        tracing::error!(camera = event.camera(), error = format!("{error:#}"), "an event could not be spooled and is lost");
+    }
+}
