@@ -58,5 +58,5 @@ pub use embedding::{Embedding, ModelId};
 pub use encoder::ImageEncoder;
 pub use error::Error;
 pub use planes::{Color, Crop, Matrix, Planes};
-pub use thumbnail::thumbnail;
 pub use provider::{Options, Provider};
+pub use thumbnail::thumbnail;

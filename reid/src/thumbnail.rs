@@ -16,7 +16,9 @@ use crate::preprocess::Preprocessor;
 pub fn thumbnail(crop: &Crop<'_>, width: usize, height: usize) -> Result<Array3<u8>, Error> {
     let fault = |reason: String| Error::Crop { index: 0, reason };
     if width == 0 || height == 0 || width > 4096 || height > 4096 {
-        return Err(fault(format!("a thumbnail of {width}x{height} pixels is out of range")));
+        return Err(fault(format!(
+            "a thumbnail of {width}x{height} pixels is out of range"
+        )));
     }
     let mut planes = vec![0.0_f32; 3 * width * height];
     Preprocessor::new(&Input {
@@ -33,10 +35,13 @@ pub fn thumbnail(crop: &Crop<'_>, width: usize, height: usize) -> Result<Array3<
     .write(crop, &mut planes)
     .map_err(fault)?;
     let area = width * height;
-    Ok(Array3::from_shape_fn((height, width, 3), |(row, column, channel)| {
-        // Values are pixels in 0..=255: rounding cannot leave the range of a byte.
-        planes[channel * area + row * width + column].round() as u8
-    }))
+    Ok(Array3::from_shape_fn(
+        (height, width, 3),
+        |(row, column, channel)| {
+            // Values are pixels in 0..=255: rounding cannot leave the range of a byte.
+            planes[channel * area + row * width + column].round() as u8
+        },
+    ))
 }
 
 #[cfg(test)]
@@ -47,9 +52,19 @@ mod tests {
     #[test]
     fn a_thumbnail_keeps_sides_and_colors() {
         let picture = Array3::from_shape_fn((40, 30, 3), |(_, column, channel)| {
-            if (column < 15) == (channel == 0) { 250 } else { 10 }
+            if (column < 15) == (channel == 0) {
+                250
+            } else {
+                10
+            }
         });
-        let crop = Crop { planes: Planes::Rgb(picture.view()), x0: 5.0, y0: 5.0, x1: 25.0, y1: 35.0 };
+        let crop = Crop {
+            planes: Planes::Rgb(picture.view()),
+            x0: 5.0,
+            y0: 5.0,
+            x1: 25.0,
+            y1: 35.0,
+        };
         let small = thumbnail(&crop, 10, 15).unwrap();
         assert_eq!(small.dim(), (15, 10, 3));
         assert_eq!([small[[7, 1, 0]], small[[7, 1, 1]]], [250, 10]);

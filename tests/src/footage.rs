@@ -158,3 +158,31 @@ pub fn truncate(path: &Path, keep: f64, to: &Path) -> Result<()> {
     fs_err::write(to, &bytes[..length])?;
     Ok(())
 }
+
+/// Makes an H.264 file with B-frames of the first `frames` pictures of `from`: as much as most tests have time for.
+///
+/// # Errors
+/// When GStreamer's tools cannot make it.
+pub fn excerpt(from: &Path, frames: u32, to: &Path) -> Result<()> {
+    // The count is cut while decoding, so that encoding with look-ahead still gives every one of them.
+    let chain = format!(
+        "filesrc location={} ! decodebin ! identity eos-after={} ! videoconvert ! video/x-raw,format=I420 ! \
+         x264enc pass=quant quantizer=20 bframes=2 key-int-max=20 speed-preset=veryfast threads=1 ! h264parse ! mp4mux ! \
+         filesink location={}",
+        from.display(),
+        frames + 1,
+        to.display()
+    );
+    let output = std::process::Command::new("gst-launch-1.0")
+        .arg("-q")
+        .args(chain.split_whitespace())
+        .output()
+        .context("gst-launch-1.0 cannot be run; install gstreamer1.0-tools")?;
+    anyhow::ensure!(
+        output.status.success() && to.exists(),
+        "no excerpt of {}: {}",
+        from.display(),
+        String::from_utf8_lossy(&output.stderr)
+    );
+    Ok(())
+}

@@ -3,6 +3,7 @@
 //! # Layout
 //!
 //! - [`footage`]: videos found by hash, or made for a test
+//! - [`program`]: the `sightline` program as a user runs it
 //! - [`rtsp`]: an RTSP server on loopback that misbehaves on request
 //!
 //! # Example
@@ -17,4 +18,5 @@
 //! ```
 
 pub mod footage;
+pub mod program;
 pub mod rtsp;

@@ -1,5 +1,10 @@
 //! The `sightline` program as a user runs it.
 
+#![expect(
+    clippy::expect_used,
+    reason = "what goes wrong here ends the test that asked for it"
+)]
+
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -12,21 +17,34 @@ use serde_json::Value;
 /// When it is not there.
 pub fn sightline_path() -> PathBuf {
     let test = std::env::current_exe().expect("the test has a path");
-    let folder = test.parent().and_then(Path::parent).expect("target/<profile>/deps/<test>");
+    let folder = test
+        .parent()
+        .and_then(Path::parent)
+        .expect("target/<profile>/deps/<test>");
     let path = folder.join("sightline");
-    assert!(path.exists(), "{} is missing: build it with `make build`", path.display());
+    assert!(
+        path.exists(),
+        "{} is missing: build it with `make build`",
+        path.display()
+    );
     path
 }
 
 /// The root of the checkout.
 pub fn checkout() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("tests/ lies in the checkout").into()
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .expect("tests/ lies in the checkout")
+        .into()
 }
 
 /// A command line of the program, run in the root of the checkout.
 pub fn sightline(arguments: &[&str]) -> Command {
     let mut command = Command::new(sightline_path());
-    command.args(arguments).current_dir(checkout()).stdin(Stdio::null());
+    command
+        .args(arguments)
+        .current_dir(checkout())
+        .stdin(Stdio::null());
     command
 }
 
@@ -87,7 +105,10 @@ pub fn run_badly(arguments: &[&str], status: i32, words: &[&str]) -> Said {
     for word in words {
         assert!(complaint.contains(word), "`{word}` is not in: {complaint}");
     }
-    assert!(!said.stderr.contains("backtrace") && !said.stderr.contains("panicked"), "{said:?}");
+    assert!(
+        !said.stderr.contains("backtrace") && !said.stderr.contains("panicked"),
+        "{said:?}"
+    );
     said
 }
 
@@ -110,7 +131,11 @@ impl Running {
     /// # Panics
     /// When it cannot be started.
     pub fn start(arguments: &[&str], log: &Path) -> Self {
-        let file = std::fs::OpenOptions::new().create(true).append(true).open(log).expect("a log file");
+        let file = std::fs::OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(log)
+            .expect("a log file");
         let child = sightline(arguments)
             .stdout(Stdio::null())
             .stderr(file)
@@ -129,7 +154,9 @@ impl Running {
     /// # Panics
     /// When it is gone.
     pub fn signal(&self, signal: rustix::process::Signal) {
-        let pid = i32::try_from(self.child.id()).ok().and_then(rustix::process::Pid::from_raw);
+        let pid = i32::try_from(self.child.id())
+            .ok()
+            .and_then(rustix::process::Pid::from_raw);
         rustix::process::kill_process(pid.expect("a pid"), signal).expect("it runs");
     }
 
@@ -138,7 +165,9 @@ impl Running {
     /// # Panics
     /// When it does not end within `deadline`.
     pub fn wait(&mut self, deadline: Duration) -> Option<i32> {
-        let status = until("the program ends", deadline, || self.child.try_wait().expect("a child"));
+        let status = until("the program ends", deadline, || {
+            self.child.try_wait().expect("a child")
+        });
         status.code()
     }
 
@@ -165,7 +194,10 @@ pub fn until<T>(what: &str, deadline: Duration, mut ask: impl FnMut() -> Option<
         if let Some(answer) = ask() {
             return answer;
         }
-        assert!(begin.elapsed() < deadline, "not within {deadline:?}: {what}");
+        assert!(
+            begin.elapsed() < deadline,
+            "not within {deadline:?}: {what}"
+        );
         std::thread::sleep(Duration::from_millis(50));
     }
 }

@@ -2,6 +2,10 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+#[path = "system/box_live.rs"]
+mod box_live;
+#[path = "system/box_replay.rs"]
+mod box_replay;
 #[path = "system/live.rs"]
 mod live;
 #[path = "system/live_faults.rs"]

@@ -146,8 +146,10 @@ fn serve(
                 }
             }
         }
-        let rows = times.embed.measure(crops as u64, || embed_all(&mut encoder, &waiting));
-        answer(&mut waiting, rows);
+        let rows = times
+            .embed
+            .measure(crops as u64, || embed_all(&mut encoder, &waiting));
+        answer(&mut waiting, &rows);
     }
 }
 
@@ -159,11 +161,11 @@ fn embed_all(encoder: &mut ImageEncoder, requests: &[Request]) -> Rows {
     encoder.embed(&crops).map_err(|error| error.to_string())
 }
 
-fn answer(requests: &mut Vec<Request>, rows: Rows) {
+fn answer(requests: &mut Vec<Request>, rows: &Rows) {
     let mut from = 0;
     for request in requests.drain(..) {
         let upto = from + request.boxes.len();
-        let part = match &rows {
+        let part = match rows {
             Ok(rows) => Ok(rows.slice(s![from..upto, ..]).to_owned()),
             Err(fault) => Err(fault.clone()),
         };

@@ -10,7 +10,7 @@ use sightline_reid::ImageEncoder;
 
 use super::follow::FollowerParts;
 use super::{Embedder, StageTimes};
-use crate::config::{Config, Precision, View};
+use crate::config::{Config, Fraction, Precision, View};
 use crate::ingest::{FrameRate, Polygon, RecordingSpec, Region};
 use crate::models::{detector_providers, encoder_providers};
 use crate::select::SelectorConfig;
@@ -27,8 +27,8 @@ pub fn load_detector(environment: &Environment, config: &Config) -> Result<Detec
     let options = sightline_detector::Options {
         providers: detector_providers(&config.models.providers),
         intra_threads: session_threads(config),
-        score_threshold: detect.score_threshold.map(|score| score.get()),
-        nms_iou: detect.nms_iou.map(|iou| iou.get()),
+        score_threshold: detect.score_threshold.map(Fraction::get),
+        nms_iou: detect.nms_iou.map(Fraction::get),
         max_batch: NonZeroUsize::try_from(detect.max_batch).unwrap_or(NonZeroUsize::MIN),
         tiling: (columns * rows > 1).then(|| Tiling {
             columns,
@@ -61,8 +61,12 @@ pub fn load_encoder(environment: &Environment, config: &Config) -> Result<ImageE
             encoder.vector_name()
         );
     }
-    if config.models.precision == Precision::Fp16 && encoder.card().input.precision != sightline_reid::card::Precision::Fp16 {
-        bail!("models.precision is fp16, and model `{name}` is fp32; choose a model whose card says fp16");
+    if config.models.precision == Precision::Fp16
+        && encoder.card().input.precision != sightline_reid::card::Precision::Fp16
+    {
+        bail!(
+            "models.precision is fp16, and model `{name}` is fp32; choose a model whose card says fp16"
+        );
     }
     Ok(encoder)
 }
@@ -74,22 +78,12 @@ pub fn follower_parts(
     times: std::sync::Arc<StageTimes>,
     keep_frames: bool,
 ) -> FollowerParts {
-    let (track, select) = (&config.track, &config.select);
-    let mut tracker = TrackerConfig {
-        high_score: track.high_score.get(),
-        low_score: track.low_score.get(),
-        birth_score: track.birth_score.get(),
-        confirm_hits: track.confirm_frames.get(),
-        lost_buffer_s: f64::from(track.lost_seconds),
-        ..TrackerConfig::default()
-    };
-    tracker.appearance.budget_per_frame =
-        if track.use_appearance { track.appearance_budget_per_frame as usize } else { 0 };
+    let select = &config.select;
     FollowerParts {
         site: config.site.as_str().into(),
-        tracker,
+        tracker: TrackerConfig::from(&config.track),
         camera_motion: CameraMotionConfig {
-            is_enabled: track.use_camera_motion,
+            is_enabled: config.track.use_camera_motion,
             ..CameraMotionConfig::default()
         },
         selector: SelectorConfig {
@@ -129,7 +123,10 @@ pub fn recording_spec(
     let view = config.view_of(id);
     let mut spec = RecordingSpec::new(id, &recording.file, recording.start.capture_ns());
     spec.fps_override = recording.fps.map(FrameRate::try_new).transpose()?;
-    spec.fps_cap = view.fps_cap.map(|fps| FrameRate::try_new(f64::from(fps))).transpose()?;
+    spec.fps_cap = view
+        .fps_cap
+        .map(|fps| FrameRate::try_new(f64::from(fps)))
+        .transpose()?;
     (spec.region, spec.masks) = areas(&view).with_context(|| format!("camera `{id}`"))?;
     Ok(spec)
 }
@@ -160,7 +157,6 @@ fn model_folder(config: &Config, name: &str) -> Result<std::path::PathBuf> {
 
 /// Threads of one model session on the CPU: those of the configuration, or one a core.
 pub fn session_threads(config: &Config) -> NonZeroUsize {
-    NonZeroUsize::new(config.models.intra_threads as usize).unwrap_or_else(|| {
-        std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN)
-    })
+    NonZeroUsize::new(config.models.intra_threads as usize)
+        .unwrap_or_else(|| std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN))
 }

@@ -27,7 +27,9 @@ impl Workers {
     /// As many as this machine has cores, but one for decoding.
     pub fn for_this_machine() -> Self {
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get);
-        Self { followers: cores.saturating_sub(1).max(1) }
+        Self {
+            followers: cores.saturating_sub(1).max(1),
+        }
     }
 }
 
@@ -51,22 +53,37 @@ struct Detected {
     detections: Vec<Detection>,
 }
 
-/// Plays `specs` through the flow into `recorder`. Returns the faults of single recordings, whose good frames count.
-///
-/// `is_cancelled` stops the reading; what was read goes through all stages.
+/// What is played, and how.
+pub struct Play<'a> {
+    /// The recordings as they were asked for.
+    pub specs: &'a [RecordingSpec],
+    /// The same, opened.
+    pub recordings: Recordings,
+    /// What followers are made of.
+    pub parts: &'a FollowerParts,
+    /// How many threads do it.
+    pub workers: Workers,
+    /// Stops the reading; what was read goes through all stages.
+    pub is_cancelled: &'a AtomicBool,
+}
+
+/// Plays recordings through the flow into `recorder`. Returns the faults of single recordings, whose good frames count.
 ///
 /// # Errors
 /// When a stage fails: what came before is recorded, and the replay is not complete.
 pub fn replay<W: EventWriter>(
-    specs: &[RecordingSpec],
-    mut recordings: Recordings,
+    play: Play<'_>,
     detector: &mut Detector,
-    parts: &FollowerParts,
-    workers: Workers,
     recorder: &mut Recorder<W>,
-    is_cancelled: &AtomicBool,
     mut progress: impl FnMut(Progress),
 ) -> Result<Vec<String>> {
+    let Play {
+        specs,
+        mut recordings,
+        parts,
+        workers,
+        is_cancelled,
+    } = play;
     let followers = workers.followers.clamp(1, specs.len().max(1));
     let times = parts.times.clone();
     let stop = AtomicBool::new(false);
@@ -78,11 +95,18 @@ pub fn replay<W: EventWriter>(
             let (lane, inbox) = sync_channel::<Detected>(QUEUE);
             lanes.push(lane);
             let outcomes = outcomes.clone();
-            let cameras = specs.iter().enumerate().filter(move |(index, _)| index % followers == worker);
+            let cameras = specs
+                .iter()
+                .enumerate()
+                .filter(move |(index, _)| index % followers == worker);
             let mut cameras: Vec<(usize, Follower)> = cameras
                 .map(|(index, spec)| {
-                    let follower =
-                        Follower::new(parts.clone(), spec.camera.clone(), index, spec.region.clone());
+                    let follower = Follower::new(
+                        parts.clone(),
+                        spec.camera.clone(),
+                        index,
+                        spec.region.clone(),
+                    );
                     (index, follower)
                 })
                 .collect();
@@ -111,7 +135,12 @@ pub fn replay<W: EventWriter>(
                 let capture_ns = outcome.capture_ns;
                 recorder.take(outcome)?;
                 let (frames, detections, tracks) = recorder.so_far();
-                progress(Progress { frames, detections, tracks, capture_ns });
+                progress(Progress {
+                    frames,
+                    detections,
+                    tracks,
+                    capture_ns,
+                });
                 Ok(())
             });
             if let Err(error) = taken {
@@ -167,7 +196,11 @@ fn feed(
         detect(detector, &batch, &mut found, times)?;
         for (frame, detections) in batch.drain(..).zip(found.drain(..)) {
             let lane = &lanes[frame.camera_index % lanes.len()];
-            let detected = Detected { ordinal, frame, detections };
+            let detected = Detected {
+                ordinal,
+                frame,
+                detections,
+            };
             ordinal += 1;
             if lane.send(detected).is_err() {
                 // The follower has failed and has said why.
@@ -201,8 +234,15 @@ fn follow(
     inbox: &Receiver<Detected>,
     outcomes: &SyncSender<Result<Outcome>>,
 ) {
-    for Detected { ordinal, frame, detections } in inbox {
-        let Some((_, follower)) = cameras.iter_mut().find(|(index, _)| *index == frame.camera_index)
+    for Detected {
+        ordinal,
+        frame,
+        detections,
+    } in inbox
+    {
+        let Some((_, follower)) = cameras
+            .iter_mut()
+            .find(|(index, _)| *index == frame.camera_index)
         else {
             continue;
         };
