@@ -38,6 +38,25 @@ pub fn checkout() -> PathBuf {
         .into()
 }
 
+/// Whether the models that `make` fetches are here; says loudly that `test` is skipped when they are not.
+#[expect(
+    clippy::print_stderr,
+    reason = "a test that was left out must be seen in the test's output"
+)]
+pub fn models_are_here(test: &str) -> bool {
+    let is_here = ["fastestdet", "person-reid-0267"].iter().all(|name| {
+        checkout()
+            .join(".sightline/models")
+            .join(name)
+            .join("model.onnx")
+            .exists()
+    });
+    if !is_here {
+        eprintln!("SKIPPED {test}: no models in .sightline/models; run `make models`");
+    }
+    is_here
+}
+
 /// A command line of the program, run in the root of the checkout.
 pub fn sightline(arguments: &[&str]) -> Command {
     let mut command = Command::new(sightline_path());

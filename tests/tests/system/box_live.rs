@@ -9,7 +9,7 @@ use std::time::Duration;
 use rustix::process::Signal;
 use serde_json::Value;
 use sightline_tests::footage::{self, VTEST};
-use sightline_tests::program::{Running, checkout, run_well, until};
+use sightline_tests::program::{Running, checkout, models_are_here, run_well, until};
 use sightline_tests::rtsp::{Codec, Options, RtspServer, Scene, Stream};
 use tempfile::TempDir;
 
@@ -53,11 +53,7 @@ fn free_port() -> u16 {
 #[test]
 fn a_live_camera_is_searchable_while_it_runs_and_its_absence_is_told() {
     let test = "a_live_camera_is_searchable_while_it_runs_and_its_absence_is_told";
-    if !checkout()
-        .join(".sightline/models/person-reid-0267/model.onnx")
-        .exists()
-    {
-        eprintln!("SKIPPED {test}: no models in .sightline/models; run `make models`");
+    if !models_are_here(test) {
         return;
     }
     let Some(file) = footage::find(test, VTEST).unwrap() else {
