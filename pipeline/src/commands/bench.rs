@@ -1,11 +1,269 @@
-//! `sightline bench`
+//! `sightline bench`: what every stage costs, and the whole against decode and models alone in the same run.
 
-use crate::cli::BenchArgs;
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::sync_channel;
+use std::time::{Duration, Instant};
 
-/// Does what `sightline bench` says.
+use anyhow::{Context as _, Result, anyhow, bail};
+use ndarray::Array4;
+use serde::Serialize;
+use sightline_detector::Detector;
+use sightline_reid::ImageEncoder;
+
+use crate::cli::{BenchArgs, stdout};
+use crate::config::{Config, Inputs, Purpose};
+use crate::flow::timing::{StageReport, process_cpu_ns};
+use crate::flow::{self, Batching, EmbedStage, Outputs, Play, Recorder, StageTimes, Store, Workers};
+use crate::ingest::{RecordingSpec, Recordings};
+use crate::models::runtime;
+
+/// Longest wait for the index.
+const DRAIN_DEADLINE: Duration = Duration::from_secs(600);
+/// Frames that wait between the floor's threads, as many as in the flow.
+const QUEUE: usize = 4;
+
+/// What `--json` prints.
+#[derive(Debug, Serialize)]
+struct Report {
+    frames: u64,
+    stages: Vec<StageReport>,
+    replay_seconds: f64,
+    replay_fps: f64,
+    /// Decode, detector and encoder alone: the same frames, the same number of calls at the same batch, on fixed
+    /// tensors, on the same threads.
+    floor_seconds: f64,
+    floor_fps: f64,
+    /// `replay_fps` by `floor_fps`.
+    ratio: f64,
+    replay_cpu_seconds: f64,
+    floor_cpu_seconds: f64,
+    /// CPU time that is neither decode nor model, as a share of the replay's.
+    overhead_cpu_share: f64,
+    peak_resident_bytes: Option<u64>,
+    threads_per_session: usize,
+}
+
+/// Calls of the networks that a replay made.
+#[derive(Clone, Copy, Debug)]
+struct Calls {
+    frames: u64,
+    embed_calls: u64,
+    crops: u64,
+}
+
+/// Measures, and prints the report.
 ///
 /// # Errors
-/// One line that says what, where and what to do.
-pub fn run(_args: &BenchArgs) -> anyhow::Result<()> {
-    anyhow::bail!("`sightline bench` is not in this build yet")
+/// What a replay can fail with.
+pub fn run(args: &BenchArgs) -> Result<()> {
+    if args.inputs.is_empty() {
+        bail!("name a recording to measure on: `sightline bench INPUT`; a synthetic scene is not in this build yet");
+    }
+    let config = Config::load_or_built_in(args.config.as_deref(), Purpose::Offline)?;
+    let specs = Inputs::from_args(&args.inputs)?
+        .iter()
+        .map(|recording| flow::recording_spec(&config, recording))
+        .collect::<Result<Vec<_>>>()?;
+    let environment = runtime::environment(Some(&config.models.onnxruntime))?;
+    let mut detector = flow::load_detector(environment, &config)?;
+    let encoder = flow::load_encoder(environment, &config)?;
+    let mut floor_encoder = flow::load_encoder(environment, &config)?;
+    let most = args.frames.map_or(u64::MAX, std::num::NonZeroU64::get);
+
+    let times = Arc::new(StageTimes::default());
+    let (calls, replay) = replay(&config, &specs, &mut detector, encoder, &times, most)?;
+    let floor = floor(&specs, &mut detector, &mut floor_encoder, calls)?;
+    let fps = |seconds: f64| calls.frames as f64 / seconds.max(1e-9);
+    let report = Report {
+        frames: calls.frames,
+        stages: times.report(),
+        replay_seconds: replay.seconds,
+        replay_fps: fps(replay.seconds),
+        floor_seconds: floor.seconds,
+        floor_fps: fps(floor.seconds),
+        ratio: floor.seconds / replay.seconds.max(1e-9),
+        replay_cpu_seconds: replay.cpu_seconds,
+        floor_cpu_seconds: floor.cpu_seconds,
+        overhead_cpu_share: 1.0 - floor.cpu_seconds / replay.cpu_seconds.max(1e-9),
+        peak_resident_bytes: peak_resident_bytes(),
+        threads_per_session: flow::session_threads(&config).get(),
+    };
+    if args.json {
+        stdout().json(&report)?;
+        return Ok(());
+    }
+    print(&report)
+}
+
+struct Took {
+    seconds: f64,
+    cpu_seconds: f64,
+}
+
+fn measured<T>(work: impl FnOnce() -> Result<T>) -> Result<(T, Took)> {
+    let (begin, cpu_ns) = (Instant::now(), process_cpu_ns());
+    let result = work()?;
+    let took = Took {
+        seconds: begin.elapsed().as_secs_f64(),
+        cpu_seconds: process_cpu_ns().saturating_sub(cpu_ns) as f64 / 1e9,
+    };
+    Ok((result, took))
+}
+
+/// A store that goes with the measurement.
+struct Scratch(PathBuf);
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        // What stays behind lies in the system's folder for that.
+        fs_err::remove_dir_all(&self.0).ok();
+    }
+}
+
+fn replay(
+    config: &Config,
+    specs: &[RecordingSpec],
+    detector: &mut Detector,
+    encoder: ImageEncoder,
+    times: &Arc<StageTimes>,
+    most: u64,
+) -> Result<(Calls, Took)> {
+    let scratch = Scratch(std::env::temp_dir().join(format!("sightline-bench-{}", std::process::id())));
+    let mut config = config.clone();
+    config.store.folder.clone_from(&scratch.0);
+    let store = Store::open(&config, flow::vector_spec(encoder.card())?)?;
+    let cameras = specs.iter().map(|spec| spec.camera.to_string()).collect();
+    let (record, took) = measured(|| {
+        let (embed, embedder) = EmbedStage::start(encoder, Batching::Fixed, times.clone())?;
+        let parts = flow::follower_parts(&config, embedder, times.clone(), false);
+        let mut recorder =
+            Recorder::open(store.writer(), cameras, &Outputs::default(), times.clone())?;
+        let is_cancelled = AtomicBool::new(false);
+        let play = Play {
+            specs,
+            recordings: Recordings::open(specs)?,
+            parts: &parts,
+            workers: Workers::for_this_machine(),
+            is_cancelled: &is_cancelled,
+        };
+        let faults = flow::replay(play, detector, &mut recorder, |progress| {
+            if progress.frames >= most {
+                is_cancelled.store(true, Ordering::Relaxed);
+            }
+        })?;
+        if !faults.is_empty() {
+            bail!("{}", faults.join("; "));
+        }
+        drop(parts);
+        embed.join()?;
+        let (record, _) = recorder.finish()?;
+        store.drain(DRAIN_DEADLINE)?;
+        Ok(record)
+    })?;
+    store.close()?;
+    let embed = times.embed.report("embed");
+    let calls = Calls {
+        frames: record.frames,
+        embed_calls: embed.calls,
+        crops: embed.items,
+    };
+    Ok((calls, took))
+}
+
+/// Decode, detector and encoder alone, each on the thread that it has in the flow.
+fn floor(
+    specs: &[RecordingSpec],
+    detector: &mut Detector,
+    encoder: &mut ImageEncoder,
+    calls: Calls,
+) -> Result<Took> {
+    let batch = detector.max_batch().max(1) as u64;
+    let [_, channels, height, width] = encoder.input_shape();
+    let per_call = calls.crops.div_ceil(calls.embed_calls.max(1)).max(1);
+    let crops = Array4::<f32>::from_elem((usize::try_from(per_call)?, channels, height, width), 0.5);
+    let ((), took) = measured(|| {
+        std::thread::scope(|scope| {
+            let (decoded, arrivals) = sync_channel::<()>(QUEUE);
+            let (detected, crops_due) = sync_channel::<()>(QUEUE);
+            let detecting = scope.spawn(move || -> Result<()> {
+                let mut waiting = 0;
+                for () in arrivals {
+                    waiting += 1;
+                    if waiting == batch {
+                        detector.infer()?;
+                        waiting = 0;
+                    }
+                    if detected.send(()).is_err() {
+                        break;
+                    }
+                }
+                Ok(())
+            });
+            let embedding = scope.spawn(move || -> Result<()> {
+                let (mut frames, mut done) = (0_u64, 0_u64);
+                for () in crops_due {
+                    frames += 1;
+                    // Spread evenly over the frames, and no more crops than there were.
+                    while done * calls.frames < frames * calls.crops {
+                        encoder.run_tensor(&crops.view())?;
+                        done += per_call;
+                    }
+                }
+                Ok(())
+            });
+            for frame in Recordings::open(specs)?.take(usize::try_from(calls.frames)?) {
+                frame?;
+                if decoded.send(()).is_err() {
+                    break;
+                }
+            }
+            drop(decoded);
+            detecting.join().map_err(|_| anyhow!("the floor's detector panicked"))??;
+            embedding.join().map_err(|_| anyhow!("the floor's encoder panicked"))??;
+            Ok(())
+        })
+    })?;
+    Ok(took)
+}
+
+fn peak_resident_bytes() -> Option<u64> {
+    let status = fs_err::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find(|line| line.starts_with("VmHWM:"))?;
+    let kib: u64 = line.split_whitespace().nth(1)?.parse().ok()?;
+    Some(kib * 1024)
+}
+
+fn print(report: &Report) -> Result<()> {
+    let mut out = stdout();
+    writeln!(out, "{:<12} {:>8} {:>12} {:>12} {:>8}", "stage", "items", "ms an item", "CPU ms", "share")?;
+    for stage in &report.stages {
+        writeln!(
+            out,
+            "{:<12} {:>8} {:>12.3} {:>12.3} {:>7.1}%",
+            stage.stage,
+            stage.items,
+            stage.wall_ms_per_item,
+            stage.cpu_ms_per_item,
+            100.0 * stage.wall_seconds / report.replay_seconds.max(1e-9)
+        )?;
+    }
+    writeln!(
+        out,
+        "\n{} frames: replay {:.1} frames/s, decode and models alone {:.1} frames/s, ratio {:.2}",
+        report.frames, report.replay_fps, report.floor_fps, report.ratio
+    )?;
+    writeln!(
+        out,
+        "CPU {:.1} s, of that neither decode nor model {:.1}%",
+        report.replay_cpu_seconds,
+        100.0 * report.overhead_cpu_share
+    )?;
+    if let Some(bytes) = report.peak_resident_bytes {
+        writeln!(out, "peak resident memory {} MiB", bytes >> 20)?;
+    }
+    out.finish().context("cannot print the report")?;
+    Ok(())
 }
