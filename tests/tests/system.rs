@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+#[path = "system/bad_files.rs"]
+mod bad_files;
 #[path = "system/live.rs"]
 mod live;
 #[path = "system/live_faults.rs"]

@@ -25,7 +25,11 @@ pub fn run(args: &EmbedArgs) -> Result<()> {
     if args.input.texts.is_some() || args.vector == VectorName::Joint {
         bail!("{}", sightline_console::TEXT_NOT_INSTALLED);
     }
-    let list = args.input.images.as_deref().context("a list of pictures is needed: --images LIST")?;
+    let list = args
+        .input
+        .images
+        .as_deref()
+        .context("a list of pictures is needed: --images LIST")?;
     let config = Config::load_or_built_in(args.config.as_deref(), Purpose::Offline)?;
     let environment = runtime::environment(Some(&config.models.onnxruntime))?;
     let mut encoder = flow::load_encoder(environment, &config)?;
@@ -37,7 +41,11 @@ pub fn run(args: &EmbedArgs) -> Result<()> {
             .enumerate()
             .map(|(index, path)| {
                 read(path).with_context(|| {
-                    format!("{} line {}", list.display(), part_index * encoder.max_batch() + index + 1)
+                    format!(
+                        "{} line {}",
+                        list.display(),
+                        part_index * encoder.max_batch() + index + 1
+                    )
                 })
             })
             .collect::<Result<Vec<_>>>()?;
@@ -45,7 +53,10 @@ pub fn run(args: &EmbedArgs) -> Result<()> {
             .iter()
             .map(|picture| {
                 let shape = (picture.height, picture.width, 3);
-                Ok(Crop::whole(Planes::Rgb(ArrayView3::from_shape(shape, &picture.rgb)?)))
+                Ok(Crop::whole(Planes::Rgb(ArrayView3::from_shape(
+                    shape,
+                    &picture.rgb,
+                )?)))
             })
             .collect::<Result<Vec<_>>>()?;
         rows = concatenate(Axis(0), &[rows.view(), encoder.embed(&crops)?.view()])?;
@@ -71,10 +82,17 @@ pub fn run(args: &EmbedArgs) -> Result<()> {
 fn pictures(list: &Path) -> Result<Vec<PathBuf>> {
     let text = fs_err::read_to_string(list)?;
     let folder = list.parent().unwrap_or(Path::new(""));
-    let paths: Vec<PathBuf> =
-        text.lines().map(str::trim).filter(|line| !line.is_empty()).map(|line| folder.join(line)).collect();
+    let paths: Vec<PathBuf> = text
+        .lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty())
+        .map(|line| folder.join(line))
+        .collect();
     if paths.is_empty() {
-        bail!("list {} names no picture; expected one path a line", list.display());
+        bail!(
+            "list {} names no picture; expected one path a line",
+            list.display()
+        );
     }
     Ok(paths)
 }

@@ -38,7 +38,10 @@ fn configuration(path: Option<&Path>) -> Result<(Config, ModelFolders)> {
 /// The models that were named; none: those that the configuration uses.
 fn names(args: &ModelNames, config: &Config) -> Vec<String> {
     if args.names.is_empty() {
-        vec![config.models.detector.to_string(), config.models.appearance.to_string()]
+        vec![
+            config.models.detector.to_string(),
+            config.models.appearance.to_string(),
+        ]
     } else {
         args.names.clone()
     }
@@ -103,23 +106,33 @@ fn verify(args: &ModelNames) -> Result<()> {
     let (config, folders) = configuration(args.config.as_deref())?;
     let environment = runtime::environment(Some(&config.models.onnxruntime))?;
     let names = names(args, &config);
-    let reports =
-        models::verify::verify(&names, &folders, environment, &config.models.providers)?;
+    let reports = models::verify::verify(&names, &folders, environment, &config.models.providers)?;
     show(args.json, &reports, |out| {
         for report in &reports {
             for check in &report.checks {
                 let mark = if check.is_ok { "ok" } else { "BAD" };
-                writeln!(out, "{} {}: {mark}, {}", report.name, check.name, check.detail)?;
+                writeln!(
+                    out,
+                    "{} {}: {mark}, {}",
+                    report.name, check.name, check.detail
+                )?;
             }
         }
         Ok(())
     })?;
-    let bad: Vec<&str> =
-        reports.iter().filter(|report| !report.is_ok).map(|report| report.name.as_str()).collect();
+    let bad: Vec<&str> = reports
+        .iter()
+        .filter(|report| !report.is_ok)
+        .map(|report| report.name.as_str())
+        .collect();
     if bad.is_empty() {
         return Ok(());
     }
-    bail!("not as their cards say: {}; run `sightline models fetch {}`", bad.join(", "), bad.join(" "))
+    bail!(
+        "not as their cards say: {}; run `sightline models fetch {}`",
+        bad.join(", "),
+        bad.join(" ")
+    )
 }
 
 fn bench(args: &ModelsBenchArgs) -> Result<()> {
@@ -131,8 +144,12 @@ fn bench(args: &ModelsBenchArgs) -> Result<()> {
         batches: vec![args.batch],
         calls: args.calls,
     };
-    let reports =
-        models::bench::bench(&names(&args.models, &config), &folders, environment, &options)?;
+    let reports = models::bench::bench(
+        &names(&args.models, &config),
+        &folders,
+        environment,
+        &options,
+    )?;
     show(args.models.json, &reports, |out| {
         for report in &reports {
             for batch in &report.batches {
@@ -164,7 +181,11 @@ fn warm(args: &ModelNames) -> Result<()> {
     let reports = models::warm::warm(&names(args, &config), &folders, environment, &options)?;
     show(args.json, &reports, |out| {
         for report in &reports {
-            writeln!(out, "{}: {:.1} s, {}", report.name, report.seconds, report.note)?;
+            writeln!(
+                out,
+                "{}: {:.1} s, {}",
+                report.name, report.seconds, report.note
+            )?;
         }
         Ok(())
     })

@@ -14,11 +14,15 @@ use sightline_sink::TrackId;
 
 use crate::cli::{ReplayArgs, stdout};
 use crate::config::{Config, Inputs, Purpose, Recording, Start};
-use crate::flow::{self, Batching, EmbedStage, Outputs, Record, Recorder, StageTimes, Store, Workers};
+use crate::flow::{
+    self, Batching, EmbedStage, Outputs, Record, Recorder, StageTimes, Store, Workers,
+};
 use crate::ingest::Recordings;
 use crate::models::runtime;
 use crate::report::canvas::Canvas;
-use crate::report::sheet::{CELL_HEIGHT_PX, CELL_WIDTH_PX, CROPS_PER_TRACK, SheetRow, contact_sheet, spread};
+use crate::report::sheet::{
+    CELL_HEIGHT_PX, CELL_WIDTH_PX, CROPS_PER_TRACK, SheetRow, contact_sheet, spread,
+};
 use crate::report::table::{clock, track_table};
 
 /// Tracks in the printed table.
@@ -124,7 +128,10 @@ pub fn run(args: &ReplayArgs) -> Result<()> {
         print(args, &summary, &record)?;
     }
     if is_cancelled.load(Ordering::Relaxed) {
-        bail!("stopped by a signal after {} frames; what was seen is stored", record.frames);
+        bail!(
+            "stopped by a signal after {} frames; what was seen is stored",
+            record.frames
+        );
     }
     if !faults.is_empty() {
         bail!("{}; what came before is stored", faults.join("; "));

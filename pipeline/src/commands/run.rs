@@ -7,9 +7,9 @@ use std::sync::mpsc::sync_channel;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, Result, anyhow, bail};
+use sightline_console::{Group, ListenOptions, Listener, StoreAsk};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
-use sightline_console::{Group, ListenOptions, Listener, StoreAsk};
 use tokio::sync::watch;
 
 use super::search::start_encoder;
@@ -43,7 +43,10 @@ const EVENT_QUEUE: usize = 1024;
 pub fn run(args: &RunArgs) -> Result<()> {
     let config = Config::load(&args.config, Purpose::Live)?;
     if config.cameras.is_empty() {
-        bail!("{}: no camera is configured; add a table [cameras.<id>] with `url`", args.config.display());
+        bail!(
+            "{}: no camera is configured; add a table [cameras.<id>] with `url`",
+            args.config.display()
+        );
     }
     let log = logs::start(config.observe.format, config.observe.level)?;
     let notifier = Notifier::from_env().context("NOTIFY_SOCKET cannot be reached")?;
@@ -51,8 +54,11 @@ pub fn run(args: &RunArgs) -> Result<()> {
     let metrics = Arc::new(Metrics::new(clock.clone()));
     let progress = Progress::new(clock);
     let health = Arc::new(Health::new(metrics.clone(), progress.clone()));
-    let metrics_listener =
-        config.observe.listen.map(|address| http::bind(address, Reach::Loopback)).transpose()?;
+    let metrics_listener = config
+        .observe
+        .listen
+        .map(|address| http::bind(address, Reach::Loopback))
+        .transpose()?;
     // Signals are held from here on, so that none ends the process half-way.
     let mut signals = Signals::new([SIGTERM, SIGINT, SIGHUP])?;
 
@@ -72,7 +78,12 @@ pub fn run(args: &RunArgs) -> Result<()> {
         .enable_all()
         .build()?;
     let listener = Listener::bind(&ListenOptions {
-        group: config.api.socket_group.as_deref().map(Group::by_name).transpose()?,
+        group: config
+            .api
+            .socket_group
+            .as_deref()
+            .map(Group::by_name)
+            .transpose()?,
         ..ListenOptions::new(config.socket_path())
     })?;
     let ask = Arc::new(StoreAsk::new(store.clone(), Some(query_encoder)));
@@ -83,8 +94,13 @@ pub fn run(args: &RunArgs) -> Result<()> {
         sightline_console::Limits::default(),
         until_closed(quitting.clone()),
     ));
-    let observed = metrics_listener
-        .map(|listener| runtime.spawn(http::serve(listener, health.clone(), until_closed(quitting.clone()))));
+    let observed = metrics_listener.map(|listener| {
+        runtime.spawn(http::serve(
+            listener,
+            health.clone(),
+            until_closed(quitting.clone()),
+        ))
+    });
 
     let times = Arc::new(StageTimes::default());
     let telemetry = Arc::new(Telemetry::new(metrics, &progress, &times));
@@ -140,13 +156,18 @@ pub fn run(args: &RunArgs) -> Result<()> {
     let ended = ended.and(embed.join());
     let drained = store.drain(DRAIN_DEADLINE);
     if let Err(error) = &drained {
-        tracing::warn!(error = format!("{error:#}"), "the rest stays in the spool and is indexed at the next start");
+        tracing::warn!(
+            error = format!("{error:#}"),
+            "the rest stays in the spool and is indexed at the next start"
+        );
     }
     drop(quit);
     let served = runtime.block_on(async {
         let api = api.await.context("the query API panicked; this is a bug")?;
         if let Some(observed) = observed {
-            observed.await.context("the metrics server panicked; this is a bug")??;
+            observed
+                .await
+                .context("the metrics server panicked; this is a bug")??;
         }
         anyhow::Ok(api?)
     });
@@ -217,7 +238,10 @@ impl Control<'_> {
         self.notifier.reloading()?;
         let taken = self.take(live, flow);
         let refused = taken.as_ref().err().map(|error| format!("{error:#}"));
-        ConfigReloaded { refused: refused.as_deref() }.emit();
+        ConfigReloaded {
+            refused: refused.as_deref(),
+        }
+        .emit();
         self.notifier.ready();
         Ok(())
     }
@@ -226,7 +250,10 @@ impl Control<'_> {
         let new = Config::load(self.path, Purpose::Live)?;
         let changes = self.config.diff(&new);
         if !changes.restart_required.is_empty() {
-            bail!("a restart is needed for {}", changes.restart_required.join(", "));
+            bail!(
+                "a restart is needed for {}",
+                changes.restart_required.join(", ")
+            );
         }
         let specs = live_specs(&new)?;
         let expected = specs.iter().filter(|spec| spec.is_enabled).count();
@@ -244,7 +271,9 @@ impl Control<'_> {
 }
 
 fn wall_ns() -> Result<i64> {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).context("the clock stands before 1970")?;
+    let since = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .context("the clock stands before 1970")?;
     Ok(i64::try_from(since.as_nanos())?)
 }
 
@@ -267,7 +296,11 @@ fn live_spec(camera: &CameraConfig) -> Result<LiveSpec> {
         .ok_or_else(|| anyhow!("camera `{id}` was loaded without its address; this is a bug"))?;
     let credentials = source.username.as_ref().map(|user| Credentials {
         user: user.clone(),
-        password: source.password.as_ref().map_or("", |password| password.expose()).to_owned(),
+        password: source
+            .password
+            .as_ref()
+            .map_or("", |password| password.expose())
+            .to_owned(),
     });
     let address = |url: &crate::config::StreamUrl| {
         Address::parse(id, &url.to_connect()).map(|it| it.with_credentials(credentials.clone()))
@@ -287,7 +320,10 @@ fn live_spec(camera: &CameraConfig) -> Result<LiveSpec> {
     spec.stall_after = millis(source.stall_after_ms);
     spec.backoff.cap = millis(source.reconnect_max_ms);
     (spec.region, spec.masks) = (region, masks);
-    spec.fps_cap =
-        camera.view.fps_cap.map(|fps| FrameRate::try_new(f64::from(fps))).transpose()?;
+    spec.fps_cap = camera
+        .view
+        .fps_cap
+        .map(|fps| FrameRate::try_new(f64::from(fps)))
+        .transpose()?;
     Ok(spec)
 }

@@ -58,7 +58,10 @@ fn request(args: &SearchArgs) -> Result<SearchRequest> {
 fn read_picture(path: &Path) -> Result<PictureBytes> {
     let length = fs_err::metadata(path)?.len();
     if length > MOST_PICTURE_BYTES {
-        bail!("picture {} has {length} bytes, expected a crop of a person of at most {MOST_PICTURE_BYTES}", path.display());
+        bail!(
+            "picture {} has {length} bytes, expected a crop of a person of at most {MOST_PICTURE_BYTES}",
+            path.display()
+        );
     }
     Ok(PictureBytes(fs_err::read(path)?))
 }
@@ -79,8 +82,9 @@ fn ask_store(config: &Config, request: &SearchRequest) -> Result<SearchResponse>
     }
     let question = Question::try_from(request.clone())?;
     let model = config.models.folder.join(config.models.appearance.as_str());
-    let card = Card::read(&model)
-        .context("the store's vectors need the card of their model; run `sightline models fetch`")?;
+    let card = Card::read(&model).context(
+        "the store's vectors need the card of their model; run `sightline models fetch`",
+    )?;
     let store = Store::open(config, flow::vector_spec(&card)?)?;
     let encoder = match &request.image {
         Some(_) => Some(start_encoder(config)?),
@@ -101,16 +105,21 @@ pub fn start_encoder(config: &Config) -> Result<EncodeQueue> {
 }
 
 fn ask_socket(socket: &Path, request: &SearchRequest) -> Result<SearchResponse> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
     let client = Client::connect(socket)?;
-    runtime.block_on(client.search(request)).map_err(|error| anyhow!("{error}"))
+    runtime
+        .block_on(client.search(request))
+        .map_err(|error| anyhow!("{error}"))
 }
 
 fn print(response: &SearchResponse) -> Result<()> {
     let mut out = stdout();
     for hit in &response.hits {
-        let similarity =
-            hit.similarity.map_or_else(String::new, |value| format!(", similarity {value:.3}"));
+        let similarity = hit
+            .similarity
+            .map_or_else(String::new, |value| format!(", similarity {value:.3}"));
         writeln!(
             out,
             "{:>3}. camera {} {} to {}{similarity}, {}\n     track {}",
@@ -126,7 +135,10 @@ fn print(response: &SearchResponse) -> Result<()> {
         writeln!(out, "nobody found: {why}")?;
     }
     if !response.hits.is_empty() && !response.calibrated {
-        writeln!(out, "scores: not calibrated (the model's card has no table); hits are in order of similarity")?;
+        writeln!(
+            out,
+            "scores: not calibrated (the model's card has no table); hits are in order of similarity"
+        )?;
     }
     for camera in &response.coverage {
         writeln!(out, "{}", coverage_words(camera))?;
@@ -138,7 +150,9 @@ fn print(response: &SearchResponse) -> Result<()> {
 fn coverage_words(camera: &sightline_console::CameraCoverage) -> String {
     let mut words = camera.camera.clone();
     match (camera.watched.first(), camera.watched.last()) {
-        (Some(first), Some(last)) => words.push_str(&format!(" watched {} to {}", first.start, last.end)),
+        (Some(first), Some(last)) => {
+            words.push_str(&format!(" watched {} to {}", first.start, last.end))
+        }
         _ => words.push_str(" not watched"),
     }
     const SHOWN: usize = 5;
@@ -150,7 +164,10 @@ fn coverage_words(camera: &sightline_console::CameraCoverage) -> String {
     }
     if camera.frames_dropped > 0 {
         let all = camera.frames_seen + camera.frames_dropped;
-        words.push_str(&format!("; {} of {all} frames dropped", camera.frames_dropped));
+        words.push_str(&format!(
+            "; {} of {all} frames dropped",
+            camera.frames_dropped
+        ));
     }
     if let Some(indexed) = camera.indexed_to {
         words.push_str(&format!("; indexed up to {indexed}"));

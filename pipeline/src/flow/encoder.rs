@@ -146,7 +146,9 @@ fn serve(
                 }
             }
         }
-        let rows = times.embed.measure(crops as u64, || embed_all(&mut encoder, &waiting));
+        let rows = times
+            .embed
+            .measure(crops as u64, || embed_all(&mut encoder, &waiting));
         answer(&mut waiting, rows);
     }
 }

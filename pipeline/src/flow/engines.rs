@@ -61,8 +61,12 @@ pub fn load_encoder(environment: &Environment, config: &Config) -> Result<ImageE
             encoder.vector_name()
         );
     }
-    if config.models.precision == Precision::Fp16 && encoder.card().input.precision != sightline_reid::card::Precision::Fp16 {
-        bail!("models.precision is fp16, and model `{name}` is fp32; choose a model whose card says fp16");
+    if config.models.precision == Precision::Fp16
+        && encoder.card().input.precision != sightline_reid::card::Precision::Fp16
+    {
+        bail!(
+            "models.precision is fp16, and model `{name}` is fp32; choose a model whose card says fp16"
+        );
     }
     Ok(encoder)
 }
@@ -83,8 +87,11 @@ pub fn follower_parts(
         lost_buffer_s: f64::from(track.lost_seconds),
         ..TrackerConfig::default()
     };
-    tracker.appearance.budget_per_frame =
-        if track.use_appearance { track.appearance_budget_per_frame as usize } else { 0 };
+    tracker.appearance.budget_per_frame = if track.use_appearance {
+        track.appearance_budget_per_frame as usize
+    } else {
+        0
+    };
     FollowerParts {
         site: config.site.as_str().into(),
         tracker,
@@ -129,7 +136,10 @@ pub fn recording_spec(
     let view = config.view_of(id);
     let mut spec = RecordingSpec::new(id, &recording.file, recording.start.capture_ns());
     spec.fps_override = recording.fps.map(FrameRate::try_new).transpose()?;
-    spec.fps_cap = view.fps_cap.map(|fps| FrameRate::try_new(f64::from(fps))).transpose()?;
+    spec.fps_cap = view
+        .fps_cap
+        .map(|fps| FrameRate::try_new(f64::from(fps)))
+        .transpose()?;
     (spec.region, spec.masks) = areas(&view).with_context(|| format!("camera `{id}`"))?;
     Ok(spec)
 }
@@ -160,7 +170,6 @@ fn model_folder(config: &Config, name: &str) -> Result<std::path::PathBuf> {
 
 /// Threads of one model session on the CPU: those of the configuration, or one a core.
 pub fn session_threads(config: &Config) -> NonZeroUsize {
-    NonZeroUsize::new(config.models.intra_threads as usize).unwrap_or_else(|| {
-        std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN)
-    })
+    NonZeroUsize::new(config.models.intra_threads as usize)
+        .unwrap_or_else(|| std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN))
 }

@@ -121,7 +121,9 @@ impl Follower {
         self.numbers.push_back((capture_ns, sequence));
         self.inside.clear();
         self.inside.extend(detections.iter().filter(|detection| {
-            self.region.as_ref().is_none_or(|region| region.contains(&detection.bbox, frame.width(), frame.height()))
+            self.region.as_ref().is_none_or(|region| {
+                region.contains(&detection.bbox, frame.width(), frame.height())
+            })
         }));
         let mut outcome = Outcome {
             ordinal,
@@ -159,11 +161,19 @@ impl Follower {
             is_end: true,
             frame: None,
         };
-        let ended: Vec<_> = self.tracker.finish().iter().filter(|end| end.is_confirmed).copied().collect();
+        let ended: Vec<_> = self
+            .tracker
+            .finish()
+            .iter()
+            .filter(|end| end.is_confirmed)
+            .copied()
+            .collect();
         for end in ended {
             self.end(end, &mut outcome);
         }
-        outcome.events.extend(self.watch.close().map(Event::Coverage));
+        outcome
+            .events
+            .extend(self.watch.close().map(Event::Coverage));
         outcome
     }
 
@@ -172,7 +182,8 @@ impl Follower {
         let times = self.parts.times.clone();
         let luma = frame.luma();
         self.boxes.clear();
-        self.boxes.extend(self.inside.iter().map(|detection| detection.bbox));
+        self.boxes
+            .extend(self.inside.iter().map(|detection| detection.bbox));
         self.looks.clear();
         self.looks.resize(self.inside.len(), None);
         let (looks, boxes, embedder) = (&mut self.looks, &self.boxes, &self.parts.embedder);
@@ -193,41 +204,63 @@ impl Follower {
         };
         let (begin, cpu_ns) = (Instant::now(), thread_cpu_ns());
         let motion = self.motion.estimate(&luma, boxes.iter())?;
-        let step =
-            self.tracker.update(frame.capture_ns, &self.inside, motion, &mut appearance);
+        let step = self
+            .tracker
+            .update(frame.capture_ns, &self.inside, motion, &mut appearance);
         let wall_ns = u64::try_from(begin.elapsed().as_nanos()).unwrap_or(u64::MAX);
-        times.track.add(1, wall_ns.saturating_sub(waited_ns), thread_cpu_ns() - cpu_ns);
+        times.track.add(
+            1,
+            wall_ns.saturating_sub(waited_ns),
+            thread_cpu_ns() - cpu_ns,
+        );
         if let Some(fault) = fault {
             return Err(fault);
         }
         let size = [frame.width() as f32, frame.height() as f32];
         self.picks.clear();
-        let (selector, picks, last_box, others) =
-            (&mut self.selector, &mut self.picks, &mut self.last_box, &mut self.others);
+        let (selector, picks, last_box, others) = (
+            &mut self.selector,
+            &mut self.picks,
+            &mut self.last_box,
+            &mut self.others,
+        );
         let numbers = &self.numbers;
         times.select.measure(1, || {
             for seen in step.seen() {
-                let Some(index) = seen.detection() else { continue };
+                let Some(index) = seen.detection() else {
+                    continue;
+                };
                 let bbox = self.boxes[index];
-                outcome.boxes.extend(seen.history().iter().map(|earlier| TrackBox {
-                    track: seen.id(),
-                    sequence: number_at(numbers, earlier.capture_ns),
-                    bbox: earlier.bbox,
-                    score: earlier.score,
-                }));
+                outcome
+                    .boxes
+                    .extend(seen.history().iter().map(|earlier| TrackBox {
+                        track: seen.id(),
+                        sequence: number_at(numbers, earlier.capture_ns),
+                        bbox: earlier.bbox,
+                        score: earlier.score,
+                    }));
                 outcome.boxes.push(TrackBox {
                     track: seen.id(),
                     sequence: frame.sequence,
                     bbox,
                     score: seen.score(),
                 });
-                last_box.insert(seen.id(), LastSeen {
-                    bbox: normalised(&bbox, size),
-                    first_ns: seen.first_capture_ns(),
-                    hits: seen.hits(),
-                });
+                last_box.insert(
+                    seen.id(),
+                    LastSeen {
+                        bbox: normalised(&bbox, size),
+                        first_ns: seen.first_capture_ns(),
+                        hits: seen.hits(),
+                    },
+                );
                 others.clear();
-                others.extend(boxes.iter().enumerate().filter(|(at, _)| *at != index).map(|(_, b)| *b));
+                others.extend(
+                    boxes
+                        .iter()
+                        .enumerate()
+                        .filter(|(at, _)| *at != index)
+                        .map(|(_, b)| *b),
+                );
                 let pick = selector.consider(
                     seen.id(),
                     frame.capture_ns,
@@ -239,8 +272,12 @@ impl Follower {
                 picks.extend(pick.map(|pick| (seen.id(), index, pick)));
             }
         });
-        let ended: Vec<EndedTrack> =
-            step.ended().iter().filter(|end| end.is_confirmed).copied().collect();
+        let ended: Vec<EndedTrack> = step
+            .ended()
+            .iter()
+            .filter(|end| end.is_confirmed)
+            .copied()
+            .collect();
         for end in ended {
             self.end(end, outcome);
         }
@@ -267,9 +304,13 @@ impl Follower {
         }
         for place in 0..self.picks.len() {
             let (track, index, pick) = self.picks[place];
-            let Some(vector) = self.looks[index].take() else { continue };
+            let Some(vector) = self.looks[index].take() else {
+                continue;
+            };
             self.tracker.learn(track, &vector);
-            let Some(last) = self.last_box.get(&track).copied() else { continue };
+            let Some(last) = self.last_box.get(&track).copied() else {
+                continue;
+            };
             let Emit::Sighting { sequence, state } = self.selector.accept(track, &pick, &vector)
             else {
                 continue;
@@ -304,14 +345,20 @@ impl Follower {
     }
 
     fn end(&mut self, end: EndedTrack, outcome: &mut Outcome) {
-        let Some(last) = self.last_box.remove(&end.id) else { return };
-        let FinalState { sequence, mean, best_quality, .. } =
-            self.selector.end(end.id).unwrap_or_else(|| FinalState {
-                sequence: 0,
-                mean: Vec::new(),
-                count: 0,
-                best_quality: 0.0,
-            });
+        let Some(last) = self.last_box.remove(&end.id) else {
+            return;
+        };
+        let FinalState {
+            sequence,
+            mean,
+            best_quality,
+            ..
+        } = self.selector.end(end.id).unwrap_or_else(|| FinalState {
+            sequence: 0,
+            mean: Vec::new(),
+            count: 0,
+            best_quality: 0.0,
+        });
         outcome.ended.push(TrackEnd {
             track: end.id,
             start_ns: end.first_capture_ns,
@@ -319,8 +366,11 @@ impl Follower {
             detections: end.hits,
             sightings: sequence,
         });
-        let vectors =
-            if mean.is_empty() { Vec::new() } else { vec![self.parts.embedder.named(&mean)] };
+        let vectors = if mean.is_empty() {
+            Vec::new()
+        } else {
+            vec![self.parts.embedder.named(&mean)]
+        };
         outcome.events.push(Event::Sighting(Box::new(Sighting {
             id: SightingId::derive(end.id, sequence),
             track: end.id,
@@ -370,7 +420,9 @@ fn normalised(bbox: &BBox, [width, height]: [f32; 2]) -> [f32; 4] {
 /// The number of the frame taken at this time; the oldest that is remembered for one before it.
 fn number_at(numbers: &VecDeque<(i64, u64)>, capture_ns: i64) -> u64 {
     let after = numbers.partition_point(|(time_ns, _)| *time_ns <= capture_ns);
-    numbers.get(after.saturating_sub(1)).map_or(0, |(_, number)| *number)
+    numbers
+        .get(after.saturating_sub(1))
+        .map_or(0, |(_, number)| *number)
 }
 
 #[cfg(test)]
@@ -386,13 +438,19 @@ mod tests {
             BBox::new(10.0, 10.0, 10.0, 10.0),
         ] {
             let [x0, y0, x1, y1] = normalised(&bbox, [640.0, 480.0]);
-            assert!(0.0 <= x0 && x0 < x1 && x1 <= 1.0 && 0.0 <= y0 && y0 < y1 && y1 <= 1.0, "{bbox:?}");
+            assert!(
+                0.0 <= x0 && x0 < x1 && x1 <= 1.0 && 0.0 <= y0 && y0 < y1 && y1 <= 1.0,
+                "{bbox:?}"
+            );
         }
     }
 
     #[test]
     fn a_frame_is_found_by_its_time() {
         let numbers: VecDeque<_> = (5..9_u64).map(|n| (n.cast_signed() * 100, n)).collect();
-        assert_eq!([400, 500, 650, 900].map(|time| number_at(&numbers, time)), [5, 5, 6, 8]);
+        assert_eq!(
+            [400, 500, 650, 900].map(|time| number_at(&numbers, time)),
+            [5, 5, 6, 8]
+        );
     }
 }

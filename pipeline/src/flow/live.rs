@@ -79,7 +79,10 @@ mod parking {
 
     impl<T> Swap<T> {
         pub(super) fn get(&self) -> Arc<T> {
-            self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
+            self.0
+                .read()
+                .unwrap_or_else(PoisonError::into_inner)
+                .clone()
         }
 
         pub(super) fn set(&self, value: T) {
@@ -105,14 +108,28 @@ impl LiveFlow {
     /// # Errors
     /// When the machine refuses a thread.
     pub fn start(parts: LiveParts, writer: impl EventWriter + Send + 'static) -> Result<Self> {
-        let LiveParts { mailbox, camera_events, mut detector, gate, follower, followers, observer } = parts;
+        let LiveParts {
+            mailbox,
+            camera_events,
+            mut detector,
+            gate,
+            follower,
+            followers,
+            observer,
+        } = parts;
         let stop = Arc::new(AtomicBool::new(false));
         let failed = Arc::new(AtomicBool::new(false));
         let regions = Arc::new(Regions::default());
         let site = follower.site.clone();
-        let clock_errors: Arc<[AtomicI64]> =
-            (0..MOST_CAMERAS).map(|_| AtomicI64::new(UNKNOWN_NS)).collect();
-        let mut flow = Self { threads: Vec::new(), stop: stop.clone(), failed, regions: regions.clone() };
+        let clock_errors: Arc<[AtomicI64]> = (0..MOST_CAMERAS)
+            .map(|_| AtomicI64::new(UNKNOWN_NS))
+            .collect();
+        let mut flow = Self {
+            threads: Vec::new(),
+            stop: stop.clone(),
+            failed,
+            regions: regions.clone(),
+        };
         let (events, inbox) = sync_channel::<Event>(256);
         let mut lanes = Vec::new();
         for worker in 0..followers.max(1) {
@@ -241,7 +258,9 @@ fn follow(
     let send = |camera: &str, outcome: Outcome| -> Result<()> {
         observer.followed(camera, &outcome);
         for event in outcome.events {
-            events.send(event).map_err(|_| anyhow!("the record stage has stopped"))?;
+            events
+                .send(event)
+                .map_err(|_| anyhow!("the record stage has stopped"))?;
         }
         Ok(())
     };
@@ -250,7 +269,9 @@ fn follow(
             Ok(Told::Frame { frame, detections }) => {
                 let index = frame.camera_index;
                 // An index may pass from a camera that left to one that came.
-                if followers.get(&index).is_some_and(|follower| *follower.camera() != frame.camera)
+                if followers
+                    .get(&index)
+                    .is_some_and(|follower| *follower.camera() != frame.camera)
                     && let Some(mut left) = followers.remove(&index)
                 {
                     send(&left.camera().clone(), left.finish(0))?;
@@ -259,9 +280,14 @@ fn follow(
                     Follower::new(parts.clone(), frame.camera.clone(), index, None)
                 });
                 follower.set_region(regions.of(&frame.camera));
-                let error_ns = clock_errors.get(index).map_or(UNKNOWN_NS, |e| e.load(Ordering::Relaxed));
+                let error_ns = clock_errors
+                    .get(index)
+                    .map_or(UNKNOWN_NS, |e| e.load(Ordering::Relaxed));
                 let error_ns = (error_ns != UNKNOWN_NS).then_some(error_ns);
-                send(&frame.camera, follower.follow(0, &frame, &detections, 0, error_ns)?)?;
+                send(
+                    &frame.camera,
+                    follower.follow(0, &frame, &detections, 0, error_ns)?,
+                )?;
             }
             Ok(Told::Blind { camera_index }) => {
                 if let Some(mut follower) = followers.remove(&camera_index) {
@@ -287,18 +313,41 @@ fn cover(
     events: &SyncSender<Event>,
     clock_errors: &[AtomicI64],
 ) -> Result<()> {
-    for CameraEvent { camera, camera_index, kind } in camera_events {
+    for CameraEvent {
+        camera,
+        camera_index,
+        kind,
+    } in camera_events
+    {
         let (from_ns, to_ns, frames_seen, frames_dropped, clock_error_ns, watched) = match kind {
-            EventKind::Watched { from_ns, to_ns, frames, dropped, clock_error_ns } => {
+            EventKind::Watched {
+                from_ns,
+                to_ns,
+                frames,
+                dropped,
+                clock_error_ns,
+            } => {
                 if let Some(error) = clock_errors.get(camera_index) {
                     error.store(clock_error_ns.unwrap_or(UNKNOWN_NS), Ordering::Relaxed);
                 }
-                (from_ns, to_ns, frames.saturating_sub(dropped), dropped, clock_error_ns, true)
+                (
+                    from_ns,
+                    to_ns,
+                    frames.saturating_sub(dropped),
+                    dropped,
+                    clock_error_ns,
+                    true,
+                )
             }
-            EventKind::Blind { from_ns, to_ns, reason } => {
+            EventKind::Blind {
+                from_ns,
+                to_ns,
+                reason,
+            } => {
                 tracing::debug!(camera = &*camera, reason, "blind");
                 let lane = &lanes[camera_index % lanes.len()];
-                lane.send(Told::Blind { camera_index }).map_err(|_| anyhow!("a follow stage has stopped"))?;
+                lane.send(Told::Blind { camera_index })
+                    .map_err(|_| anyhow!("a follow stage has stopped"))?;
                 (from_ns, to_ns, 0, 0, None, false)
             }
             EventKind::State { .. } => continue,

@@ -18,8 +18,8 @@
 //! - [`timing`]: what each stage costs
 
 mod coverage;
-mod engines;
 mod encoder;
+mod engines;
 mod follow;
 mod live;
 mod observer;
@@ -32,13 +32,16 @@ mod telemetry;
 pub mod timing;
 
 pub use encoder::{Batching, EmbedStage, Embedder};
-pub use engines::{areas, follower_parts, gate_options, load_detector, load_encoder, recording_spec, session_threads};
+pub use engines::{
+    areas, follower_parts, gate_options, load_detector, load_encoder, recording_spec,
+    session_threads,
+};
 pub use follow::{Follower, FollowerParts};
 pub use live::{LiveFlow, LiveParts, Regions};
 pub use observer::Observer;
 pub use outcome::{Outcome, TrackBox, TrackEnd};
 pub use record::{EventWriter, Outputs, Record, Recorder};
+pub use replay::{Progress, Workers, replay};
 pub use store::{Store, vector_spec};
 pub use telemetry::Telemetry;
-pub use replay::{Progress, Workers, replay};
 pub use timing::StageTimes;

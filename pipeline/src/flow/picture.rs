@@ -47,7 +47,9 @@ pub fn cut(frame: &Frame, bbox: BBox) -> Result<Array3<u8>> {
 pub fn encode(pixels: &Array3<u8>) -> Result<Vec<u8>> {
     let (height, width, _) = pixels.dim();
     let (width, height) = (u16::try_from(width)?, u16::try_from(height)?);
-    let bytes = pixels.as_slice().context("a crop whose rows are not packed")?;
+    let bytes = pixels
+        .as_slice()
+        .context("a crop whose rows are not packed")?;
     for quality in QUALITIES {
         let mut jpeg = Vec::with_capacity(MAX_CROP_BYTES);
         let mut encoder = Encoder::new(&mut jpeg, quality);

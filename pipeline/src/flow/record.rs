@@ -94,7 +94,10 @@ impl<W: EventWriter> Recorder<W> {
             None => Vec::new(),
         };
         let jsonl = outputs.jsonl.as_deref().map(create).transpose()?;
-        let video = outputs.video.as_deref().map(|path| Annotator::new(path, cameras.clone()));
+        let video = outputs
+            .video
+            .as_deref()
+            .map(|path| Annotator::new(path, cameras.clone()));
         Ok(Self {
             writer,
             cameras,
@@ -125,7 +128,11 @@ impl<W: EventWriter> Recorder<W> {
 
     /// Frames passed on so far, detections on them, tracks born.
     pub fn so_far(&self) -> (u64, u64, usize) {
-        (self.record.frames, self.record.detections, self.numbers.len())
+        (
+            self.record.frames,
+            self.record.detections,
+            self.numbers.len(),
+        )
     }
 
     /// Ends every output.
@@ -141,7 +148,9 @@ impl<W: EventWriter> Recorder<W> {
             mot.finish()?;
         }
         if let Some(mut jsonl) = self.jsonl {
-            jsonl.flush().context("cannot write the events as JSON lines")?;
+            jsonl
+                .flush()
+                .context("cannot write the events as JSON lines")?;
         }
         if let Some(video) = self.video {
             video.finish()?;
@@ -219,7 +228,10 @@ impl<W: EventWriter> Recorder<W> {
     }
 
     fn end(&mut self, end: &TrackEnd) {
-        let Some(line) = self.numbers.get(&end.track).and_then(|n| self.record.tracks.get_mut(n - 1))
+        let Some(line) = self
+            .numbers
+            .get(&end.track)
+            .and_then(|n| self.record.tracks.get_mut(n - 1))
         else {
             return;
         };

@@ -27,7 +27,9 @@ impl Workers {
     /// As many as this machine has cores, but one for decoding.
     pub fn for_this_machine() -> Self {
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get);
-        Self { followers: cores.saturating_sub(1).max(1) }
+        Self {
+            followers: cores.saturating_sub(1).max(1),
+        }
     }
 }
 
@@ -78,11 +80,18 @@ pub fn replay<W: EventWriter>(
             let (lane, inbox) = sync_channel::<Detected>(QUEUE);
             lanes.push(lane);
             let outcomes = outcomes.clone();
-            let cameras = specs.iter().enumerate().filter(move |(index, _)| index % followers == worker);
+            let cameras = specs
+                .iter()
+                .enumerate()
+                .filter(move |(index, _)| index % followers == worker);
             let mut cameras: Vec<(usize, Follower)> = cameras
                 .map(|(index, spec)| {
-                    let follower =
-                        Follower::new(parts.clone(), spec.camera.clone(), index, spec.region.clone());
+                    let follower = Follower::new(
+                        parts.clone(),
+                        spec.camera.clone(),
+                        index,
+                        spec.region.clone(),
+                    );
                     (index, follower)
                 })
                 .collect();
@@ -111,7 +120,12 @@ pub fn replay<W: EventWriter>(
                 let capture_ns = outcome.capture_ns;
                 recorder.take(outcome)?;
                 let (frames, detections, tracks) = recorder.so_far();
-                progress(Progress { frames, detections, tracks, capture_ns });
+                progress(Progress {
+                    frames,
+                    detections,
+                    tracks,
+                    capture_ns,
+                });
                 Ok(())
             });
             if let Err(error) = taken {
@@ -167,7 +181,11 @@ fn feed(
         detect(detector, &batch, &mut found, times)?;
         for (frame, detections) in batch.drain(..).zip(found.drain(..)) {
             let lane = &lanes[frame.camera_index % lanes.len()];
-            let detected = Detected { ordinal, frame, detections };
+            let detected = Detected {
+                ordinal,
+                frame,
+                detections,
+            };
             ordinal += 1;
             if lane.send(detected).is_err() {
                 // The follower has failed and has said why.
@@ -201,8 +219,15 @@ fn follow(
     inbox: &Receiver<Detected>,
     outcomes: &SyncSender<Result<Outcome>>,
 ) {
-    for Detected { ordinal, frame, detections } in inbox {
-        let Some((_, follower)) = cameras.iter_mut().find(|(index, _)| *index == frame.camera_index)
+    for Detected {
+        ordinal,
+        frame,
+        detections,
+    } in inbox
+    {
+        let Some((_, follower)) = cameras
+            .iter_mut()
+            .find(|(index, _)| *index == frame.camera_index)
         else {
             continue;
         };

@@ -94,8 +94,8 @@ impl Store {
     /// # Errors
     /// When the last flush fails, or somebody still holds the store.
     pub fn close(self) -> Result<()> {
-        let sink = Arc::into_inner(self.sink)
-            .context("the store is still in use; this is a bug")?;
+        let sink =
+            Arc::into_inner(self.sink).context("the store is still in use; this is a bug")?;
         Ok(sink.close()?)
     }
 }
@@ -105,7 +105,9 @@ pub fn vector_spec(card: &sightline_reid::Card) -> Result<VectorSpec> {
     Ok(VectorSpec {
         name: card.vector.clone(),
         dimension: card.dimension,
-        model: sightline_reid::ModelId::new(&card.name, &card.sha256)?.as_str().to_owned(),
+        model: sightline_reid::ModelId::new(&card.name, &card.sha256)?
+            .as_str()
+            .to_owned(),
     })
 }
 
@@ -121,7 +123,9 @@ impl sightline_console::Store for Store {
     }
 
     fn coverage(&self, filter: &Filter) -> sightline_sink::Result<Vec<CameraCoverage>> {
-        Ok(self.sink.coverage(&filter.cameras, filter.from_ns, filter.to_ns))
+        Ok(self
+            .sink
+            .coverage(&filter.cameras, filter.from_ns, filter.to_ns))
     }
 
     fn counts(&self) -> sightline_sink::Result<StoreCounts> {

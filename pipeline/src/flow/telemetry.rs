@@ -39,10 +39,13 @@ struct Told {
 impl Telemetry {
     /// An observer whose heartbeats the watchdog sees; stage times go into the histograms too.
     pub fn new(metrics: Arc<Metrics>, progress: &Progress, times: &StageTimes) -> Self {
-        let connect = |time: &super::timing::StageTime, metrics: &Arc<Metrics>, pick: fn(&Metrics) -> &crate::observe::histogram::Histogram| {
-            let metrics = metrics.clone();
-            time.listen(move |wall| pick(&metrics).observe(wall));
-        };
+        let connect =
+            |time: &super::timing::StageTime,
+             metrics: &Arc<Metrics>,
+             pick: fn(&Metrics) -> &crate::observe::histogram::Histogram| {
+                let metrics = metrics.clone();
+                time.listen(move |wall| pick(&metrics).observe(wall));
+            };
         connect(&times.detect, &metrics, |m| &m.detect_seconds);
         connect(&times.track, &metrics, |m| &m.track_seconds);
         connect(&times.select, &metrics, |m| &m.select_seconds);
@@ -61,7 +64,12 @@ impl Telemetry {
 
     /// The metrics of a camera; made once a camera.
     pub fn camera(&self, name: &str) -> Arc<CameraMetrics> {
-        let known = self.cameras.read().unwrap_or_else(PoisonError::into_inner).get(name).cloned();
+        let known = self
+            .cameras
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(name)
+            .cloned();
         known.unwrap_or_else(|| {
             let made = self.metrics.camera(name);
             let mut cameras = self.cameras.write().unwrap_or_else(PoisonError::into_inner);
@@ -72,7 +80,10 @@ impl Telemetry {
 
     /// Forgets a camera that a reload took out.
     pub fn forget_camera(&self, name: &str) {
-        self.cameras.write().unwrap_or_else(PoisonError::into_inner).remove(name);
+        self.cameras
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(name);
         self.metrics.forget_camera(name);
     }
 
@@ -81,15 +92,25 @@ impl Telemetry {
         let camera = self.camera(&spec.camera);
         let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
         let (dropped, reconnects) = told.cameras.entry(spec.camera.to_string()).or_default();
-        let reasons =
-            [DropReason::Overtaken, DropReason::RateCap, DropReason::Corrupt, DropReason::Failed];
+        let reasons = [
+            DropReason::Overtaken,
+            DropReason::RateCap,
+            DropReason::Corrupt,
+            DropReason::Failed,
+        ];
         for ((told, now), reason) in dropped.iter_mut().zip(status.counts.dropped).zip(reasons) {
             for _ in *told..now {
-                FrameDropped { camera: &camera, reason }.emit();
+                FrameDropped {
+                    camera: &camera,
+                    reason,
+                }
+                .emit();
             }
             *told = now;
         }
-        camera.reconnects.inc_by(status.counts.reconnects.saturating_sub(*reconnects));
+        camera
+            .reconnects
+            .inc_by(status.counts.reconnects.saturating_sub(*reconnects));
         *reconnects = status.counts.reconnects;
         if let Some(error_ns) = status.clock_error_ns {
             camera.clock_error.set(error_ns as f64 / 1e9);
@@ -105,12 +126,21 @@ impl Telemetry {
         let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
         let dropped = status.spool.dropped.records;
         if dropped > told.spool_dropped {
-            SpoolDropped { metrics, records: dropped - told.spool_dropped }.emit();
+            SpoolDropped {
+                metrics,
+                records: dropped - told.spool_dropped,
+            }
+            .emit();
             told.spool_dropped = dropped;
         }
         if status.spool.broken > told.spool_broken {
             let records = status.spool.broken - told.spool_broken;
-            SpoolBroken { metrics, records, place: "the spool" }.emit();
+            SpoolBroken {
+                metrics,
+                records,
+                place: "the spool",
+            }
+            .emit();
             told.spool_broken = status.spool.broken;
         }
         drop(told);
@@ -123,7 +153,9 @@ impl Telemetry {
         while waiting.front().is_some_and(|(waits, _)| *waits <= sequence) {
             if let Some((_, capture_ns)) = waiting.pop_front() {
                 let latency_ns = u64::try_from(now_ns.saturating_sub(capture_ns)).unwrap_or(0);
-                self.metrics.capture_to_indexed.observe(Duration::from_nanos(latency_ns));
+                self.metrics
+                    .capture_to_indexed
+                    .observe(Duration::from_nanos(latency_ns));
             }
         }
     }
@@ -150,11 +182,15 @@ impl Observer for Telemetry {
 
     fn followed(&self, camera: &str, outcome: &Outcome) {
         let camera = self.camera(camera);
-        let sightings =
-            outcome.events.iter().filter(|event| matches!(event, Event::Sighting(s) if !s.is_end));
+        let sightings = outcome
+            .events
+            .iter()
+            .filter(|event| matches!(event, Event::Sighting(s) if !s.is_end));
         camera.crops.inc_by(sightings.count() as u64);
         camera.tracks.inc_by(outcome.ended.len() as u64);
-        camera.tracks_active.set(i64::try_from(outcome.boxes.len()).unwrap_or(i64::MAX));
+        camera
+            .tracks_active
+            .set(i64::try_from(outcome.boxes.len()).unwrap_or(i64::MAX));
     }
 
     fn spooled(&self, event: &Event, sequence: u64) {
@@ -169,6 +205,10 @@ impl Observer for Telemetry {
 
     fn lost(&self, event: &Event, error: &anyhow::Error) {
         self.metrics.spool_dropped.inc();
-        tracing::error!(camera = event.camera(), error = format!("{error:#}"), "an event could not be spooled and is lost");
+        tracing::error!(
+            camera = event.camera(),
+            error = format!("{error:#}"),
+            "an event could not be spooled and is lost"
+        );
     }
 }

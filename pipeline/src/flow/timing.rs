@@ -1,7 +1,7 @@
 //! What each stage costs: how often it worked, how long, and how much of a core it took.
 
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use rustix::time::{ClockId, clock_gettime};
@@ -55,7 +55,13 @@ impl StageTime {
     pub fn report(&self, stage: &'static str) -> StageReport {
         let items = self.items.load(Ordering::Relaxed);
         let wall_ns = self.wall_ns.load(Ordering::Relaxed);
-        let per_item = |ns: u64| if items == 0 { 0.0 } else { ns as f64 / items as f64 / 1e6 };
+        let per_item = |ns: u64| {
+            if items == 0 {
+                0.0
+            } else {
+                ns as f64 / items as f64 / 1e6
+            }
+        };
         let cpu_ns = self.cpu_ns.load(Ordering::Relaxed);
         StageReport {
             stage,
@@ -136,7 +142,10 @@ pub fn process_cpu_ns() -> u64 {
 
 fn cpu_ns(clock: ClockId) -> u64 {
     let time = clock_gettime(clock);
-    time.tv_sec.unsigned_abs().saturating_mul(1_000_000_000).saturating_add(time.tv_nsec.unsigned_abs())
+    time.tv_sec
+        .unsigned_abs()
+        .saturating_mul(1_000_000_000)
+        .saturating_add(time.tv_nsec.unsigned_abs())
 }
 
 #[cfg(test)]

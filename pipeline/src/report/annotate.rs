@@ -75,7 +75,10 @@ impl Annotator {
             let number = numbers.get(&seen.track).copied().unwrap_or_default();
             let color = track_color(number);
             // Boxes lie near the frame: the casts saturate, and drawing clips.
-            let (x, y) = ((seen.bbox.x0 * scale_x) as i32, (seen.bbox.y0 * scale_y) as i32);
+            let (x, y) = (
+                (seen.bbox.x0 * scale_x) as i32,
+                (seen.bbox.y0 * scale_y) as i32,
+            );
             let (w, h) = (seen.bbox.width() * scale_x, seen.bbox.height() * scale_y);
             picture.outline(x, y, w as u32, h as u32, 2, color);
             let label = number.to_string();
@@ -84,10 +87,23 @@ impl Annotator {
             picture.text(x + 2, y - 11, &label, &SMALL, BLACK);
         }
         let name = &self.cameras[frame.camera_index];
-        picture.fill(0, 0, 9 * u32::try_from(name.len()).unwrap_or(1) + 8, 18, BLACK);
+        picture.fill(
+            0,
+            0,
+            9 * u32::try_from(name.len()).unwrap_or(1) + 8,
+            18,
+            BLACK,
+        );
         picture.text(4, 1, name, &LARGE, WHITE);
-        let (column, row) = (frame.camera_index % self.columns, frame.camera_index / self.columns);
-        self.mosaic.paste(i32::try_from(column * width)?, i32::try_from(row * height)?, &picture);
+        let (column, row) = (
+            frame.camera_index % self.columns,
+            frame.camera_index / self.columns,
+        );
+        self.mosaic.paste(
+            i32::try_from(column * width)?,
+            i32::try_from(row * height)?,
+            &picture,
+        );
         Ok(())
     }
 
@@ -109,8 +125,10 @@ impl Annotator {
         // Encoders of 4:2:0 want even sides.
         let even = |length: usize| (((length as f64 * scale) as usize) & !1).max(16);
         let cell = (even(frame.width()), even(frame.height()));
-        let (width, height) =
-            (u32::try_from(cell.0 * self.columns)?, u32::try_from(cell.1 * rows)?);
+        let (width, height) = (
+            u32::try_from(cell.0 * self.columns)?,
+            u32::try_from(cell.1 * rows)?,
+        );
         self.mosaic = Canvas::new(width, height, BLACK);
         self.writer = Some(VideoWriter::open(&self.path, width, height)?);
         self.cell = Some(cell);

@@ -168,8 +168,7 @@ impl Canvas {
     /// When the file cannot be written; the message names it.
     pub fn write_png(&self, path: &Path) -> Result<()> {
         let file = fs_err::File::create(path)?;
-        let mut encoder =
-            png::Encoder::new(std::io::BufWriter::new(file), self.width, self.height);
+        let mut encoder = png::Encoder::new(std::io::BufWriter::new(file), self.width, self.height);
         encoder.set_color(png::ColorType::Rgb);
         encoder.set_depth(png::BitDepth::Eight);
         let write = |encoder: png::Encoder<'_, _>| -> Result<(), png::EncodingError> {
@@ -252,7 +251,9 @@ mod tests {
     fn neighbouring_tracks_have_different_colors() {
         for number in 0..50 {
             let (one, two) = (track_color(number), track_color(number + 1));
-            let apart: i32 = (0..3).map(|c| (i32::from(one[c]) - i32::from(two[c])).abs()).sum();
+            let apart: i32 = (0..3)
+                .map(|c| (i32::from(one[c]) - i32::from(two[c])).abs())
+                .sum();
             assert!(apart > 100, "{number}: {one:?} {two:?}");
         }
     }

@@ -46,7 +46,13 @@ pub fn contact_sheet(title: &str, rows: &[SheetRow]) -> Canvas {
         let left = (column as u32 * column_width + GAP_PX).cast_signed();
         let top = (TITLE_HEIGHT_PX + line as u32 * row_height).cast_signed();
         sheet.fill(left, top, 4, CELL_HEIGHT_PX, track_color(row.number));
-        sheet.text(left + 8, top + 2, &format!("track {}", row.number), &LARGE, BRIGHT);
+        sheet.text(
+            left + 8,
+            top + 2,
+            &format!("track {}", row.number),
+            &LARGE,
+            BRIGHT,
+        );
         for (label, text) in row.labels.iter().enumerate() {
             sheet.text(left + 8, top + 22 + 13 * label as i32, text, &SMALL, DIM);
         }
@@ -81,7 +87,11 @@ mod tests {
         let few = contact_sheet("few", &[row(1)]);
         let many = contact_sheet("many", &(1..=9).map(row).collect::<Vec<_>>());
         assert!(many.width() > few.width() && many.height() > few.height());
-        assert!(few.pixels().chunks_exact(3).any(|pixel| pixel == [200, 0, 0]));
+        assert!(
+            few.pixels()
+                .chunks_exact(3)
+                .any(|pixel| pixel == [200, 0, 0])
+        );
         assert!(contact_sheet("none", &[]).height() > 0);
     }
 

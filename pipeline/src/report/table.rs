@@ -28,7 +28,9 @@ pub struct TrackLine {
 pub fn track_table(lines: &[TrackLine], most: usize) -> String {
     let mut table = Table::new();
     *table.style_mut() = UTF8_HORIZONTAL_ONLY;
-    table.set_header(["#", "camera", "from", "to", "seconds", "frames", "crops", "track"]);
+    table.set_header([
+        "#", "camera", "from", "to", "seconds", "frames", "crops", "track",
+    ]);
     for line in lines.iter().take(most) {
         let seconds = line.end_ns.saturating_sub(line.start_ns) as f64 / 1e9;
         table.add_row([
@@ -48,13 +50,19 @@ pub fn track_table(lines: &[TrackLine], most: usize) -> String {
         }
     }
     let hidden = lines.len().saturating_sub(most);
-    if hidden == 0 { table.to_string() } else { format!("{table}\nand {hidden} more") }
+    if hidden == 0 {
+        table.to_string()
+    } else {
+        format!("{table}\nand {hidden} more")
+    }
 }
 
 /// Time of day to tenths of a second, UTC; the date is left out.
 pub fn clock(time_ns: i64) -> String {
-    Timestamp::from_nanosecond(i128::from(time_ns))
-        .map_or_else(|_| time_ns.to_string(), |time| time.strftime("%H:%M:%S%.1f").to_string())
+    Timestamp::from_nanosecond(i128::from(time_ns)).map_or_else(
+        |_| time_ns.to_string(),
+        |time| time.strftime("%H:%M:%S%.1f").to_string(),
+    )
 }
 
 /// RFC 3339 in UTC, as all JSON has it.
@@ -79,7 +87,10 @@ mod tests {
             sightings: 2,
         };
         let text = track_table(&(1..=5).map(line).collect::<Vec<_>>(), 3);
-        assert!(text.contains("00:00:01.5") && text.contains("2.5") && text.ends_with("and 2 more"), "{text}");
+        assert!(
+            text.contains("00:00:01.5") && text.contains("2.5") && text.ends_with("and 2 more"),
+            "{text}"
+        );
         assert_eq!(rfc3339(1_500_000_000), "1970-01-01T00:00:01.5Z");
     }
 }

@@ -52,9 +52,16 @@ impl VideoWriter {
             .property("quantizer", 25u32)
             .property("key-int-max", 60u32)
             .build()
-            .map_err(|_| anyhow!("gstreamer element `x264enc` is missing; install gstreamer1.0-plugins-ugly"))?;
+            .map_err(|_| {
+                anyhow!("gstreamer element `x264enc` is missing; install gstreamer1.0-plugins-ugly")
+            })?;
         let planar = gst::ElementFactory::make("capsfilter")
-            .property("caps", gst::Caps::builder("video/x-raw").field("format", "I420").build())
+            .property(
+                "caps",
+                gst::Caps::builder("video/x-raw")
+                    .field("format", "I420")
+                    .build(),
+            )
             .build()
             .context("gstreamer element `capsfilter` is missing")?;
         let (parse, mux) = (make("h264parse")?, make("mp4mux")?);
@@ -63,7 +70,15 @@ impl VideoWriter {
             .build()
             .context("gstreamer element `filesink` is missing")?;
         let pipeline = gst::Pipeline::new();
-        let chain = [source.upcast_ref(), &convert, &planar, &encoder, &parse, &mux, &sink];
+        let chain = [
+            source.upcast_ref(),
+            &convert,
+            &planar,
+            &encoder,
+            &parse,
+            &mux,
+            &sink,
+        ];
         pipeline.add_many(chain)?;
         gst::Element::link_many(chain)?;
         let writer = Self {
@@ -87,23 +102,34 @@ impl VideoWriter {
         if (canvas.width(), canvas.height()) != (self.info.width(), self.info.height()) {
             bail!(
                 "annotated video {}: a picture of {}x{} in a video of {}x{}",
-                self.path.display(), canvas.width(), canvas.height(), self.info.width(), self.info.height()
+                self.path.display(),
+                canvas.width(),
+                canvas.height(),
+                self.info.width(),
+                self.info.height()
             );
         }
         let first_ns = *self.first_ns.get_or_insert(capture_ns);
         let mut buffer = gst::Buffer::with_size(self.info.size())?;
         {
             let buffer = buffer.get_mut().context("a new buffer is shared")?;
-            buffer.set_pts(gst::ClockTime::from_nseconds(capture_ns.saturating_sub(first_ns).max(0).unsigned_abs()));
+            buffer.set_pts(gst::ClockTime::from_nseconds(
+                capture_ns.saturating_sub(first_ns).max(0).unsigned_abs(),
+            ));
             let mut frame = gst_video::VideoFrameRef::from_buffer_ref_writable(buffer, &self.info)?;
             let stride = usize::try_from(self.info.stride()[0]).context("negative stride")?;
             let row_bytes = canvas.width() as usize * 3;
             let plane = frame.plane_data_mut(0)?;
-            for (to, from) in plane.chunks_mut(stride).zip(canvas.pixels().chunks_exact(row_bytes)) {
+            for (to, from) in plane
+                .chunks_mut(stride)
+                .zip(canvas.pixels().chunks_exact(row_bytes))
+            {
                 to[..row_bytes].copy_from_slice(from);
             }
         }
-        self.source.push_buffer(buffer).map_err(|_| anyhow!(self.fault()))?;
+        self.source
+            .push_buffer(buffer)
+            .map_err(|_| anyhow!(self.fault()))?;
         Ok(())
     }
 
@@ -112,12 +138,20 @@ impl VideoWriter {
     /// # Errors
     /// When the encoder or the disk fails, or does not end in time.
     pub fn finish(self) -> Result<()> {
-        self.source.end_of_stream().map_err(|_| anyhow!(self.fault()))?;
+        self.source
+            .end_of_stream()
+            .map_err(|_| anyhow!(self.fault()))?;
         let bus = self.pipeline.bus().context("a pipeline without a bus")?;
-        match bus.timed_pop_filtered(FINISH_DEADLINE, &[gst::MessageType::Eos, gst::MessageType::Error]) {
+        match bus.timed_pop_filtered(
+            FINISH_DEADLINE,
+            &[gst::MessageType::Eos, gst::MessageType::Error],
+        ) {
             Some(message) if message.type_() == gst::MessageType::Eos => Ok(()),
             Some(message) => bail!(describe(&self.path, &message)),
-            None => bail!("annotated video {}: the encoder did not end within {FINISH_DEADLINE}", self.path.display()),
+            None => bail!(
+                "annotated video {}: the encoder did not end within {FINISH_DEADLINE}",
+                self.path.display()
+            ),
         }
     }
 
@@ -126,7 +160,12 @@ impl VideoWriter {
             bus.timed_pop_filtered(gst::ClockTime::from_seconds(1), &[gst::MessageType::Error])
         });
         message.map_or_else(
-            || format!("annotated video {}: the encoder stopped", self.path.display()),
+            || {
+                format!(
+                    "annotated video {}: the encoder stopped",
+                    self.path.display()
+                )
+            },
             |message| describe(&self.path, &message),
         )
     }
@@ -141,7 +180,9 @@ impl Drop for VideoWriter {
 
 fn describe(path: &Path, message: &gst::Message) -> String {
     match message.view() {
-        gst::MessageView::Error(error) => format!("annotated video {}: {}", path.display(), error.error()),
+        gst::MessageView::Error(error) => {
+            format!("annotated video {}: {}", path.display(), error.error())
+        }
         _ => format!("annotated video {}: the encoder stopped", path.display()),
     }
 }
@@ -165,13 +206,21 @@ mod tests {
         )).unwrap().downcast::<gst::Pipeline>().unwrap();
         let count = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(0));
         let seen = count.clone();
-        pipeline.by_name("sink").unwrap().connect("handoff", false, move |_| {
-            seen.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-            None
-        });
+        pipeline
+            .by_name("sink")
+            .unwrap()
+            .connect("handoff", false, move |_| {
+                seen.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+                None
+            });
         pipeline.set_state(gst::State::Playing).unwrap();
         let bus = pipeline.bus().unwrap();
-        let end = bus.timed_pop_filtered(gst::ClockTime::from_seconds(20), &[gst::MessageType::Eos, gst::MessageType::Error]).unwrap();
+        let end = bus
+            .timed_pop_filtered(
+                gst::ClockTime::from_seconds(20),
+                &[gst::MessageType::Eos, gst::MessageType::Error],
+            )
+            .unwrap();
         assert_eq!(end.type_(), gst::MessageType::Eos);
         pipeline.set_state(gst::State::Null).unwrap();
         assert_eq!(count.load(std::sync::atomic::Ordering::Relaxed), 12);
@@ -180,7 +229,10 @@ mod tests {
     #[test]
     fn a_folder_that_is_not_there_is_named() {
         let error = VideoWriter::open(Path::new("/nowhere/out.mp4"), 64, 48)
-            .and_then(|mut writer| { writer.write(0, &Canvas::new(64, 48, [0; 3]))?; writer.finish() })
+            .and_then(|mut writer| {
+                writer.write(0, &Canvas::new(64, 48, [0; 3]))?;
+                writer.finish()
+            })
             .unwrap_err();
         assert!(error.to_string().contains("/nowhere/out.mp4"), "{error}");
     }
