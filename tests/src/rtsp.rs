@@ -5,7 +5,7 @@
 //! connection open and send nothing, send rubbish, change codec or size, come back.
 
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
@@ -18,139 +18,16 @@ use gstreamer_rtsp_server as gst_rtsp_server;
 use gstreamer_rtsp_server::gio;
 use gstreamer_rtsp_server::prelude::*;
 
+mod mischief;
+mod options;
+
+use mischief::{Mischief, configure};
+pub use options::{Challenge, Codec, Options, Scene, SenderClock, Stream};
+
 /// Where the stream is mounted.
 const PATH: &str = "/cam";
 /// The only role that may look.
 const ROLE: &str = "viewer";
-
-/// How the stream is encoded.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Codec {
-    /// H.264.
-    H264,
-    /// H.265.
-    H265,
-    /// JPEG pictures in RTP.
-    Mjpeg,
-}
-
-/// What is shown.
-#[derive(Debug, Clone)]
-pub enum Scene {
-    /// A ball that moves, made in real time.
-    Pattern {
-        /// Columns.
-        width: u32,
-        /// Rows.
-        height: u32,
-        /// Frames a second.
-        fps: u32,
-    },
-    /// A video file, decoded and encoded again; its end is the end of the stream.
-    File(PathBuf),
-}
-
-/// What the camera serves.
-#[derive(Debug, Clone)]
-pub struct Stream {
-    /// The picture.
-    pub scene: Scene,
-    /// How it is encoded.
-    pub codec: Codec,
-}
-
-impl Stream {
-    /// The moving test picture.
-    #[must_use]
-    pub fn pattern(codec: Codec, width: u32, height: u32, fps: u32) -> Self {
-        Self {
-            scene: Scene::Pattern { width, height, fps },
-            codec,
-        }
-    }
-
-    fn launch(&self) -> Result<String> {
-        let source = match &self.scene {
-            Scene::Pattern { width, height, fps } => format!(
-                "videotestsrc is-live=true pattern=ball ! \
-                 capsfilter name=size caps=video/x-raw,format=I420,width={width},height={height},framerate={fps}/1"
-            ),
-            Scene::File(path) => {
-                let uri = glib::filename_to_uri(std::path::absolute(path)?, None)?;
-                format!("uridecodebin uri={uri} ! videoconvert ! video/x-raw,format=I420")
-            }
-        };
-        let encoder = match self.codec {
-            Codec::H264 => {
-                "x264enc tune=zerolatency speed-preset=ultrafast key-int-max=15 bitrate=2000 ! \
-                 rtph264pay name=pay0 pt=96 config-interval=-1"
-            }
-            Codec::H265 => {
-                "x265enc tune=zerolatency speed-preset=ultrafast key-int-max=15 bitrate=2000 ! \
-                 h265parse ! rtph265pay name=pay0 pt=96 config-interval=-1"
-            }
-            Codec::Mjpeg => "jpegenc quality=70 ! rtpjpegpay name=pay0 pt=26",
-        };
-        Ok(format!("( {source} ! {encoder} )"))
-    }
-}
-
-/// Which clock the camera's sender reports tell.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum SenderClock {
-    /// The right time of day.
-    #[default]
-    Wall,
-    /// Time since the machine started, as cameras do that were never set.
-    SinceBoot,
-}
-
-/// How a server asks for user and password.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Challenge {
-    /// In the clear.
-    Basic,
-    /// By a hash.
-    Digest,
-}
-
-/// How the server starts.
-#[derive(Debug, Clone)]
-pub struct Options {
-    /// What it serves.
-    pub stream: Stream,
-    /// User and password that it asks for.
-    pub credentials: Option<(String, String)>,
-    /// How it asks for them.
-    pub challenge: Challenge,
-    /// PEM file with certificate and key, for `rtsps://`.
-    pub certificate: Option<PathBuf>,
-    /// What its sender reports say.
-    pub sender_clock: SenderClock,
-}
-
-impl Options {
-    /// An open server without TLS.
-    #[must_use]
-    pub fn new(stream: Stream) -> Self {
-        Self {
-            stream,
-            credentials: None,
-            challenge: Challenge::Digest,
-            certificate: None,
-            sender_clock: SenderClock::Wall,
-        }
-    }
-}
-
-/// What the running media look at.
-#[derive(Debug, Default)]
-struct Mischief {
-    is_stalled: AtomicBool,
-    is_garbled: AtomicBool,
-    /// The media now playing, to change its picture size on the fly.
-    playing: Mutex<Vec<glib::WeakRef<gst::Element>>>,
-}
 
 /// The server; stops when dropped.
 pub struct RtspServer {
@@ -401,77 +278,6 @@ fn auth(options: &Options) -> Result<gst_rtsp_server::RTSPAuth> {
         auth.set_tls_certificate(Some(&certificate));
     }
     Ok(auth)
-}
-
-/// Puts the levers into a media that is about to play.
-fn configure(
-    media: &gst_rtsp_server::RTSPMedia,
-    mischief: &Arc<Mischief>,
-    sender_clock: SenderClock,
-) {
-    let element = media.element();
-    let Some(bin) = element.downcast_ref::<gst::Bin>() else {
-        return;
-    };
-    if let Some(filter) = bin.by_name("size") {
-        let mut playing = mischief
-            .playing
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        playing.retain(|weak| weak.upgrade().is_some());
-        playing.push(filter.downgrade());
-    }
-    if let Some(pad) = bin.by_name("pay0").and_then(|pay| pay.static_pad("src")) {
-        let mischief = Arc::clone(mischief);
-        let kinds = gst::PadProbeType::BUFFER | gst::PadProbeType::BUFFER_LIST;
-        pad.add_probe(kinds, move |_, info| {
-            if mischief.is_stalled.load(Ordering::SeqCst) {
-                return gst::PadProbeReturn::Drop;
-            }
-            if mischief.is_garbled.load(Ordering::SeqCst) {
-                match &mut info.data {
-                    Some(gst::PadProbeData::Buffer(buffer)) => *buffer = garbled(buffer),
-                    Some(gst::PadProbeData::BufferList(list)) => {
-                        *list = list.iter_owned().map(|buffer| garbled(&buffer)).collect();
-                    }
-                    _ => {}
-                }
-            }
-            gst::PadProbeReturn::Ok
-        });
-    }
-    if sender_clock == SenderClock::SinceBoot {
-        media.connect_prepared(|media| {
-            let pipeline = media.element().parent().and_downcast::<gst::Bin>();
-            let rtpbin = pipeline.and_then(|p| {
-                p.iterate_all_by_element_factory_name("rtpbin")
-                    .next()
-                    .ok()
-                    .flatten()
-            });
-            if let Some(rtpbin) = rtpbin {
-                rtpbin.set_property_from_str("ntp-time-source", "running-time");
-            }
-        });
-    }
-}
-
-/// The packet with its RTP header kept, so that it still belongs to the stream, and noise behind it.
-fn garbled(buffer: &gst::BufferRef) -> gst::Buffer {
-    let mut copy = gst::Buffer::with_size(0).unwrap_or_else(|_| gst::Buffer::new());
-    if let Ok(deep) = buffer.copy_deep() {
-        copy = deep;
-    }
-    let mut noise = copy.size() as u32 | 1;
-    if let Some(copy) = copy.get_mut()
-        && let Ok(mut data) = copy.map_writable()
-    {
-        for byte in data.iter_mut().skip(12) {
-            noise = noise.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-            *byte = (noise >> 24) as u8;
-        }
-    }
-    copy
 }
 
 /// A self-signed certificate for 127.0.0.1 with its key, made by `openssl`: the file for the server, and the file that

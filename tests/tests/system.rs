@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+#[path = "system/bad_files.rs"]
+mod bad_files;
 #[path = "system/box_live.rs"]
 mod box_live;
 #[path = "system/box_replay.rs"]

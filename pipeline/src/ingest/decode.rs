@@ -67,7 +67,9 @@ impl ChosenDecoder {
                 return;
             };
             let klass = factory.klass();
-            if !(klass.contains("Decoder") && klass.contains("Video")) {
+            // JPEG decoders file themselves under images.
+            let is_picture = klass.contains("Video") || klass.contains("Image");
+            if !(klass.contains("Decoder") && is_picture) {
                 return;
             }
             // A damaged stretch is not the end of a recording: watchdogs decide that, not a count of errors.

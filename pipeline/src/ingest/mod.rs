@@ -12,6 +12,8 @@
 //! - `frame`: one picture with its camera and time
 //! - `decode`: what recordings and cameras share: decoder choice and the end of the pipeline
 //! - `container`: whether a file is as long as it says
+//! - `file`: faults of a file that show before it is played
+//! - `spec`: what is asked of a recording
 //! - `recording`: one file, every frame
 //! - `recordings`: several files, merged by time
 //! - `live`: cameras, each on its own, reconnected for ever
@@ -32,6 +34,7 @@
 mod container;
 mod decode;
 mod error;
+mod file;
 mod frame;
 mod live;
 mod mask;
@@ -39,6 +42,7 @@ mod rate;
 mod recording;
 mod recordings;
 mod region;
+mod spec;
 
 pub use decode::{hardware_decoders, init};
 pub use error::Error;
@@ -49,6 +53,7 @@ pub use live::{
     probe,
 };
 pub use rate::{FrameRate, RateCap};
-pub use recording::{Estimate, Patience, Recording, RecordingSpec};
+pub use recording::Recording;
 pub use recordings::Recordings;
 pub use region::{Polygon, Region};
+pub use spec::{Estimate, Patience, RecordingSpec};

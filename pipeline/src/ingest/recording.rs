@@ -1,6 +1,5 @@
 //! One recording: every frame in order, with its capture time.
 
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -8,11 +7,12 @@ use gstreamer as gst;
 use gstreamer::prelude::*;
 use gstreamer_video as gst_video;
 
-use super::container;
 use super::decode::{self, ChosenDecoder, Tail, TailOptions};
+use super::file::checked_uri;
 use super::frame::{Head, TimeSource};
 use super::mask::MaskPainter;
-use super::{Error, Frame, FrameRate, Polygon, RateCap, Region};
+use super::spec::{Estimate, Patience, RecordingSpec};
+use super::{Error, Frame, RateCap};
 
 /// Pictures decoded ahead of the reader, per recording.
 const AHEAD: u32 = 4;
@@ -20,68 +20,6 @@ const AHEAD: u32 = 4;
 const POLL: gst::ClockTime = gst::ClockTime::from_mseconds(50);
 /// A recording may end this much before the end its header names: headers count the last frame's duration or audio.
 const END_SLACK: f64 = 0.02;
-
-/// What to play, and when it was recorded.
-#[derive(Debug, Clone)]
-pub struct RecordingSpec {
-    /// The camera's name.
-    pub camera: Arc<str>,
-    /// The file.
-    pub path: PathBuf,
-    /// When its first picture was taken, unix nanoseconds.
-    pub start_ns: i64,
-    /// Frame n is taken at n / rate instead of the time the file gives; for files with wrong or no times.
-    pub fps_override: Option<FrameRate>,
-    /// Where detections count; carried for the flow, pictures are not cut.
-    pub region: Option<Region>,
-    /// Painted black before anything else sees the picture.
-    pub masks: Vec<Polygon>,
-    /// At most this many frames a second; the others are decoded and left out.
-    pub fps_cap: Option<FrameRate>,
-}
-
-impl RecordingSpec {
-    /// A whole recording as it is, from `start_ns`.
-    #[must_use]
-    pub fn new(camera: impl Into<Arc<str>>, path: impl Into<PathBuf>, start_ns: i64) -> Self {
-        Self {
-            camera: camera.into(),
-            path: path.into(),
-            start_ns,
-            fps_override: None,
-            region: None,
-            masks: Vec::new(),
-            fps_cap: None,
-        }
-    }
-}
-
-/// How long a silent decoder is waited for. Generous: on a busy machine a frame may take long, a hang takes for ever.
-#[derive(Debug, Clone, Copy)]
-pub struct Patience {
-    /// Up to the first picture.
-    pub first_frame: Duration,
-    /// From one picture to the next.
-    pub next_frame: Duration,
-}
-
-impl Default for Patience {
-    fn default() -> Self {
-        Self {
-            first_frame: Duration::from_secs(30),
-            next_frame: Duration::from_secs(60),
-        }
-    }
-}
-
-/// How long a recording is, as far as its header tells; for progress bars, not for deciding anything.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub struct Estimate {
-    /// Length in nanoseconds.
-    pub duration_ns: Option<i64>,
-    /// Number of pictures in the file, before any rate cap.
-    pub frames: Option<u64>,
-}
 
 /// A recording being played: an iterator over its frames, in order, ending with the fault if it ended in one.
 ///
@@ -440,40 +378,4 @@ fn rate_of(info: &gst_video::VideoInfo) -> Option<f64> {
 
 fn nominal_rate(sample: &gst::Sample) -> Option<f64> {
     rate_of(&gst_video::VideoInfo::from_caps(sample.caps()?).ok()?)
-}
-
-/// Looks at the file before GStreamer does, since its own words for these faults help nobody. Gives back the file's URI
-/// and how many bytes it lacks.
-fn checked_uri(path: &Path) -> Result<(String, u64), Error> {
-    let own = || path.to_path_buf();
-    let unreadable = |source: std::io::Error| Error::Unreadable {
-        path: own(),
-        source,
-    };
-    let metadata = match fs_err::metadata(path) {
-        Ok(metadata) => metadata,
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
-            return Err(Error::MissingFile { path: own() });
-        }
-        Err(e) => return Err(unreadable(e)),
-    };
-    if !metadata.is_file() {
-        return Err(Error::NotAFile { path: own() });
-    }
-    if metadata.len() == 0 {
-        return Err(Error::EmptyFile { path: own() });
-    }
-    let structure = container::inspect(path).map_err(unreadable)?;
-    if structure.lacks_index {
-        return Err(Error::NotVideo {
-            path: own(),
-            detail: "its index (moov) is not there, as when recording was cut off".to_owned(),
-        });
-    }
-    let absolute = std::path::absolute(path).map_err(unreadable)?;
-    let uri = gst::glib::filename_to_uri(&absolute, None).map_err(|e| Error::NotVideo {
-        path: own(),
-        detail: decode::one_line(e.message()),
-    })?;
-    Ok((uri.to_string(), structure.missing_bytes))
 }

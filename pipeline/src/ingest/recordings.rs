@@ -1,7 +1,6 @@
 //! Recordings of several cameras, merged into one stream in capture-time order.
 
-use super::recording::Patience;
-use super::{Error, Estimate, Frame, Recording, RecordingSpec};
+use super::{Error, Estimate, Frame, Patience, Recording, RecordingSpec};
 
 /// Frames of all recordings by capture time; at equal times in the order the recordings were given.
 ///

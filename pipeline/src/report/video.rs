@@ -20,6 +20,9 @@ pub struct VideoWriter {
     source: gst_app::AppSrc,
     info: gst_video::VideoInfo,
     first_ns: Option<i64>,
+    /// The latest picture: it lasts until the next one comes, so it is handed on only then.
+    held: Option<gst::Buffer>,
+    step: gst::ClockTime,
 }
 
 impl VideoWriter {
@@ -87,6 +90,8 @@ impl VideoWriter {
             source,
             info,
             first_ns: None,
+            held: None,
+            step: gst::ClockTime::from_mseconds(40),
         };
         if writer.pipeline.set_state(gst::State::Playing).is_err() {
             bail!(writer.fault());
@@ -127,9 +132,15 @@ impl VideoWriter {
                 to[..row_bytes].copy_from_slice(from);
             }
         }
-        self.source
-            .push_buffer(buffer)
-            .map_err(|_| anyhow!(self.fault()))?;
+        let begin = buffer.pts();
+        if let Some(held) = self.held.replace(buffer) {
+            if let (Some(begin), Some(before)) = (begin, held.pts())
+                && begin > before
+            {
+                self.step = begin - before;
+            }
+            self.push(held)?;
+        }
         Ok(())
     }
 
@@ -137,7 +148,10 @@ impl VideoWriter {
     ///
     /// # Errors
     /// When the encoder or the disk fails, or does not end in time.
-    pub fn finish(self) -> Result<()> {
+    pub fn finish(mut self) -> Result<()> {
+        if let Some(held) = self.held.take() {
+            self.push(held)?;
+        }
         self.source
             .end_of_stream()
             .map_err(|_| anyhow!(self.fault()))?;
@@ -153,6 +167,16 @@ impl VideoWriter {
                 self.path.display()
             ),
         }
+    }
+
+    /// Hands a picture on that lasts as long as the step to its successor.
+    fn push(&self, mut buffer: gst::Buffer) -> Result<()> {
+        // Nobody else holds the buffer, so this copies nothing.
+        buffer.make_mut().set_duration(self.step);
+        self.source
+            .push_buffer(buffer)
+            .map_err(|_| anyhow!(self.fault()))?;
+        Ok(())
     }
 
     fn fault(&self) -> String {

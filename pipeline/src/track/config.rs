@@ -104,7 +104,7 @@ impl Default for AssociationConfig {
             low_similarity: 0.3,
             wide_similarity: 0.3,
             tentative_similarity: 0.25,
-            alone_cost: 1.0,
+            alone_cost: 0.9,
             is_gap_replayed: true,
             is_last_seen_tried: false,
             doubt: 1.0,

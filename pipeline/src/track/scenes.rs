@@ -42,7 +42,7 @@ impl Dice {
 /// A detector's faults.
 #[derive(Debug, Clone, Copy)]
 pub struct Noise {
-    /// Deviation of a box's centre, in widths (x) and tenths of heights.
+    /// Deviation of a box's centre, in widths (x); half of it in heights (y). Half of the wobble stays from frame to frame.
     pub centre: f32,
     /// Deviation of width and height, relative.
     pub size: f32,
@@ -57,7 +57,9 @@ pub struct Noise {
 }
 
 impl Noise {
-    /// As measured for FastestDet on `vtest.avi`.
+    /// FastestDet on `vtest.avi`, rounded up. Measured at a score of 0.6 against YOLOX-nano's surer boxes: 11% missed, 0.51
+    /// false boxes a frame, white wobble of 0.039 widths and 0.018 heights of the centre, 6% of width, 3.4% of height. How
+    /// long misses and false boxes last is assumed.
     pub const FASTESTDET: Self = Self {
         centre: 0.06,
         size: 0.07,

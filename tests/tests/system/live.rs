@@ -37,9 +37,9 @@ fn h264_h265_and_mjpeg_cameras_are_watched_at_once() {
     }
     for name in names {
         // It is told once the camera's thread has seen the first picture.
-        while watch.live.status(name).unwrap().decoder.is_none() {
-            watch.next();
-        }
+        watch.until("its decoder", |live| {
+            live.status(name).unwrap().decoder.is_some()
+        });
     }
 }
 
@@ -154,16 +154,10 @@ fn every_picture_is_delivered_or_counted_under_its_reason() {
         taken += 1;
     }
     // Nobody takes frames now; the newest stays, the others are superseded.
-    while watch
-        .live
-        .status("gate")
-        .unwrap()
-        .counts
-        .dropped_for(DropReason::Superseded)
-        < 3
-    {
-        std::thread::yield_now();
-    }
+    watch.until("three superseded frames", |live| {
+        let counts = live.status("gate").unwrap().counts;
+        counts.dropped_for(DropReason::Superseded) >= 3
+    });
     let frame = watch.next();
     let counts = watch.live.status("gate").unwrap().counts;
     assert!(frame.sequence + 3 > last.unwrap() + counts.dropped_for(DropReason::Superseded));

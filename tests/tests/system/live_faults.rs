@@ -158,12 +158,13 @@ fn coverage_has_no_gaps_and_names_the_blind_stretch() {
     let camera = camera(Codec::H264);
     let mut watch = Watch::new(vec![spec("gate", &camera.url())]);
     watch.watching("gate");
-    watch.next();
+    (0..5).for_each(|_| drop(watch.next()));
     camera.refuse();
     watch.lost("gate");
     watch.lost("gate");
     camera.come_back().unwrap();
     watch.watching("gate");
+    (0..5).for_each(|_| drop(watch.next()));
     camera.hang_up().unwrap();
     watch.lost("gate");
     let stretches = watch.stretches("gate");

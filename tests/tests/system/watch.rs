@@ -96,6 +96,16 @@ impl Watch {
         panic!("{what} did not happen; events: {:#?}", self.seen);
     }
 
+    /// Waits until ingest itself says so; takes no frames.
+    pub fn until(&mut self, what: &str, is_so: impl Fn(&Live) -> bool) {
+        let since = Instant::now();
+        while !is_so(&self.live) {
+            assert!(since.elapsed() < DEADLINE, "{what} did not come");
+            self.seen
+                .extend(self.events.recv_timeout(Duration::from_millis(50)));
+        }
+    }
+
     /// Waits until the camera enters a state.
     pub fn state(
         &mut self,

@@ -274,7 +274,8 @@ impl Watcher {
     /// The first picture of a connection came.
     fn see(&mut self, session: &Session, latency_ns: i64) {
         *self.shared.decoder() = session.decoder();
-        self.log.blind(self.clock.now_ns(), "connecting");
+        let first_ns = self.shared.tally.last_frame_ns.load(Ordering::SeqCst);
+        self.log.blind(first_ns, "connecting");
         self.enter(CameraState::Watching);
         tracing::info!(
             camera = %self.spec.camera,
