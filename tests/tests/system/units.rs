@@ -109,6 +109,26 @@ fn the_service_is_as_closed_as_the_documents_say() {
     }
 }
 
+#[test]
+fn every_file_that_the_package_takes_from_the_sources_is_there() {
+    let recipe = fs_err::read_to_string(workspace().join("pipeline/Cargo.toml")).unwrap();
+    let mut count = 0;
+    for line in recipe
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix("[\"../"))
+    {
+        let path = line.split('"').next().unwrap_or_default();
+        // Those two folders are made by `make`.
+        if path.starts_with("target/") || path.starts_with(".sightline/") {
+            continue;
+        }
+        let there = workspace().join(path.trim_end_matches("/*.toml"));
+        assert!(there.exists(), "{path}");
+        count += 1;
+    }
+    assert!(count >= 10, "only {count} files were looked at");
+}
+
 /// A systemd of our own, in namespaces of its own; gone with this value.
 struct Machine {
     outer: Child,
