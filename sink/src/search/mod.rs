@@ -5,6 +5,7 @@
 //! While the store is not huge every search is exact: filters included, nothing is missed.
 
 mod answer;
+mod browse;
 mod filter;
 mod query;
 mod rank;

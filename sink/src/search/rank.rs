@@ -10,6 +10,7 @@ use qdrant_edge::VectorStructInternal;
 use serde_json::{Value, json};
 
 use super::answer::{Answer, Hit};
+use super::browse::{browse, hit};
 use super::query::{Filter, Query, QueryKind};
 use super::why;
 use crate::store::Store;
@@ -143,29 +144,6 @@ fn vector_of(vectors: Option<VectorStructInternal>, name: &str) -> Option<Vec<f3
     vectors.remove(name)?.try_into().ok()
 }
 
-fn browse(store: &Store, filter: &Filter, limit: usize) -> Result<Vec<Hit>> {
-    let mut fetch = limit;
-    loop {
-        let records = store
-            .tracklets()
-            .newest(filter.for_tracklets().as_ref(), fetch)?;
-        let found = records.len();
-        let mut tracks: Vec<TrackletPayload> =
-            records.iter().map(from_record).collect::<Result<_>>()?;
-        tracks.retain(|track| filter.passes(track));
-        if tracks.len() >= limit || found < fetch {
-            tracks.sort_by_key(|track| (std::cmp::Reverse(track.start_ns), track.track));
-            tracks.truncate(limit);
-            return Ok(tracks
-                .into_iter()
-                .map(|payload| hit(store, payload, None, None))
-                .collect());
-        }
-        // Rounding to microseconds let some in that do not pass.
-        fetch *= 2;
-    }
-}
-
 fn nearest(
     store: &Store,
     filter: &Filter,
@@ -177,16 +155,17 @@ fn nearest(
     let (of_tracklets, of_exemplars) = (filter.for_tracklets(), filter.for_exemplars());
     let is_exact = tracklets.is_exact_for(searched)
         && exemplars.is_exact_for(exemplars.count(of_exemplars.as_ref())?);
+    if searched == 0 {
+        return Ok((Vec::new(), is_exact));
+    }
     let mut fetch = if searched <= COMPARE_ALL {
-        searched as usize
+        // One more than there are, so that a whole list is known to be whole.
+        searched as usize + 1
     } else {
         (4 * limit).max(128)
     };
     loop {
         let mut candidates: HashMap<TrackId, Candidate> = HashMap::new();
-        if fetch == 0 {
-            return Ok((Vec::new(), is_exact));
-        }
         let means = tracklets.search(
             &probe.name,
             &probe.values,
@@ -206,33 +185,50 @@ fn nearest(
             };
             candidates.insert(candidate.payload.track, candidate);
         }
-        let mut least_best = None;
-        // Tracks without a mean of this kind are found by their sightings alone, so both lists are needed.
+        // Tracks without a mean of this kind are found by their sightings alone.
         let is_complete = least_mean.is_none() && candidates.len() as u64 == searched;
-        if !is_complete {
-            let found = exemplars.search(
-                &probe.name,
-                &probe.values,
-                of_exemplars.as_ref(),
-                fetch,
-                is_exact,
-            )?;
-            least_best = (found.len() >= fetch)
-                .then(|| found.last().map(|point| point.score))
-                .flatten();
-            let mut tracks = Vec::new();
-            for point in found {
-                let payload: ExemplarPayload = from_payload(point.payload.as_ref())?;
-                if !candidates.contains_key(&payload.track) && !tracks.contains(&payload.track) {
-                    tracks.push(payload.track);
-                }
+        let found = exemplars.search(
+            &probe.name,
+            &probe.values,
+            of_exemplars.as_ref(),
+            fetch,
+            is_exact,
+        )?;
+        let least_best = (found.len() >= fetch)
+            .then(|| found.last().map(|point| point.score))
+            .flatten();
+        let mut bests: HashMap<TrackId, (f32, ExemplarPayload)> = HashMap::new();
+        for point in found {
+            let payload: ExemplarPayload = from_payload(point.payload.as_ref())?;
+            if filter.passes_exemplar(&payload) {
+                // Best first, so the first of a track is its best.
+                bests.entry(payload.track).or_insert((point.score, payload));
             }
+        }
+        if !is_complete {
+            let is_new = |track: &&TrackId| !candidates.contains_key(track);
+            let tracks: Vec<_> = bests.keys().filter(is_new).copied().collect();
             add_tracks(store, probe, &tracks, &mut candidates)?;
         }
         candidates.retain(|track, candidate| {
             filter.passes(&candidate.payload) && probe.without != Some(*track)
         });
-        add_best(store, filter, probe, of_exemplars.as_ref(), &mut candidates)?;
+        for (track, best) in bests {
+            if let Some(candidate) = candidates.get_mut(&track) {
+                candidate.best = Some(best);
+            }
+        }
+        if let Some(least_best) = least_best {
+            let waiting = undecided(&candidates, least_best, limit);
+            add_best(
+                store,
+                filter,
+                probe,
+                of_exemplars.as_ref(),
+                waiting,
+                &mut candidates,
+            )?;
+        }
         let mut ranked: Vec<(f32, Candidate)> = candidates
             .into_values()
             .map(|candidate| (candidate.similarity(), candidate))
@@ -246,7 +242,8 @@ fn nearest(
             (Some(mean), Some(best)) => {
                 Some((mean + best) / 2.0).map(|half| half.max(mean).max(best))
             }
-            (one, other) => one.or(other).filter(|_| !is_complete),
+            (Some(mean), None) => Some(mean),
+            (None, best) => best.filter(|_| !is_complete),
         };
         let is_final = bound.is_none_or(|bound| {
             ranked.len() >= limit && ranked.get(limit - 1).is_some_and(|last| last.0 >= bound)
@@ -300,16 +297,44 @@ fn add_tracks(
     Ok(())
 }
 
-/// Finds the best sighting of each candidate.
+/// Candidates without a known best sighting that may still be among the first `limit`: the best
+/// sighting of each is at most `least_best`.
+fn undecided(
+    candidates: &HashMap<TrackId, Candidate>,
+    least_best: f32,
+    limit: usize,
+) -> Vec<TrackId> {
+    let mut decided: Vec<f32> = candidates
+        .values()
+        .filter(|c| c.best.is_some())
+        .map(Candidate::similarity)
+        .collect();
+    decided.sort_by(|a, b| b.total_cmp(a));
+    let needed = decided.get(limit - 1).copied().unwrap_or(f32::NEG_INFINITY);
+    let mut waiting: Vec<TrackId> = candidates
+        .iter()
+        .filter(|(_, candidate)| candidate.best.is_none())
+        .filter(|(_, candidate)| {
+            let most = candidate
+                .to_mean
+                .map_or(least_best, |mean| mean.max((mean + least_best) / 2.0));
+            most >= needed
+        })
+        .map(|(track, _)| *track)
+        .collect();
+    waiting.sort_unstable();
+    waiting
+}
+
+/// Finds the best sighting of each candidate that waits for it.
 fn add_best(
     store: &Store,
     filter: &Filter,
     probe: &Probe,
     of_exemplars: Option<&Value>,
+    mut waiting: Vec<TrackId>,
     candidates: &mut HashMap<TrackId, Candidate>,
 ) -> Result<()> {
-    let mut waiting: Vec<TrackId> = candidates.keys().copied().collect();
-    waiting.sort_unstable();
     while !waiting.is_empty() {
         let (now, _) = waiting.split_at(waiting.len().min(TRACKS_A_CALL));
         let now = now.to_vec();
@@ -345,32 +370,4 @@ fn add_best(
         });
     }
     Ok(())
-}
-
-fn hit(
-    store: &Store,
-    track: TrackletPayload,
-    best: Option<(f32, ExemplarPayload)>,
-    similarity: Option<f32>,
-) -> Hit {
-    let shown = best
-        .map(|(_, sighting)| (sighting.crop, sighting.capture_ns, sighting.bbox))
-        .filter(|(crop, _, _)| crop.is_some())
-        .unwrap_or((track.best.crop, track.best.capture_ns, track.best.bbox));
-    Hit {
-        track: track.track,
-        site: track.site,
-        camera: track.camera,
-        start_ns: track.start_ns,
-        end_ns: track.end_ns,
-        rank: 0,
-        similarity,
-        score: None,
-        thumbnail: shown.0.and_then(|crop| store.crops().find(&crop)),
-        person: track.person,
-        best_ns: shown.1,
-        bbox: shown.2,
-        detections: track.detections,
-        has_ended: track.has_ended,
-    }
 }

@@ -121,6 +121,15 @@ impl PositionFile {
     }
 }
 
+impl Drop for PositionFile {
+    fn drop(&mut self) {
+        // Closing is not enough: a child that is just being started holds a copy of the file for a moment.
+        if let Err(error) = self.file.file().unlock() {
+            tracing::debug!(%error, "spool's position was not unlocked");
+        }
+    }
+}
+
 fn read_slot(slot: &[u8]) -> Option<(u64, Position)> {
     let body = slot.get(..FIELDS * 8)?;
     let checksum = slot.get(FIELDS * 8..)?.first_chunk::<4>()?;

@@ -10,7 +10,7 @@ use crate::{Error, Result};
 /// Held as long as the store is open; the kernel lets go of it when the process dies.
 #[derive(Debug)]
 pub(super) struct Lock {
-    _file: File,
+    file: File,
 }
 
 impl Lock {
@@ -52,6 +52,15 @@ impl Lock {
         file.rewind()
             .and_then(|()| file.write_all(note.as_bytes()))
             .map_err(Error::io(what))?;
-        Ok(Self { _file: file })
+        Ok(Self { file })
+    }
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // Closing is not enough: a child that is just being started holds a copy of the file for a moment.
+        if let Err(error) = self.file.file().unlock() {
+            tracing::debug!(%error, "store was not unlocked");
+        }
     }
 }
