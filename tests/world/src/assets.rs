@@ -47,7 +47,8 @@ impl Files {
     /// # Errors
     /// The folder is not readable, or files are missing from it.
     pub fn from_folder(folder: &Path) -> Result<Self> {
-        let manifest: Manifest = toml::from_str(MANIFEST).map_err(|e| Error::asset("assets.toml", e.to_string()))?;
+        let manifest: Manifest =
+            toml::from_str(MANIFEST).map_err(|e| Error::asset("assets.toml", e.to_string()))?;
         let mut sizes: HashMap<u64, ()> = HashMap::new();
         let mut wanted: HashMap<&str, &Entry> = HashMap::new();
         for entry in &manifest.file {
@@ -69,8 +70,12 @@ impl Files {
                 found.insert(entry.name.clone(), unpacked(&entry.name, bytes)?);
             }
         }
-        let missing: Vec<&str> =
-            manifest.file.iter().map(|e| e.name.as_str()).filter(|name| !found.contains_key(*name)).collect();
+        let missing: Vec<&str> = manifest
+            .file
+            .iter()
+            .map(|e| e.name.as_str())
+            .filter(|name| !found.contains_key(*name))
+            .collect();
         match missing.first() {
             None => Ok(Self(found)),
             Some(first) => Err(Error::MissingAssets {
@@ -87,7 +92,10 @@ impl Files {
     /// # Errors
     /// The manifest has no such name.
     pub fn bytes(&self, name: &str) -> Result<&[u8]> {
-        self.0.get(name).map(Vec::as_slice).ok_or_else(|| Error::asset(name, "not in assets.toml"))
+        self.0
+            .get(name)
+            .map(Vec::as_slice)
+            .ok_or_else(|| Error::asset(name, "not in assets.toml"))
     }
 
     /// The text of one file.
@@ -101,7 +109,12 @@ impl Files {
     /// The names that start with `prefix`, in order.
     #[must_use]
     pub fn names(&self, prefix: &str) -> Vec<&str> {
-        let mut names: Vec<&str> = self.0.keys().map(String::as_str).filter(|n| n.starts_with(prefix)).collect();
+        let mut names: Vec<&str> = self
+            .0
+            .keys()
+            .map(String::as_str)
+            .filter(|n| n.starts_with(prefix))
+            .collect();
         names.sort_unstable();
         names
     }
@@ -124,7 +137,10 @@ fn files_below(folder: &Path) -> Result<Vec<PathBuf>> {
 }
 
 fn hex(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+    Sha256::digest(bytes)
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
 }
 
 fn unpacked(name: &str, bytes: Vec<u8>) -> Result<Vec<u8>> {

@@ -18,7 +18,10 @@ impl Backdrop {
     /// Casts a ray for every `step`-th pixel and fills in between.
     #[must_use]
     pub fn cast(place: &Place, view: &View, step: usize) -> Self {
-        let (w, h) = (view.width.div_ceil(step) + 1, view.height.div_ceil(step) + 1);
+        let (w, h) = (
+            view.width.div_ceil(step) + 1,
+            view.height.div_ceil(step) + 1,
+        );
         let mut coarse = Vec::with_capacity(w * h);
         for y in 0..h {
             for x in 0..w {
@@ -30,8 +33,16 @@ impl Backdrop {
         for y in 0..view.height {
             for x in 0..view.width {
                 let (i, j) = (x / step, y / step);
-                let (a, b) = ((x % step) as f32 / step as f32, (y % step) as f32 / step as f32);
-                let corner = [coarse[j * w + i], coarse[j * w + i + 1], coarse[(j + 1) * w + i], coarse[(j + 1) * w + i + 1]];
+                let (a, b) = (
+                    (x % step) as f32 / step as f32,
+                    (y % step) as f32 / step as f32,
+                );
+                let corner = [
+                    coarse[j * w + i],
+                    coarse[j * w + i + 1],
+                    coarse[(j + 1) * w + i],
+                    coarse[(j + 1) * w + i + 1],
+                ];
                 let share = [(1.0 - a) * (1.0 - b), a * (1.0 - b), (1.0 - a) * b, a * b];
                 let mut seen = corner[0];
                 seen.colour = [0.0; 3];
@@ -47,27 +58,36 @@ impl Backdrop {
                 pixels.push(seen);
             }
         }
-        Self { width: view.width, pixels }
+        Self {
+            width: view.width,
+            pixels,
+        }
     }
 
     /// The same with `SAMPLES` x `SAMPLES` rays a pixel for clean edges; depth and point are those of the pixel's centre.
     #[must_use]
     pub fn cast_fine(place: &Place, view: &View) -> Self {
         let mut pixels = vec![Seen::default(); view.width * view.height];
-        pixels.par_chunks_mut(view.width).enumerate().for_each(|(y, row)| {
-            for (x, pixel) in row.iter_mut().enumerate() {
-                let mut seen = place.see(view.eye, view.ray(x as f32 + 0.5, y as f32 + 0.5));
-                let mut colour = [0.0; 3];
-                for s in 0..SAMPLES * SAMPLES {
-                    let at = |i: usize| (i as f32 + 0.5) / SAMPLES as f32;
-                    let ray = view.ray(x as f32 + at(s % SAMPLES), y as f32 + at(s / SAMPLES));
-                    colour = add(colour, place.see(view.eye, ray).colour);
+        pixels
+            .par_chunks_mut(view.width)
+            .enumerate()
+            .for_each(|(y, row)| {
+                for (x, pixel) in row.iter_mut().enumerate() {
+                    let mut seen = place.see(view.eye, view.ray(x as f32 + 0.5, y as f32 + 0.5));
+                    let mut colour = [0.0; 3];
+                    for s in 0..SAMPLES * SAMPLES {
+                        let at = |i: usize| (i as f32 + 0.5) / SAMPLES as f32;
+                        let ray = view.ray(x as f32 + at(s % SAMPLES), y as f32 + at(s / SAMPLES));
+                        colour = add(colour, place.see(view.eye, ray).colour);
+                    }
+                    seen.colour = scale(colour, 1.0 / (SAMPLES * SAMPLES) as f32);
+                    *pixel = seen;
                 }
-                seen.colour = scale(colour, 1.0 / (SAMPLES * SAMPLES) as f32);
-                *pixel = seen;
-            }
-        });
-        Self { width: view.width, pixels }
+            });
+        Self {
+            width: view.width,
+            pixels,
+        }
     }
 
     /// Replaces the colours (linear), keeping depths: a photograph as the place.

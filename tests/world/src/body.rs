@@ -84,26 +84,58 @@ impl Library {
         let rig = Rig::load(files, &base)?;
         let mut targets = HashMap::new();
         for name in files.names("body/targets/") {
-            let short = name.trim_start_matches("body/targets/").trim_end_matches(".target").to_owned();
+            let short = name
+                .trim_start_matches("body/targets/")
+                .trim_end_matches(".target")
+                .to_owned();
             targets.insert(short, read_target(name, &files.text(name)?)?);
         }
         let mut outfits = BTreeMap::new();
-        for name in files.names("clothes/").into_iter().chain(files.names("hair/")) {
-            let Some(stem) = name.strip_suffix(".mhclo") else { continue };
+        for name in files
+            .names("clothes/")
+            .into_iter()
+            .chain(files.names("hair/"))
+        {
+            let Some(stem) = name.strip_suffix(".mhclo") else {
+                continue;
+            };
             let mesh = read_obj(name, &files.text(&format!("{stem}.obj"))?)?;
             let fit = read_fit(name, &files.text(name)?)?;
             if fit.references.len() != mesh.vertices.len() {
                 return Err(Error::asset(name, "fit and mesh differ in vertices"));
             }
             let component = components(&mesh.triangles, mesh.vertices.len());
-            let corners = mesh.texture_triangles.iter().flatten().max().map_or(0, |m| *m as usize + 1);
+            let corners = mesh
+                .texture_triangles
+                .iter()
+                .flatten()
+                .max()
+                .map_or(0, |m| *m as usize + 1);
             let labels = components(&mesh.texture_triangles, corners);
-            let island = mesh.texture_triangles.iter().map(|t| labels[t[0] as usize]).collect();
+            let island = mesh
+                .texture_triangles
+                .iter()
+                .map(|t| labels[t[0] as usize])
+                .collect();
             let short = stem.rsplit('/').next().unwrap_or(stem).to_owned();
-            outfits.insert(short, Outfit { mesh, fit, component, island });
+            outfits.insert(
+                short,
+                Outfit {
+                    mesh,
+                    fit,
+                    component,
+                    island,
+                },
+            );
         }
         let face = FaceMask::find(&base)?;
-        Ok(Self { base, rig, face, targets, outfits })
+        Ok(Self {
+            base,
+            rig,
+            face,
+            targets,
+            outfits,
+        })
     }
 
     /// An outfit by name.
@@ -111,7 +143,9 @@ impl Library {
     /// # Errors
     /// There is none of that name.
     pub fn outfit(&self, name: &str) -> Result<&Outfit> {
-        self.outfits.get(name).ok_or_else(|| Error::asset(name, "no such outfit"))
+        self.outfits
+            .get(name)
+            .ok_or_else(|| Error::asset(name, "no such outfit"))
     }
 
     /// The triangles of a group of the base mesh.
@@ -119,7 +153,11 @@ impl Library {
     /// # Errors
     /// There is no such group.
     pub fn group(&self, name: &str) -> Result<&[Triangle]> {
-        self.base.groups.get(name).map(Vec::as_slice).ok_or_else(|| Error::asset("base.obj", format!("no group {name}")))
+        self.base
+            .groups
+            .get(name)
+            .map(Vec::as_slice)
+            .ok_or_else(|| Error::asset("base.obj", format!("no group {name}")))
     }
 
     /// The base mesh, helpers included, in one person's shape.
@@ -127,7 +165,9 @@ impl Library {
     pub fn morph(&self, shape: &Shape) -> Vec<V3> {
         let mut vertices = self.base.vertices.clone();
         for (name, weight) in shape.weights() {
-            let Some(target) = self.targets.get(&name) else { continue };
+            let Some(target) = self.targets.get(&name) else {
+                continue;
+            };
             for (vertex, offset) in target {
                 let v = &mut vertices[*vertex as usize];
                 *v = add(*v, scale(*offset, weight));
@@ -175,18 +215,21 @@ impl Shape {
         for (g, wg) in &genders {
             for (a, wa) in &ages {
                 for (n, wn) in ["african", "asian", "caucasian"].iter().zip(self.origin) {
-                    *out.entry(format!("macrodetails/{n}-{g}-{a}")).or_default() += wg * wa * wn / total;
+                    *out.entry(format!("macrodetails/{n}-{g}-{a}")).or_default() +=
+                        wg * wa * wn / total;
                 }
                 for (m, wm) in &muscles {
                     for (w, ww) in &weights {
                         let k = wg * wa * wm * ww;
-                        *out.entry(format!("macrodetails/universal-{g}-{a}-{m}-{w}")).or_default() += k;
+                        *out.entry(format!("macrodetails/universal-{g}-{a}-{m}-{w}"))
+                            .or_default() += k;
                         for (h, wh) in heights.iter().filter(|(h, _)| !h.is_empty()) {
                             let name = format!("macrodetails/height/{g}-{a}-averagemuscle-{w}-{h}");
                             *out.entry(name).or_default() += k * wh;
                         }
                         for (c, wc) in &cups {
-                            *out.entry(format!("breast/{g}-{a}-{m}-{w}-{c}-averagefirmness")).or_default() += k * wc;
+                            *out.entry(format!("breast/{g}-{a}-{m}-{w}-{c}-averagefirmness"))
+                                .or_default() += k * wc;
                         }
                     }
                 }
@@ -209,13 +252,20 @@ fn between<'a>(value: f32, anchors: &[&'a str]) -> Vec<(&'a str, f32)> {
 /// The macro height for a deviation in metres from the mean (man 1.75 m, woman 1.61 m).
 #[must_use]
 pub fn height_value(deviation_m: f32) -> f32 {
-    0.5 + if deviation_m > 0.0 { deviation_m / 1.45 } else { deviation_m / 0.74 }
+    0.5 + if deviation_m > 0.0 {
+        deviation_m / 1.45
+    } else {
+        deviation_m / 0.74
+    }
 }
 
 impl FaceMask {
     fn find(base: &Mesh) -> Result<Self> {
         let members = |name: &str| -> Result<Vec<u32>> {
-            let triangles = base.groups.get(name).ok_or_else(|| Error::asset("base.obj", format!("no group {name}")))?;
+            let triangles = base
+                .groups
+                .get(name)
+                .ok_or_else(|| Error::asset("base.obj", format!("no group {name}")))?;
             let mut vertices: Vec<u32> = triangles.iter().flatten().copied().collect();
             vertices.sort_unstable();
             vertices.dedup();
@@ -223,27 +273,38 @@ impl FaceMask {
         };
         let eye_members = members("helper-l-eye")?;
         let eye = mean(&base.vertices, &eye_members);
-        let (mut lips, mut brows, mut scalp, mut beard) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        let (mut lips, mut brows, mut scalp, mut beard) =
+            (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         for (i, v) in base.vertices.iter().enumerate() {
             let (x, y, z) = (v[0].abs(), v[1], v[2]);
             let head = i < SKIN_VERTICES && y > 5.9 && x < 1.2;
             let is_lip = head && x < 0.25 && (y - 6.655).abs() < 0.085 - 0.2 * x && z > 1.3;
             let brow_height = eye[1] + 0.23 - 0.15 * (x - eye[0]).abs();
             lips.push(is_lip);
-            brows.push(head && (x - eye[0]).abs() < 0.25 && (y - brow_height).abs() < 0.05 && z > eye[2]);
+            brows.push(
+                head && (x - eye[0]).abs() < 0.25 && (y - brow_height).abs() < 0.05 && z > eye[2],
+            );
             let cheek = if x > 0.55 { 7.08 } else { 6.83 };
             beard.push(head && y < cheek && y > 6.02 && z > 0.45 && !is_lip);
             let back = ((0.9 - z) / 0.9).clamp(0.0, 1.0);
             scalp.push(head && y > eye[1] + 0.62 - 0.55 * back - 0.8 * (0.2 - z).clamp(0.0, 0.9));
         }
-        Ok(Self { lips, brows, scalp, beard, eye: eye_members })
+        Ok(Self {
+            lips,
+            brows,
+            scalp,
+            beard,
+            eye: eye_members,
+        })
     }
 }
 
 /// The mean of some vertices.
 #[must_use]
 pub fn mean(vertices: &[V3], members: &[u32]) -> V3 {
-    let sum = members.iter().fold([0.0; 3], |sum, i| add(sum, vertices[*i as usize]));
+    let sum = members
+        .iter()
+        .fold([0.0; 3], |sum, i| add(sum, vertices[*i as usize]));
     scale(sum, 1.0 / members.len().max(1) as f32)
 }
 
@@ -252,7 +313,11 @@ pub fn normals(vertices: &[V3], triangles: &[Triangle], out: &mut Vec<V3>) {
     out.clear();
     out.resize(vertices.len(), [0.0; 3]);
     for t in triangles {
-        let (a, b, c) = (vertices[t[0] as usize], vertices[t[1] as usize], vertices[t[2] as usize]);
+        let (a, b, c) = (
+            vertices[t[0] as usize],
+            vertices[t[1] as usize],
+            vertices[t[2] as usize],
+        );
         let n = crate::math::cross(sub(b, a), sub(c, a));
         for corner in t {
             let v = &mut out[*corner as usize];

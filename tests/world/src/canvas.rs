@@ -44,7 +44,11 @@ impl Appearance {
     /// The share of the silhouette that is seen.
     #[must_use]
     pub fn visibility(&self) -> f32 {
-        if self.samples == 0 { 0.0 } else { self.visible as f32 / self.samples as f32 }
+        if self.samples == 0 {
+            0.0
+        } else {
+            self.visible as f32 / self.samples as f32
+        }
     }
 }
 
@@ -95,8 +99,14 @@ impl Canvas {
             }
             let sunlit = sunlit(place, actor.stands, figure.ball);
             tile.shade(actor.person, figure, view, &place.light, sunlit);
-            let mut appearance =
-                Appearance { actor: number, full: [0.0; 4], seen: None, samples: 0, visible: 0, parts: BTreeMap::new() };
+            let mut appearance = Appearance {
+                actor: number,
+                full: [0.0; 4],
+                seen: None,
+                samples: 0,
+                visible: 0,
+                parts: BTreeMap::new(),
+            };
             let mut edges = Edges::default();
             let tile_width = tile.width * SAMPLES;
             let (left, top) = (tile.x0 * SAMPLES as i32, tile.y0 * SAMPLES as i32);
@@ -109,7 +119,9 @@ impl Canvas {
                         continue;
                     }
                     let slot = y as usize * w * SAMPLES + x as usize;
-                    let behind = backdrop.at(x as usize / SAMPLES, y as usize / SAMPLES).depth;
+                    let behind = backdrop
+                        .at(x as usize / SAMPLES, y as usize / SAMPLES)
+                        .depth;
                     // A little slack, so that the ground does not swallow soles.
                     if *key > self.key[slot] && *key * (behind + 0.12) > 1.0 {
                         self.key[slot] = *key;
@@ -160,10 +172,13 @@ impl Canvas {
                 let behind = scale(backdrop.at(x, y).colour, 1.0 - self.shadow[y * w + x]);
                 let mut colour = [0.0; 3];
                 for s in 0..SAMPLES * SAMPLES {
-                    let slot = (y * SAMPLES + s / SAMPLES) * w * SAMPLES + x * SAMPLES + s % SAMPLES;
+                    let slot =
+                        (y * SAMPLES + s / SAMPLES) * w * SAMPLES + x * SAMPLES + s % SAMPLES;
                     let from = match self.who[slot] {
                         0 => behind,
-                        who => self.tiles[usize::from(who) - 1].colour[self.tile_sample[slot] as usize],
+                        who => {
+                            self.tiles[usize::from(who) - 1].colour[self.tile_sample[slot] as usize]
+                        }
                     };
                     colour = add(colour, scale(from, share));
                 }
@@ -174,7 +189,13 @@ impl Canvas {
 
     /// What the middle of a pixel shows of which actor.
     #[must_use]
-    pub fn part(&self, actors: &[Actor<'_>], x: usize, y: usize, w: usize) -> Option<(usize, Part)> {
+    pub fn part(
+        &self,
+        actors: &[Actor<'_>],
+        x: usize,
+        y: usize,
+        w: usize,
+    ) -> Option<(usize, Part)> {
         let slot = (y * SAMPLES + SAMPLES / 2) * w * SAMPLES + x * SAMPLES + SAMPLES / 2;
         let actor = usize::from(*self.who.get(slot)?).checked_sub(1)?;
         let part = self.tiles[actor].part(actors[actor].person, self.tile_sample[slot] as usize)?;
@@ -201,18 +222,34 @@ impl Edges {
     fn pixels(&self, x0: i32, y0: i32) -> [f32; 4] {
         let k = SAMPLES as f32;
         let [a, b, c, d] = self.0;
-        [a as f32 / k + x0 as f32, b as f32 / k + y0 as f32, (c + 1) as f32 / k + x0 as f32, (d + 1) as f32 / k + y0 as f32]
+        [
+            a as f32 / k + x0 as f32,
+            b as f32 / k + y0 as f32,
+            (c + 1) as f32 / k + x0 as f32,
+            (d + 1) as f32 / k + y0 as f32,
+        ]
     }
 }
 
 /// The share of sun that reaches a person past buildings: looked at three heights.
 fn sunlit(place: &Place, stands: V3, ball: (V3, f32)) -> f32 {
     let top = ball.0[2] + ball.1 * 0.7;
-    [0.2, 0.5, 0.9].iter().filter(|k| place.sunlit([stands[0], stands[1], top * **k])).count() as f32 / 3.0
+    [0.2, 0.5, 0.9]
+        .iter()
+        .filter(|k| place.sunlit([stands[0], stands[1], top * **k]))
+        .count() as f32
+        / 3.0
 }
 
 /// The figure's shadow on what the backdrop shows, and the dark contact under its feet.
-fn darken(place: &Place, view: &View, backdrop: &Backdrop, figure: &Figure, actor: &Actor<'_>, shadow: &mut [f32]) {
+fn darken(
+    place: &Place,
+    view: &View,
+    backdrop: &Backdrop,
+    figure: &Figure,
+    actor: &Actor<'_>,
+    shadow: &mut [f32],
+) {
     let (centre, radius) = figure.ball;
     let towards = place.light.towards;
     let reach = (centre[2] + radius) / towards[2].max(0.2);
@@ -221,7 +258,10 @@ fn darken(place: &Place, view: &View, backdrop: &Backdrop, figure: &Figure, acto
         let c = sub(centre, scale(towards, along));
         for (dx, dy) in [(-1.0, -1.0), (1.0, -1.0), (-1.0, 1.0), (1.0, 1.0)] {
             for z in [0.0, 0.6] {
-                let Some((x, y, _)) = view.project([c[0] + dx * radius, c[1] + dy * radius, z]) else { return };
+                let Some((x, y, _)) = view.project([c[0] + dx * radius, c[1] + dy * radius, z])
+                else {
+                    return;
+                };
                 low = [low[0].min(x), low[1].min(y)];
                 high = [high[0].max(x), high[1].max(y)];
             }
@@ -229,7 +269,10 @@ fn darken(place: &Place, view: &View, backdrop: &Backdrop, figure: &Figure, acto
     }
     let clamp = |v: f32, most: usize| (v.max(0.0) as usize).min(most);
     let (x0, x1) = (clamp(low[0], view.width), clamp(high[0] + 1.0, view.width));
-    let (y0, y1) = (clamp(low[1], view.height), clamp(high[1] + 1.0, view.height));
+    let (y0, y1) = (
+        clamp(low[1], view.height),
+        clamp(high[1] + 1.0, view.height),
+    );
     let far = radius * radius * 6.0 + reach * reach;
     for y in y0..y1 {
         for x in x0..x1 {
@@ -244,7 +287,12 @@ fn darken(place: &Place, view: &View, backdrop: &Backdrop, figure: &Figure, acto
             }
             let flat = d[0] * d[0] + d[1] * d[1];
             if flat < 0.8 {
-                dark = 1.0 - (1.0 - dark) * (1.0 - 0.35 * (-flat / 0.14).exp() * (1.0 - seen.point[2] * 2.0).clamp(0.0, 1.0));
+                dark = 1.0
+                    - (1.0 - dark)
+                        * (1.0
+                            - 0.35
+                                * (-flat / 0.14).exp()
+                                * (1.0 - seen.point[2] * 2.0).clamp(0.0, 1.0));
             }
             let slot = &mut shadow[y * view.width + x];
             *slot = slot.max(dark);

@@ -78,7 +78,7 @@ pub fn needed(part: Part) -> (f32, f32) {
         Part::Hat | Part::Scarf => (0.01, 0.004),
         Part::Hair | Part::Shoes | Part::Socks => (0.008, 0.003),
         Part::Glasses => (0.0018, 0.0007),
-        Part::Skin => (0.01, 0.004),
+        Part::Skin | Part::Hands => (0.01, 0.004),
     }
 }
 
@@ -111,8 +111,12 @@ impl Evidence {
     fn tells_decor(&self, item: &Item) -> bool {
         match item.second {
             Some((Decor::Print, _)) => self.view == "front" && self.height_px > 60.0,
-            Some((Decor::Stripes | Decor::VerticalStripes | Decor::Checks | Decor::Dots, _)) => self.height_px > 70.0,
-            Some((Decor::Block | Decor::Sleeves, _)) => self.height_px > 40.0 && self.sight(item.part) == Sight::Clear,
+            Some((Decor::Stripes | Decor::VerticalStripes | Decor::Checks | Decor::Dots, _)) => {
+                self.height_px > 70.0
+            }
+            Some((Decor::Block | Decor::Sleeves, _)) => {
+                self.height_px > 40.0 && self.sight(item.part) == Sight::Clear
+            }
             None => false,
         }
     }
@@ -125,7 +129,11 @@ pub fn describe(identity: &Identity, evidence: &Evidence, dice: &mut Dice) -> De
         .iter()
         .map(|item| {
             let is_colour_true = evidence.tells_colour(item.part);
-            let mut plain = Voice { dice: &mut *dice, is_american: false, variety: 0.0 };
+            let mut plain = Voice {
+                dice: &mut *dice,
+                is_american: false,
+                variety: 0.0,
+            };
             Clause {
                 item: *item,
                 text: plain.a_thing(item, true, true),
@@ -148,7 +156,11 @@ pub fn describe(identity: &Identity, evidence: &Evidence, dice: &mut Dice) -> De
             }
         }
     }
-    Description { captions, clauses, absent: absent.into_iter().map(|(_, text)| text).collect() }
+    Description {
+        captions,
+        clauses,
+        absent: absent.into_iter().map(|(_, text)| text).collect(),
+    }
 }
 
 fn absent(identity: &Identity, dice: &mut Dice) -> Vec<(Part, String)> {
@@ -160,9 +172,19 @@ fn absent(identity: &Identity, dice: &mut Dice) -> Vec<(Part, String)> {
 }
 
 /// One sentence: length 0 short, 1 middling, 2 long.
-fn sentence(identity: &Identity, evidence: &Evidence, absent: &[(Part, String)], length: usize, dice: &mut Dice) -> String {
+fn sentence(
+    identity: &Identity,
+    evidence: &Evidence,
+    absent: &[(Part, String)],
+    length: usize,
+    dice: &mut Dice,
+) -> String {
     let is_american = dice.chance(0.5);
-    let mut voice = Voice { dice, is_american, variety: 0.45 };
+    let mut voice = Voice {
+        dice,
+        is_american,
+        variety: 0.45,
+    };
     let subject = voice.subject(identity.group, identity.is_old && evidence.height_px > 60.0);
     let mut clothes = Vec::new();
     let mut things: Vec<(Item, String)> = Vec::new();
@@ -185,11 +207,14 @@ fn sentence(identity: &Identity, evidence: &Evidence, absent: &[(Part, String)],
             continue;
         }
         // A detail may be left out.
-        let with_colour = evidence.tells_colour(item.part) && !voice.dice.chance(if length == 0 { 0.12 } else { 0.05 });
+        let with_colour = evidence.tells_colour(item.part)
+            && !voice.dice.chance(if length == 0 { 0.12 } else { 0.05 });
         let with_decor = evidence.tells_decor(item) && voice.dice.chance(0.85);
         let phrase = voice.a_thing(item, with_colour, with_decor);
         match item.part {
-            Part::Top | Part::Bottom | Part::Inner | Part::Shoes => clothes.push((item.part, phrase)),
+            Part::Top | Part::Bottom | Part::Inner | Part::Shoes => {
+                clothes.push((item.part, phrase))
+            }
             _ => things.push((*item, phrase)),
         }
     }
@@ -199,28 +224,44 @@ fn sentence(identity: &Identity, evidence: &Evidence, absent: &[(Part, String)],
     if voice.dice.chance(0.3) {
         clothes.reverse();
     }
-    let inner = clothes.iter().position(|(p, _)| *p == Part::Inner).map(|i| clothes.remove(i).1);
+    let inner = clothes
+        .iter()
+        .position(|(p, _)| *p == Part::Inner)
+        .map(|i| clothes.remove(i).1);
     if let (Some(inner), Some(top)) = (inner, clothes.iter_mut().find(|(p, _)| *p == Part::Top)) {
         let over = *voice.dice.pick(&["over", "with"]);
-        top.1 = if over == "over" { format!("{} over {inner}", top.1) } else { format!("{} and {inner} under it", top.1) };
+        top.1 = if over == "over" {
+            format!("{} over {inner}", top.1)
+        } else {
+            format!("{} and {inner} under it", top.1)
+        };
     }
     let mut text = subject;
-    let is_hair_seen = evidence.sight(Part::Hair) == Sight::Clear || (identity.outline.hair.style.is_none() && evidence.height_px > 60.0 && !identity.items.iter().any(|i| i.part == Part::Hat));
-    let hair = (length > 0 && is_hair_seen && evidence.is_coloured && voice.dice.chance(0.65)).then(|| voice.hair(identity.hair));
+    let is_hair_seen = evidence.sight(Part::Hair) == Sight::Clear
+        || (identity.outline.hair.style.is_none()
+            && evidence.height_px > 60.0
+            && !identity.items.iter().any(|i| i.part == Part::Hat));
+    let hair = (length > 0 && is_hair_seen && evidence.is_coloured && voice.dice.chance(0.65))
+        .then(|| voice.hair(identity.hair));
     let clothes: Vec<String> = clothes.into_iter().map(|(_, phrase)| phrase).collect();
     let hair_first = hair.is_some() && voice.dice.chance(0.6);
     if let (Some(hair), true) = (&hair, hair_first) {
         text += &format!(" with {hair}");
     }
     if !clothes.is_empty() {
-        let verb = *voice.dice.pick(&[" wearing", " in", " dressed in", " who wears"]);
+        let verb = *voice
+            .dice
+            .pick(&[" wearing", " in", " dressed in", " who wears"]);
         text += &format!("{verb} {}", list(&clothes));
     }
     if let (Some(hair), false) = (&hair, hair_first) {
         text += &format!(", with {hair}");
     }
     if !things.is_empty() {
-        let phrases: Vec<String> = things.iter().map(|(item, p)| format!("{} {p}", voice.dice.pick(verb(item.kind)))).collect();
+        let phrases: Vec<String> = things
+            .iter()
+            .map(|(item, p)| format!("{} {p}", voice.dice.pick(verb(item.kind))))
+            .collect();
         text += &format!(", {}", list(&phrases));
     }
     if length > 0 && voice.dice.chance(0.4) {
@@ -230,10 +271,15 @@ fn sentence(identity: &Identity, evidence: &Evidence, absent: &[(Part, String)],
         text += &format!(", {}", voice.seen(evidence.view));
     }
     if length == 2 && !absent.is_empty() && voice.dice.chance(0.2) {
-        text += &format!(", {}", voice.dice.pick(absent).1.replacen("no ", "with no ", 1));
+        text += &format!(
+            ", {}",
+            voice.dice.pick(absent).1.replacen("no ", "with no ", 1)
+        );
     }
     let mut letters = text.chars();
-    letters.next().map_or(String::new(), |first| first.to_uppercase().chain(letters).chain(['.']).collect())
+    letters.next().map_or(String::new(), |first| {
+        first.to_uppercase().chain(letters).chain(['.']).collect()
+    })
 }
 
 fn list(phrases: &[String]) -> String {
@@ -262,14 +308,27 @@ mod tests {
 
     #[test]
     fn a_hidden_bag_is_never_told_and_a_clear_one_mostly_is() {
-        let crowd = Crowd { difficulty: Difficulty(0.5), children: 0.0, is_wet: false };
-        let somebody = (1..200).map(|n| Identity::draw(3, n, crowd)).find(|i| i.items.iter().any(|x| x.part == Part::Backpack)).unwrap();
+        let crowd = Crowd {
+            difficulty: Difficulty(0.5),
+            children: 0.0,
+            is_wet: false,
+        };
+        let somebody = (1..200)
+            .map(|n| Identity::draw(3, n, crowd))
+            .find(|i| i.items.iter().any(|x| x.part == Part::Backpack))
+            .unwrap();
         let tells = |share: f32| {
             (0..40)
                 .filter(|k| {
-                    let e = evidence(&[(Part::Top, 0.3), (Part::Bottom, 0.3), (Part::Backpack, share)]);
+                    let e = evidence(&[
+                        (Part::Top, 0.3),
+                        (Part::Bottom, 0.3),
+                        (Part::Backpack, share),
+                    ]);
                     let d = describe(&somebody, &e, &mut Dice::new(&[*k]));
-                    d.captions.iter().any(|c| c.contains("backpack") || c.contains("rucksack"))
+                    d.captions
+                        .iter()
+                        .any(|c| c.contains("backpack") || c.contains("rucksack"))
                 })
                 .count()
         };
@@ -279,12 +338,25 @@ mod tests {
 
     #[test]
     fn what_is_absent_is_nowhere_among_the_items() {
-        let crowd = Crowd { difficulty: Difficulty(0.5), children: 0.0, is_wet: false };
+        let crowd = Crowd {
+            difficulty: Difficulty(0.5),
+            children: 0.0,
+            is_wet: false,
+        };
         for n in 1..100 {
             let somebody = Identity::draw(4, n, crowd);
-            let d = describe(&somebody, &evidence(&[(Part::Top, 0.4)]), &mut Dice::new(&[n as u64]));
+            let d = describe(
+                &somebody,
+                &evidence(&[(Part::Top, 0.4)]),
+                &mut Dice::new(&[n as u64]),
+            );
             let has_hat = somebody.items.iter().any(|i| i.part == Part::Hat);
-            assert_eq!(has_hat, !d.absent.iter().any(|a| a == "no hat" || a == "no cap"), "{:?}", d.absent);
+            assert_eq!(
+                has_hat,
+                !d.absent.iter().any(|a| a == "no hat" || a == "no cap"),
+                "{:?}",
+                d.absent
+            );
             assert!((2..=4).contains(&d.captions.len()));
         }
     }

@@ -42,7 +42,10 @@ pub struct Counts {
 /// Looks at every frame of a scene.
 #[must_use]
 pub fn scene(library: &Library, stage: &Stage) -> Counts {
-    let mut counts = Counts { nearest_m: f32::MAX, ..Counts::default() };
+    let mut counts = Counts {
+        nearest_m: f32::MAX,
+        ..Counts::default()
+    };
     let mut way = 0.0_f64;
     for (frame, row) in stage.moments.iter().enumerate() {
         for (i, moment) in row.iter().enumerate() {
@@ -59,8 +62,13 @@ pub fn scene(library: &Library, stage: &Stage) -> Counts {
                 counts.nearest_m = counts.nearest_m.min(distance);
                 counts.in_people += usize::from(distance < TOUCH_M);
             }
-            if let (Some(next), false) = (stage.moments.get(frame + 1).and_then(|r| r[i]), is_seated) {
-                let (now, then) = (soles(library, &stage.cast[i], m), soles(library, &stage.cast[i], &next));
+            if let (Some(next), false) =
+                (stage.moments.get(frame + 1).and_then(|r| r[i]), is_seated)
+            {
+                let (now, then) = (
+                    soles(library, &stage.cast[i], m),
+                    soles(library, &stage.cast[i], &next),
+                );
                 for (a, b) in now.iter().zip(&then) {
                     if a[2] < PLANTED_M && b[2] < PLANTED_M {
                         let slide = (a[0] - b[0]).hypot(a[1] - b[1]);
@@ -82,7 +90,10 @@ fn soles(library: &Library, cast: &Cast, m: &Moment) -> [[f32; 3]; 2] {
     let (solved, lift) = cast.person.solve(library, &m.pose);
     let mut placement = m.placement;
     placement.position[2] += lift * 0.1 * cast.size;
-    [placement.point(solved.soles[0].ball), placement.point(solved.soles[1].ball)]
+    [
+        placement.point(solved.soles[0].ball),
+        placement.point(solved.soles[1].ball),
+    ]
 }
 
 /// Skin seen through clothes.
@@ -107,10 +118,14 @@ pub fn skin(library: &Library, seed: u64, count: usize, crowd: Crowd) -> Result<
     let each: Result<Vec<Through>> = (1..=count)
         .into_par_iter()
         .map_init(Studio::default, |studio, number| {
-            let cast = Cast::build(library, crate::identity::Identity::draw(seed, number, crowd))?;
+            let cast = Cast::build(
+                library,
+                crate::identity::Identity::draw(seed, number, crowd),
+            )?;
             let mut through = Through::default();
             for view in 0..4 {
-                let crop = studio.shoot(library, seed, &cast, view, crowd.difficulty, &Vec::new())?;
+                let crop =
+                    studio.shoot(library, seed, &cast, view, crowd.difficulty, &Vec::new())?;
                 look(&crop.parts, &mut through);
             }
             Ok(through)
@@ -126,7 +141,8 @@ pub fn skin(library: &Library, seed: u64, count: usize, crowd: Crowd) -> Result<
 
 fn look(parts: &[u8], through: &mut Through) {
     let code = |p: Part| p as u8 + 1;
-    let is_cloth = |v: u8| v == code(Part::Top) || v == code(Part::Bottom) || v == code(Part::Shoes);
+    let is_cloth =
+        |v: u8| v == code(Part::Top) || v == code(Part::Bottom) || v == code(Part::Shoes);
     let mut count = 0;
     for y in 3..HEIGHT - 3 {
         for x in 3..WIDTH - 3 {
@@ -136,7 +152,11 @@ fn look(parts: &[u8], through: &mut Through) {
                 continue;
             }
             let meets = |dx: i32, dy: i32| {
-                (1..=3).map(|k| parts[((y as i32 + dy * k) * WIDTH as i32 + x as i32 + dx * k) as usize]).find(|v| *v != here)
+                (1..=3)
+                    .map(|k| {
+                        parts[((y as i32 + dy * k) * WIDTH as i32 + x as i32 + dx * k) as usize]
+                    })
+                    .find(|v| *v != here)
             };
             let around = [meets(1, 0), meets(-1, 0), meets(0, 1), meets(0, -1)];
             if let [Some(a), Some(b), Some(c), Some(d)] = around

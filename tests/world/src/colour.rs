@@ -13,8 +13,18 @@ pub fn lab(rgb: [f32; 3]) -> V3 {
         0.2126 * l[0] + 0.7152 * l[1] + 0.0722 * l[2],
         (0.0193 * l[0] + 0.1192 * l[1] + 0.9505 * l[2]) / 1.089,
     ];
-    let f = xyz.map(|t| if t > 0.008_856 { t.cbrt() } else { 7.787 * t + 16.0 / 116.0 });
-    [116.0 * f[1] - 16.0, 500.0 * (f[0] - f[1]), 200.0 * (f[1] - f[2])]
+    let f = xyz.map(|t| {
+        if t > 0.008_856 {
+            t.cbrt()
+        } else {
+            7.787 * t + 16.0 / 116.0
+        }
+    });
+    [
+        116.0 * f[1] - 16.0,
+        500.0 * (f[0] - f[1]),
+        200.0 * (f[1] - f[2]),
+    ]
 }
 
 /// Distance of two colours with lightness counted half: shade changes lightness first.
@@ -41,16 +51,29 @@ pub fn basic_word(rgb: [f32; 3]) -> &'static str {
 /// The named colour whose cloth is nearest to a linear colour.
 #[must_use]
 pub fn nearest(linear: V3) -> Colour {
-    let rgb = linear.map(|l| 255.0 * if l <= 0.003_130_8 { 12.92 * l } else { 1.055 * l.powf(1.0 / 2.4) - 0.055 });
+    let rgb = linear.map(|l| {
+        255.0
+            * if l <= 0.003_130_8 {
+                12.92 * l
+            } else {
+                1.055 * l.powf(1.0 / 2.4) - 0.055
+            }
+    });
     let seen = lab(rgb);
-    ALL.into_iter().min_by(|a, b| distance(seen, lab(a.rgb())).total_cmp(&distance(seen, lab(b.rgb())))).unwrap_or(Colour::Black)
+    ALL.into_iter()
+        .min_by(|a, b| distance(seen, lab(a.rgb())).total_cmp(&distance(seen, lab(b.rgb()))))
+        .unwrap_or(Colour::Black)
 }
 
 /// The median colour of a part in a picture, sRGB 0..255; none where fewer than 24 pixels show it.
 #[must_use]
 pub fn median(part: Part, parts: &[u8], pixels: &[u8]) -> Option<[f32; 3]> {
     let mut channels: [Vec<u8>; 3] = Default::default();
-    for (at, _) in parts.iter().enumerate().filter(|(_, p)| **p == part as u8 + 1) {
+    for (at, _) in parts
+        .iter()
+        .enumerate()
+        .filter(|(_, p)| **p == part as u8 + 1)
+    {
         for (channel, value) in channels.iter_mut().zip(&pixels[at * 3..at * 3 + 3]) {
             channel.push(*value);
         }
@@ -96,9 +119,13 @@ mod tests {
     fn a_red_cloth_seen_blue_is_not_true() {
         let parts = vec![Part::Top as u8 + 1; 100];
         let red = crate::material::linear(Colour::Red.rgb());
-        let blue: Vec<u8> = std::iter::repeat_n([40_u8, 80, 170], 100).flatten().collect();
+        let blue: Vec<u8> = std::iter::repeat_n([40_u8, 80, 170], 100)
+            .flatten()
+            .collect();
         assert_eq!(seen_as(red, Part::Top, &parts, &blue), Some(false));
-        let same: Vec<u8> = std::iter::repeat_n([170_u8, 34, 36], 100).flatten().collect();
+        let same: Vec<u8> = std::iter::repeat_n([170_u8, 34, 36], 100)
+            .flatten()
+            .collect();
         assert_eq!(seen_as(red, Part::Top, &parts, &same), Some(true));
     }
 }

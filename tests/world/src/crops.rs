@@ -81,11 +81,21 @@ pub fn make(library: &Library, order: Order, out: &Path) -> Result<Vec<Entry>> {
             let cast = Cast::build(library, Identity::draw(order.seed, number, order.crowd))?;
             (0..order.views)
                 .map(|view| {
-                    let crop = studio.shoot(library, order.seed, &cast, view, order.crowd.difficulty, &others)?;
+                    let crop = studio.shoot(
+                        library,
+                        order.seed,
+                        &cast,
+                        view,
+                        order.crowd.difficulty,
+                        &others,
+                    )?;
                     let name = format!("{number:04}_c{}_{view:06}_00.jpg", view + 1);
                     fs_err::write(images.join(&name), &crop.jpeg)?;
                     if order.with_parts {
-                        fs_err::write(images.join(name.replace(".jpg", "_parts.png")), parts(&crop)?)?;
+                        fs_err::write(
+                            images.join(name.replace(".jpg", "_parts.png")),
+                            parts(&crop)?,
+                        )?;
                     }
                     Ok(entry(order, &cast, &crop, view, &name))
                 })

@@ -93,7 +93,9 @@ mod tests {
     #[test]
     fn weights_are_followed() {
         let mut dice = Dice::new(&[5]);
-        let often = (0..2000).filter(|_| *dice.weighted(&[("a", 3.0), ("b", 1.0)]) == "a").count();
+        let often = (0..2000)
+            .filter(|_| *dice.weighted(&[("a", 3.0), ("b", 1.0)]) == "a")
+            .count();
         assert!((1400..1600).contains(&often), "{often}");
     }
 }

@@ -4,10 +4,14 @@
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// `SIGHTLINE_PEOPLE` is not set.
-    #[error("the people's meshes are missing: set SIGHTLINE_PEOPLE to a folder that holds the files of tests/world/assets.toml (found by sha256)")]
+    #[error(
+        "the people's meshes are missing: set SIGHTLINE_PEOPLE to a folder that holds the files of tests/world/assets.toml (found by sha256)"
+    )]
     NoPeople,
     /// Files of the manifest were not found under the folder.
-    #[error("`{folder}` holds {found} of {wanted} files that people are made of; the first missing is `{first}` (tests/world/assets.toml names sources and sha256)")]
+    #[error(
+        "`{folder}` holds {found} of {wanted} files that people are made of; the first missing is `{first}` (tests/world/assets.toml names sources and sha256)"
+    )]
     MissingAssets {
         /// The folder that was searched.
         folder: String,
@@ -54,7 +58,9 @@ pub enum Error {
         what: String,
     },
     /// No walkable way between two places of a floor plan.
-    #[error("scene `{scene}`: no way from ({from_x:.1}, {from_y:.1}) to ({to_x:.1}, {to_y:.1}): walls close it, move a gate or a wall")]
+    #[error(
+        "scene `{scene}`: no way from ({from_x:.1}, {from_y:.1}) to ({to_x:.1}, {to_y:.1}): walls close it, move a gate or a wall"
+    )]
     NoWay {
         /// The scene's name.
         scene: String,
@@ -73,19 +79,28 @@ impl Error {
     /// An asset fault.
     #[must_use]
     pub fn asset(name: &str, what: impl Into<String>) -> Self {
-        Self::Asset { name: name.to_owned(), what: what.into() }
+        Self::Asset {
+            name: name.to_owned(),
+            what: what.into(),
+        }
     }
 
     /// A picture fault.
     #[must_use]
     pub fn picture(file: &str, what: impl std::fmt::Display) -> Self {
-        Self::Picture { file: file.to_owned(), what: what.to_string() }
+        Self::Picture {
+            file: file.to_owned(),
+            what: what.to_string(),
+        }
     }
 
     /// A video fault.
     #[must_use]
     pub fn video(file: &str, what: impl std::fmt::Display) -> Self {
-        Self::Video { file: file.to_owned(), what: what.to_string() }
+        Self::Video {
+            file: file.to_owned(),
+            what: what.to_string(),
+        }
     }
 }
 

@@ -64,30 +64,61 @@ const LEAST_SAMPLES: u32 = 8;
 /// Files cannot be written, or the video pipeline fails.
 pub fn film(library: &Library, stage: &Stage, folder: &Path, out: &Path) -> Result<Summary> {
     fs_err::create_dir_all(out)?;
-    let start: jiff::Timestamp = stage.scene.start.parse().map_err(|e: jiff::Error| Error::Scene {
-        file: stage.scene.name.clone(),
-        what: format!("`start`: {e}"),
-    })?;
-    let mut manifest = Manifest { name: stage.scene.name.clone(), cameras: Vec::new() };
+    let start: jiff::Timestamp =
+        stage
+            .scene
+            .start
+            .parse()
+            .map_err(|e: jiff::Error| Error::Scene {
+                file: stage.scene.name.clone(),
+                what: format!("`start`: {e}"),
+            })?;
+    let mut manifest = Manifest {
+        name: stage.scene.name.clone(),
+        cameras: Vec::new(),
+    };
     let mut truths = Vec::new();
     let mut summary = Summary::default();
     for (number, camera) in stage.scene.cameras.iter().enumerate() {
         let file = format!("{}.mp4", camera.id);
-        let rows = shoot(library, stage, number, folder, &out.join(&file), &mut summary)?;
+        let rows = shoot(
+            library,
+            stage,
+            number,
+            folder,
+            &out.join(&file),
+            &mut summary,
+        )?;
         let truth = out.join("ground_truth").join(&camera.id);
         fs_err::create_dir_all(truth.join("gt"))?;
         fs_err::write(truth.join("gt/gt.txt"), mot(&rows.rows))?;
         fs_err::write(
             truth.join("seqinfo.ini"),
-            sequence(&camera.id, stage.scene.fps, rows.kept.len(), camera.width, camera.height),
+            sequence(
+                &camera.id,
+                stage.scene.fps,
+                rows.kept.len(),
+                camera.width,
+                camera.height,
+            ),
         )?;
-        let skew = jiff::SignedDuration::from_micros((f64::from(camera.clock_skew_ms) * 1e3) as i64);
+        let skew =
+            jiff::SignedDuration::from_micros((f64::from(camera.clock_skew_ms) * 1e3) as i64);
         let first = rows.kept.first().copied().unwrap_or(0);
-        let offset = |frame: usize| jiff::SignedDuration::from_nanos((frame as f64 * 1e9 / f64::from(stage.scene.fps)).round() as i64);
+        let offset = |frame: usize| {
+            jiff::SignedDuration::from_nanos(
+                (frame as f64 * 1e9 / f64::from(stage.scene.fps)).round() as i64,
+            )
+        };
         let clock = |frame: usize| (start + skew + offset(frame)).as_nanosecond();
         let mut times = String::from("frame,scene_frame,clock_ns,true_ns\n");
         for (i, frame) in rows.kept.iter().enumerate() {
-            times += &format!("{},{frame},{},{}\n", i + 1, clock(*frame), (start + offset(*frame)).as_nanosecond());
+            times += &format!(
+                "{},{frame},{},{}\n",
+                i + 1,
+                clock(*frame),
+                (start + offset(*frame)).as_nanosecond()
+            );
         }
         fs_err::write(truth.join("times.csv"), times)?;
         manifest.cameras.push(Entry {
@@ -102,14 +133,29 @@ pub fn film(library: &Library, stage: &Stage, folder: &Path, out: &Path) -> Resu
         truths.push(rows.rows);
     }
     fs_err::write(out.join("ground_truth/ai_city_2024.txt"), ai_city(&truths))?;
-    fs_err::write(out.join("ground_truth/calibration.json"), calibration(stage).map_err(std::io::Error::other)?)?;
-    fs_err::write(out.join("ground_truth/descriptions.json"), descriptions(stage).map_err(std::io::Error::other)?)?;
+    fs_err::write(
+        out.join("ground_truth/calibration.json"),
+        calibration(stage).map_err(std::io::Error::other)?,
+    )?;
+    fs_err::write(
+        out.join("ground_truth/descriptions.json"),
+        descriptions(stage).map_err(std::io::Error::other)?,
+    )?;
     let start_ns = i64::try_from(start.as_nanosecond()).unwrap_or(i64::MAX);
-    fs_err::write(out.join("ground_truth/positions.csv"), positions(stage, start_ns))?;
+    fs_err::write(
+        out.join("ground_truth/positions.csv"),
+        positions(stage, start_ns),
+    )?;
     fs_err::write(out.join("map.png"), draw_map(stage).png()?)?;
-    fs_err::write(out.join("manifest.toml"), toml::to_string(&manifest).map_err(std::io::Error::other)?)?;
+    fs_err::write(
+        out.join("manifest.toml"),
+        toml::to_string(&manifest).map_err(std::io::Error::other)?,
+    )?;
     Ok(summary)
 }
+
+/// A picture and who appears in it, by number in the cast.
+pub type Taken = (Vec<u8>, Vec<(usize, Appearance)>);
 
 struct Rows {
     rows: Vec<Row>,
@@ -118,9 +164,6 @@ struct Rows {
 }
 
 /// One frame as a camera takes it: picture and appearances with identity numbers.
-///
-/// # Errors
-/// None today; pictures are made in memory.
 pub fn frame(
     library: &Library,
     stage: &Stage,
@@ -129,7 +172,7 @@ pub fn frame(
     backdrop: &crate::backdrop::Backdrop,
     canvas: &mut Canvas,
     tone: &Tone,
-) -> (Vec<u8>, Vec<(usize, Appearance)>) {
+) -> Taken {
     let view = &stage.views[camera];
     let (actors, numbers) = stage.actors(library, number, view);
     let seen = canvas.draw(&stage.place, view, backdrop, &actors, tone, 256);
@@ -138,23 +181,43 @@ pub fn frame(
     photo(&stage.scene.cameras[camera]).take(&mut rgb, view.width, &mut dice);
     let picture = bytes(&rgb);
     canvas.rgb = rgb;
-    (picture, seen.into_iter().map(|a| (numbers[a.actor], a)).collect())
+    (
+        picture,
+        seen.into_iter().map(|a| (numbers[a.actor], a)).collect(),
+    )
 }
 
-fn shoot(library: &Library, stage: &Stage, camera: usize, folder: &Path, file: &Path, summary: &mut Summary) -> Result<Rows> {
+fn shoot(
+    library: &Library,
+    stage: &Stage,
+    camera: usize,
+    folder: &Path,
+    file: &Path,
+    summary: &mut Summary,
+) -> Result<Rows> {
     let settings = &stage.scene.cameras[camera];
     let backdrop = stage.backdrop(camera, folder)?;
     let mut lost = Dice::new(&[stage.seed, 0x105, camera as u64]);
-    let kept: Vec<usize> = (0..stage.frames()).filter(|_| !lost.chance(settings.dropped)).collect();
-    let mut video = Video::create(file, settings.width, settings.height, stage.scene.fps, settings.bitrate_kbps)?;
+    let kept: Vec<usize> = (0..stage.frames())
+        .filter(|_| !lost.chance(settings.dropped))
+        .collect();
+    let mut video = Video::create(
+        file,
+        settings.width,
+        settings.height,
+        stage.scene.fps,
+        settings.bitrate_kbps,
+    )?;
     let first = kept.first().copied().unwrap_or(0);
     let mut rows = Vec::new();
     for (batch, numbers) in kept.chunks(BATCH).enumerate() {
-        let pictures: Vec<(Vec<u8>, Vec<(usize, Appearance)>)> = numbers
+        let pictures: Vec<Taken> = numbers
             .par_iter()
             .map_init(
                 || (Canvas::default(), Tone::default()),
-                |(canvas, tone), number| frame(library, stage, camera, *number, &backdrop, canvas, tone),
+                |(canvas, tone), number| {
+                    frame(library, stage, camera, *number, &backdrop, canvas, tone)
+                },
             )
             .collect();
         for (i, (picture, seen)) in pictures.into_iter().enumerate() {
@@ -162,7 +225,9 @@ fn shoot(library: &Library, stage: &Stage, camera: usize, folder: &Path, file: &
             video.push(number - first, picture)?;
             for (who, a) in seen {
                 if let (Some(seen), true) = (a.seen, a.visible >= LEAST_SAMPLES) {
-                    let at = stage.moments[number][who].map_or([0.0; 2], |m| [m.placement.position[0], m.placement.position[1]]);
+                    let at = stage.moments[number][who].map_or([0.0; 2], |m| {
+                        [m.placement.position[0], m.placement.position[1]]
+                    });
                     rows.push(Row {
                         frame: index + 1,
                         time_index: number,

@@ -17,11 +17,21 @@ pub struct Stride {
 impl Stride {
     /// Measures the stride of a person of a size.
     #[must_use]
-    pub fn measure(library: &Library, person: &Person, manner: Manner, size: f32, is_run: bool) -> Self {
+    pub fn measure(
+        library: &Library,
+        person: &Person,
+        manner: Manner,
+        size: f32,
+        is_run: bool,
+    ) -> Self {
         let solved: Vec<Solved> = (0..=STEPS)
             .map(|i| {
                 let phase = (i % STEPS) as f32 / STEPS as f32;
-                let action = if is_run { Action::Run { phase } } else { Action::Walk { phase, blend: 1.0 } };
+                let action = if is_run {
+                    Action::Run { phase }
+                } else {
+                    Action::Walk { phase, blend: 1.0 }
+                };
                 person.solve(library, &Pose::new(action, manner)).0
             })
             .collect();
@@ -87,7 +97,14 @@ const REACH: f32 = 3.2;
 
 impl Feet {
     /// Takes the unlocked pose at a placement and gives back the pose with planted feet held in place.
-    pub fn hold(&mut self, library: &Library, person: &Person, placement: &Placement, mut pose: Pose, tick_s: f32) -> Pose {
+    pub fn hold(
+        &mut self,
+        library: &Library,
+        person: &Person,
+        placement: &Placement,
+        mut pose: Pose,
+        tick_s: f32,
+    ) -> Pose {
         let (solved, _) = person.solve(library, &pose);
         let (s, c) = placement.heading.sin_cos();
         let k = 0.1 * placement.size;
@@ -101,11 +118,21 @@ impl Feet {
             let free = placement.point(solved.soles[foot].ball);
             let free = [free[0], free[1]];
             let own = match pose.action {
-                Action::Walk { phase, .. } | Action::Run { phase } => (phase + 0.5 * foot as f32).rem_euclid(1.0),
+                Action::Walk { phase, .. } | Action::Run { phase } => {
+                    (phase + 0.5 * foot as f32).rem_euclid(1.0)
+                }
                 _ => 0.0,
             };
-            let stance = if matches!(pose.action, Action::Run { .. }) { 0.02..0.38 } else { 0.02..0.56 };
-            let is_planted = if is_walking { stance.contains(&own) } else { self.step_s[foot] <= 0.0 };
+            let stance = if matches!(pose.action, Action::Run { .. }) {
+                0.02..0.42
+            } else {
+                0.02..0.63
+            };
+            let is_planted = if is_walking {
+                stance.contains(&own)
+            } else {
+                self.step_s[foot] <= 0.0
+            };
             if !is_walking && self.was_walking && self.lock[foot].is_none() {
                 self.step_s[foot] = STEP_S;
             }
@@ -133,7 +160,11 @@ impl Feet {
                 } else {
                     let t = self.step_s[foot].max(tick_s);
                     self.step_s[foot] -= tick_s;
-                    (t, 0.5 * (std::f32::consts::PI * (1.0 - self.step_s[foot].max(0.0) / STEP_S)).sin())
+                    (
+                        t,
+                        0.5 * (std::f32::consts::PI * (1.0 - self.step_s[foot].max(0.0) / STEP_S))
+                            .sin(),
+                    )
                 };
                 let keep = (1.0 - tick_s / left * if is_walking { 1.6 } else { 1.0 }).max(0.0);
                 self.shift[foot] = [self.shift[foot][0] * keep, rise, self.shift[foot][2] * keep];

@@ -66,7 +66,14 @@ impl Garment {
     /// A garment without cuts or bulk.
     #[must_use]
     pub fn new(source: Source, slot: Slot, material: Material) -> Self {
-        Self { source, slot, material, cut: Cut::default(), inflate: 0.0, flare: 1.0 }
+        Self {
+            source,
+            slot,
+            material,
+            cut: Cut::default(),
+            inflate: 0.0,
+            flare: 1.0,
+        }
     }
 }
 
@@ -94,12 +101,19 @@ pub fn fit(library: &Library, source: Source, body: &[V3], inflate: f32) -> Resu
             let (members, triangles) = compact(triangles, body.len());
             Ok(Piece {
                 vertices: members.iter().map(|v| body[*v as usize]).collect(),
-                bindings: members.iter().map(|v| library.rig.blend([*v; 3], [1.0, 0.0, 0.0])).collect(),
+                bindings: members
+                    .iter()
+                    .map(|v| library.rig.blend([*v; 3], [1.0, 0.0, 0.0]))
+                    .collect(),
                 triangles,
                 covered: Vec::new(),
             })
         }
-        Source::Outfit { name, components, islands } => {
+        Source::Outfit {
+            name,
+            components,
+            islands,
+        } => {
             let outfit = library.outfit(name)?;
             let mut piece = pieces(library, outfit, components, islands, body);
             if inflate != 0.0 {
@@ -114,7 +128,13 @@ pub fn fit(library: &Library, source: Source, body: &[V3], inflate: f32) -> Resu
     }
 }
 
-fn pieces(library: &Library, outfit: &Outfit, components: &[usize], islands: &[usize], body: &[V3]) -> Piece {
+fn pieces(
+    library: &Library,
+    outfit: &Outfit,
+    components: &[usize],
+    islands: &[usize],
+    body: &[V3],
+) -> Piece {
     let chosen: Vec<Triangle> = outfit
         .mesh
         .triangles
@@ -132,7 +152,12 @@ fn pieces(library: &Library, outfit: &Outfit, components: &[usize], islands: &[u
         vertices: members.iter().map(|v| all[*v as usize]).collect(),
         bindings: members
             .iter()
-            .map(|v| library.rig.blend(outfit.fit.references[*v as usize], outfit.fit.weights[*v as usize]))
+            .map(|v| {
+                library.rig.blend(
+                    outfit.fit.references[*v as usize],
+                    outfit.fit.weights[*v as usize],
+                )
+            })
             .collect(),
         triangles,
         covered: outfit.fit.covered.clone(),
@@ -153,7 +178,10 @@ pub fn compact(triangles: &[Triangle], count: usize) -> (Vec<u32>, Vec<Triangle>
             members.push(v as u32);
         }
     }
-    let renumbered = triangles.iter().map(|t| t.map(|v| number[v as usize])).collect();
+    let renumbered = triangles
+        .iter()
+        .map(|t| t.map(|v| number[v as usize]))
+        .collect();
     (members, renumbered)
 }
 
@@ -163,35 +191,95 @@ macro_rules! outfit {
     };
     ($name:ident, $doc:literal, $outfit:literal, $components:expr, $islands:expr) => {
         #[doc = $doc]
-        pub const $name: Source = Source::Outfit { name: $outfit, components: $components, islands: $islands };
+        pub const $name: Source = Source::Outfit {
+            name: $outfit,
+            components: $components,
+            islands: $islands,
+        };
     };
 }
 outfit!(TEE_FITTED, "A fitted T-shirt.", "female_casualsuit01", &[0]);
-outfit!(TEE_SHORT, "A short T-shirt.", "female_casualsuit02", &[1, 2]);
-outfit!(BLOUSE, "A long-sleeved blouse.", "female_elegantsuit01", &[0]);
+outfit!(
+    TEE_SHORT,
+    "A short T-shirt.",
+    "female_casualsuit02",
+    &[1, 2]
+);
+outfit!(
+    BLOUSE,
+    "A long-sleeved blouse.",
+    "female_elegantsuit01",
+    &[0]
+);
 outfit!(PULLOVER, "A sweater.", "male_casualsuit02", &[0]);
-outfit!(OPEN_SHIRT, "A shirt with an open collar.", "male_casualsuit03", &[0]);
+outfit!(
+    OPEN_SHIRT,
+    "A shirt with an open collar.",
+    "male_casualsuit03",
+    &[0]
+);
 outfit!(TEE, "A T-shirt.", "male_casualsuit04", &[1]);
-outfit!(JACKET, "An open jacket with its collar.", "male_casualsuit05", &[0]);
-outfit!(JACKET_SHIRT, "The shirt below the open jacket.", "male_casualsuit05", &[2]);
+outfit!(
+    JACKET,
+    "An open jacket with its collar.",
+    "male_casualsuit05",
+    &[0]
+);
+outfit!(
+    JACKET_SHIRT,
+    "The shirt below the open jacket.",
+    "male_casualsuit05",
+    &[2]
+);
 outfit!(TEE_LOOSE, "A loose T-shirt.", "male_casualsuit06", &[0]);
-outfit!(TEE_LOOSE_BODY, "The loose T-shirt without sleeves.", "male_casualsuit06", &[], &[0, 1]);
-outfit!(TEE_LOOSE_SLEEVES, "The sleeves of the loose T-shirt.", "male_casualsuit06", &[], &[4, 5]);
-outfit!(COLLAR_SHIRT, "A collared shirt.", "male_casualsuit01", &[], &[1, 3, 4, 5]);
+outfit!(
+    TEE_LOOSE_BODY,
+    "The loose T-shirt without sleeves.",
+    "male_casualsuit06",
+    &[],
+    &[0, 1]
+);
+outfit!(
+    TEE_LOOSE_SLEEVES,
+    "The sleeves of the loose T-shirt.",
+    "male_casualsuit06",
+    &[],
+    &[4, 5]
+);
+outfit!(
+    COLLAR_SHIRT,
+    "A collared shirt.",
+    "male_casualsuit01",
+    &[],
+    &[1, 3, 4, 5]
+);
 outfit!(
     SUIT_JACKET,
     "A suit jacket.",
     "male_elegantsuit01",
     &[0],
-    &[0, 1, 2, 3, 4, 5, 7, 8, 9, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22]
+    &[
+        0, 1, 2, 3, 4, 5, 7, 8, 9, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22
+    ]
 );
-outfit!(SUIT_SHIRT, "Shirt front and collar of a suit.", "male_elegantsuit01", &[0], &[6, 10]);
+outfit!(
+    SUIT_SHIRT,
+    "Shirt front and collar of a suit.",
+    "male_elegantsuit01",
+    &[0],
+    &[6, 10]
+);
 outfit!(SUIT_TROUSERS, "Suit trousers.", "male_elegantsuit01", &[1]);
 outfit!(TROUSERS, "Straight trousers.", "male_casualsuit02", &[1]);
 outfit!(TROUSERS_SLIM, "Slim trousers.", "female_casualsuit01", &[1]);
 outfit!(SHORTS_SHORT, "Short shorts.", "female_casualsuit02", &[0]);
 outfit!(LEGGINGS, "Leggings.", "female_sportsuit01", &[1]);
-outfit!(PENCIL_SKIRT, "A short pencil skirt.", "female_elegantsuit01", &[1]);
+outfit!(
+    PENCIL_SKIRT,
+    "A short pencil skirt.",
+    "female_elegantsuit01",
+    &[1]
+);
 outfit!(SHOES_1, "Shoes.", "shoes01", &[0, 1]);
 outfit!(SHOES_2, "Shoes.", "shoes02", &[0, 1]);
 outfit!(SHOES_3, "Shoes.", "shoes03", &[0, 1]);

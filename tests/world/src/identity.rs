@@ -65,7 +65,9 @@ impl Difficulty {
     /// The palette of the crowd.
     #[must_use]
     pub fn palette(self) -> Palette {
-        Palette { street: self.between(0.5, 1.5) }
+        Palette {
+            street: self.between(0.5, 1.5),
+        }
     }
 }
 
@@ -91,7 +93,8 @@ impl Identity {
         let is_child = dice.chance(crowd.children);
         let is_female = dice.chance(0.5);
         // People who look alike on purpose: this one wears what the one before wears, with small changes.
-        let alike = (number > 1 && dice.chance(crowd.difficulty.between(0.0, 0.7))).then(|| number - 1);
+        let alike =
+            (number > 1 && dice.chance(crowd.difficulty.between(0.0, 0.7))).then(|| number - 1);
         let (is_child, is_female) = match alike {
             Some(other) => {
                 let mut twin = Dice::new(&[seed, IDENTITY, other as u64]);
@@ -100,10 +103,18 @@ impl Identity {
             None => (is_child, is_female),
         };
         let origin = *dice.pick(&[0_usize, 1, 2, 2]);
-        let age = if is_child { dice.range(0.02, 0.2) } else { *dice.pick(&[0.48, 0.52, 0.56, 0.62, 0.7, 0.85]) };
+        let age = if is_child {
+            dice.range(0.02, 0.2)
+        } else {
+            *dice.pick(&[0.48, 0.52, 0.56, 0.62, 0.7, 0.85])
+        };
         let is_old = age > 0.68;
         let shape = Shape {
-            gender: if is_female { dice.range(0.0, 0.12) } else { dice.range(0.88, 1.0) },
+            gender: if is_female {
+                dice.range(0.0, 0.12)
+            } else {
+                dice.range(0.88, 1.0)
+            },
             age,
             muscle: dice.normal(0.5, 0.15).clamp(0.1, 0.9),
             weight: (dice.normal(0.5, 0.2) + if age > 0.6 { 0.1 } else { 0.0 }).clamp(0.08, 0.98),
@@ -114,7 +125,11 @@ impl Identity {
         let skins: &[[f32; 3]] = [
             &[[92.0, 62.0, 46.0], [66.0, 44.0, 34.0], [120.0, 84.0, 62.0]][..],
             &[[206.0, 160.0, 126.0], [188.0, 142.0, 108.0]][..],
-            &[[222.0, 176.0, 150.0], [204.0, 156.0, 130.0], [190.0, 146.0, 118.0]][..],
+            &[
+                [222.0, 176.0, 150.0],
+                [204.0, 156.0, 130.0],
+                [190.0, 146.0, 118.0],
+            ][..],
         ][origin];
         let pale = dice.range(0.92, 1.06);
         let skin = dice.pick(skins).map(|c| c * pale);
@@ -134,27 +149,48 @@ impl Identity {
             (true, true) => Group::Girl,
         };
         let mut clothes = Dice::new(&[seed, CLOTHES, alike.unwrap_or(number) as u64]);
-        let outfit = dress(&mut clothes, &mut dice, group, crowd, &mut manner, alike.is_some(), hair.style);
+        let outfit = dress(
+            &mut clothes,
+            &mut dice,
+            group,
+            crowd,
+            &mut manner,
+            alike.is_some(),
+            hair.style,
+        );
         Self {
             number,
             group,
             is_old,
             hair: words,
             items: outfit.items,
-            outline: Outline { shape, skin, hair, garments: outfit.garments, accessories: outfit.accessories, manner },
+            outline: Outline {
+                shape,
+                skin,
+                hair,
+                garments: outfit.garments,
+                accessories: outfit.accessories,
+                manner,
+            },
             child_height_m: is_child.then(|| dice.range(1.1, 1.5)),
             alike,
         }
     }
 }
 
-fn hair(dice: &mut Dice, origin: usize, is_female: bool, is_child: bool, is_old: bool) -> (Hair, HairWords) {
+fn hair(
+    dice: &mut Dice,
+    origin: usize,
+    is_female: bool,
+    is_child: bool,
+    is_old: bool,
+) -> (Hair, HairWords) {
     let colour: &'static str = if is_old {
-        *dice.pick::<&'static str>(&["grey", "white"])
+        dice.pick::<&'static str>(&["grey", "white"])
     } else if origin == 2 {
-        *dice.pick::<&'static str>(&["dark", "brown", "brown", "blond", "red"])
+        dice.pick::<&'static str>(&["dark", "brown", "brown", "blond", "red"])
     } else {
-        *dice.pick::<&'static str>(&["black", "black", "dark"])
+        dice.pick::<&'static str>(&["black", "black", "dark"])
     };
     let rgb: [f32; 3] = match colour {
         "black" => [20.0, 18.0, 18.0],
@@ -166,16 +202,44 @@ fn hair(dice: &mut Dice, origin: usize, is_female: bool, is_child: bool, is_old:
         _ => [140.0, 138.0, 136.0],
     };
     let style: Option<&'static str> = if is_female {
-        let styles = ["long01", "ponytail01", "bob01", "bob02", "braid01", "short03", "long01", "ponytail01"];
+        let styles = [
+            "long01",
+            "ponytail01",
+            "bob01",
+            "bob02",
+            "braid01",
+            "short03",
+            "long01",
+            "ponytail01",
+        ];
         Some(*dice.pick(&styles))
     } else {
-        let styles = [Some("short01"), Some("short02"), Some("short04"), Some("short02"), None, Some("short04")];
+        let styles = [
+            Some("short01"),
+            Some("short02"),
+            Some("short04"),
+            Some("short02"),
+            None,
+            Some("short04"),
+        ];
         *dice.pick(&styles)
     };
-    let style = if origin == 0 && dice.chance(0.3) { Some("afro01") } else { style };
-    let style = if is_child && style.is_none() { Some("short02") } else { style };
+    let style = if origin == 0 && dice.chance(0.3) {
+        Some("afro01")
+    } else {
+        style
+    };
+    let style = if is_child && style.is_none() {
+        Some("short02")
+    } else {
+        style
+    };
     let is_bald = style.is_none() && dice.chance(0.5);
-    let beard = if !is_female && !is_child && dice.chance(0.3) { dice.range(0.25, 0.8) } else { 0.0 };
+    let beard = if !is_female && !is_child && dice.chance(0.3) {
+        dice.range(0.25, 0.8)
+    } else {
+        0.0
+    };
     let word = match style {
         Some("long01") => "long",
         Some("ponytail01") => "ponytail",
@@ -187,5 +251,16 @@ fn hair(dice: &mut Dice, origin: usize, is_female: bool, is_child: bool, is_old:
         None => "shaved",
     };
     let k = dice.range(0.9, 1.1);
-    (Hair { style, rgb: rgb.map(|c| c * k), is_bald, beard }, HairWords { colour, style: word })
+    (
+        Hair {
+            style,
+            rgb: rgb.map(|c| c * k),
+            is_bald,
+            beard,
+        },
+        HairWords {
+            colour,
+            style: word,
+        },
+    )
 }

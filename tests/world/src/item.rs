@@ -91,7 +91,12 @@ impl Item {
     /// An item of one colour.
     #[must_use]
     pub fn new(part: Part, kind: Kind, colour: Colour) -> Self {
-        Self { part, kind, colour, second: None }
+        Self {
+            part,
+            kind,
+            colour,
+            second: None,
+        }
     }
 }
 

@@ -28,7 +28,14 @@ pub struct View {
 impl View {
     /// A camera at `eye` that looks along `yaw` (radians from +x to +y) and down by `pitch` (radians), with a horizontal field of view.
     #[must_use]
-    pub fn new(eye: V3, yaw: f32, pitch: f32, field_of_view: f32, width: usize, height: usize) -> Self {
+    pub fn new(
+        eye: V3,
+        yaw: f32,
+        pitch: f32,
+        field_of_view: f32,
+        width: usize,
+        height: usize,
+    ) -> Self {
         let (sy, cy) = yaw.sin_cos();
         let (sp, cp) = pitch.sin_cos();
         let forward = [cy * cp, sy * cp, -sp];
@@ -74,13 +81,20 @@ impl View {
         // Beyond the radius where a barrel folds back, the picture shows nothing.
         let r2 = (x * x + y * y).min(4.0);
         let k = 1.0 + r2 * (self.distortion[0] + r2 * self.distortion[1]);
-        Some((self.centre[0] + self.focal * x * k, self.centre[1] + self.focal * y * k, z))
+        Some((
+            self.centre[0] + self.focal * x * k,
+            self.centre[1] + self.focal * y * k,
+            z,
+        ))
     }
 
     /// The ray through a pixel position: its direction has length one along the axis, so a parameter along it is the depth.
     #[must_use]
     pub fn ray(&self, u: f32, v: f32) -> V3 {
-        let (xd, yd) = ((u - self.centre[0]) / self.focal, (v - self.centre[1]) / self.focal);
+        let (xd, yd) = (
+            (u - self.centre[0]) / self.focal,
+            (v - self.centre[1]) / self.focal,
+        );
         let (mut x, mut y) = (xd, yd);
         if self.distortion != [0.0; 2] {
             for _ in 0..8 {
@@ -89,7 +103,10 @@ impl View {
                 (x, y) = (xd / k, yd / k);
             }
         }
-        add(add(scale(self.right, x), scale(self.up, -y)), scale(self.back, -1.0))
+        add(
+            add(scale(self.right, x), scale(self.up, -y)),
+            scale(self.back, -1.0),
+        )
     }
 
     /// The world point on the ground under a pixel; none above the horizon.
@@ -148,7 +165,16 @@ mod tests {
         let p = [8.0, -1.0, 0.7];
         let (u, v, z) = view.project(p).unwrap();
         let m = view.matrix();
-        let h: Vec<f64> = m.iter().map(|r| r[0] * f64::from(p[0]) + r[1] * f64::from(p[1]) + r[2] * f64::from(p[2]) + r[3]).collect();
-        assert!((h[0] / h[2] - f64::from(u)).abs() < 1e-2 && (h[1] / h[2] - f64::from(v)).abs() < 1e-2 && (h[2] - f64::from(z)).abs() < 1e-3);
+        let h: Vec<f64> = m
+            .iter()
+            .map(|r| {
+                r[0] * f64::from(p[0]) + r[1] * f64::from(p[1]) + r[2] * f64::from(p[2]) + r[3]
+            })
+            .collect();
+        assert!(
+            (h[0] / h[2] - f64::from(u)).abs() < 1e-2
+                && (h[1] / h[2] - f64::from(v)).abs() < 1e-2
+                && (h[2] - f64::from(z)).abs() < 1e-3
+        );
     }
 }

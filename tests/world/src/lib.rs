@@ -5,13 +5,13 @@
 //!
 //! # Layout
 //! - `assets`, `meshfile`: find and read the people's files
-//! - `body`, `rig`, `pose`, `gait`: shapes, skeleton, movement
-//! - `palette`, `item`, `material`, `garment`, `solid`, `accessory`, `wardrobe`, `identity`, `person`: who somebody is and wears
-//! - `texture`, `light`, `place`, `scenery`, `backdrop`: where
+//! - `body`, `rig`, `pose`, `cycle`, `gait`: shapes, skeleton, movement
+//! - `palette`, `item`, `material`, `garment`, `solid`, `accessory`, `headwear`, `tailor`, `outerwear`, `wardrobe`, `identity`, `dressing`, `person`: who somebody is and wears
+//! - `texture`, `light`, `form`, `place`, `scenery`, `backdrop`: where
 //! - `lens`, `shadow`, `raster`, `canvas`, `photo`: pictures
 //! - `words`, `captions`: descriptions
-//! - `shot`, `colour`, `crops`, `sheet`: pictures of one person each
-//! - `spec`, `way`, `routes`, `stage`, `film`, `truth`, `plan_map`, `video`: scenes with many
+//! - `framing`, `shot`, `colour`, `crops`, `sheet`: pictures of one person each
+//! - `spec`, `spec_check`, `way`, `routes`, `walk`, `stage`, `film`, `truth`, `plan_map`, `video`, `check`: scenes with many
 //! - `math`, `dice`, `noise`, `error`: what all of them use
 //!
 //! # Example
@@ -32,11 +32,16 @@ pub mod captions;
 pub mod check;
 pub mod colour;
 pub mod crops;
+mod cycle;
 pub mod dice;
+mod dressing;
 pub mod error;
 pub mod film;
+pub mod form;
+mod framing;
 pub mod gait;
 pub mod garment;
+mod headwear;
 pub mod identity;
 pub mod item;
 pub mod lens;
@@ -45,6 +50,7 @@ pub mod material;
 pub mod math;
 pub mod meshfile;
 pub mod noise;
+mod outerwear;
 pub mod palette;
 pub mod person;
 pub mod photo;
@@ -60,10 +66,13 @@ pub mod sheet;
 pub mod shot;
 pub mod solid;
 pub mod spec;
+mod spec_check;
 pub mod stage;
+mod tailor;
 pub mod texture;
 pub mod truth;
 pub mod video;
+pub mod walk;
 pub mod wardrobe;
 pub mod way;
 pub mod words;

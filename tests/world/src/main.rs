@@ -5,15 +5,19 @@ use std::path::{Path, PathBuf};
 use clap::{Parser, Subcommand};
 use sightline_world::assets::Files;
 use sightline_world::body::Library;
-use sightline_world::crops::{self, Order};
 use sightline_world::check;
+use sightline_world::crops::{self, Order};
 use sightline_world::film::film;
 use sightline_world::identity::{Crowd, Difficulty};
 use sightline_world::spec::Scene;
 use sightline_world::stage::Stage;
 
 #[derive(Parser)]
-#[command(name = "world", version, about = "Dressed people walking through places seen by cameras, with everything known about them")]
+#[command(
+    name = "world",
+    version,
+    about = "Dressed people walking through places seen by cameras, with everything known about them"
+)]
 struct Arguments {
     #[command(subcommand)]
     command: Command,
@@ -88,7 +92,10 @@ enum Command {
 }
 
 fn dial(text: &str) -> Result<f32, String> {
-    text.parse().ok().filter(|v| (0.0..=1.0).contains(v)).ok_or_else(|| format!("`{text}`: expected a number from 0 to 1"))
+    text.parse()
+        .ok()
+        .filter(|v| (0.0..=1.0).contains(v))
+        .ok_or_else(|| format!("`{text}`: expected a number from 0 to 1"))
 }
 
 fn main() -> std::process::ExitCode {
@@ -108,8 +115,18 @@ fn library() -> anyhow::Result<Library> {
 
 fn run(arguments: Arguments) -> anyhow::Result<()> {
     match arguments.command {
-        Command::Sheet { seed, people, difficulty, children, out } => {
-            let crowd = Crowd { difficulty: Difficulty(difficulty), children, is_wet: false };
+        Command::Sheet {
+            seed,
+            people,
+            difficulty,
+            children,
+            out,
+        } => {
+            let crowd = Crowd {
+                difficulty: Difficulty(difficulty),
+                children,
+                is_wet: false,
+            };
             let sheet = sightline_world::sheet::people(&library()?, seed, people, crowd)?;
             write(&out, &sheet.png()?)
         }
@@ -131,23 +148,56 @@ fn run(arguments: Arguments) -> anyhow::Result<()> {
                 out.display()
             ))
         }
-        Command::Check { scene, seed, people } => {
+        Command::Check {
+            scene,
+            seed,
+            people,
+        } => {
             let parsed = Scene::read(&scene)?;
             let library = library()?;
-            let crowd = Crowd { difficulty: Difficulty(0.0), children: 0.1, is_wet: false };
+            let crowd = Crowd {
+                difficulty: Difficulty(0.0),
+                children: 0.1,
+                is_wet: false,
+            };
             let skin = check::skin(&library, seed, people, crowd)?;
             let stage = Stage::set(&library, parsed, seed)?;
             let counts = check::scene(&library, &stage);
-            say(&serde_json::to_string_pretty(&serde_json::json!({ "scene": counts, "skin": skin }))?)
+            say(&serde_json::to_string_pretty(
+                &serde_json::json!({ "scene": counts, "skin": skin }),
+            )?)
         }
-        Command::Crops { ids, views, seed, difficulty, children, parts, out } => {
-            let crowd = Crowd { difficulty: Difficulty(difficulty), children, is_wet: false };
-            let order = Order { seed, identities: ids, views, crowd, with_parts: parts };
+        Command::Crops {
+            ids,
+            views,
+            seed,
+            difficulty,
+            children,
+            parts,
+            out,
+        } => {
+            let crowd = Crowd {
+                difficulty: Difficulty(difficulty),
+                children,
+                is_wet: false,
+            };
+            let order = Order {
+                seed,
+                identities: ids,
+                views,
+                crowd,
+                with_parts: parts,
+            };
             let library = library()?;
             let start = std::time::Instant::now();
             let entries = crops::make(&library, order, &out)?;
             let took = start.elapsed().as_secs_f64();
-            say(&format!("{} crops in {took:.1} s, {:.0} a second: {}", entries.len(), entries.len() as f64 / took, out.display()))
+            say(&format!(
+                "{} crops in {took:.1} s, {:.0} a second: {}",
+                entries.len(),
+                entries.len() as f64 / took,
+                out.display()
+            ))
         }
     }
 }

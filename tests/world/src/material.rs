@@ -4,7 +4,9 @@ use crate::math::V3;
 use crate::noise::{noise, noise_gradient};
 
 /// What a surface belongs to: the person's part map is made of these.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
+)]
 #[serde(rename_all = "kebab-case")]
 pub enum Part {
     /// Face, hands, bare limbs.
@@ -37,6 +39,8 @@ pub enum Part {
     Scarf,
     /// Glasses.
     Glasses,
+    /// Hands.
+    Hands,
 }
 
 /// How colour lies on a surface.
@@ -148,9 +152,13 @@ impl Material {
             Pattern::Plain => 0.0,
             Pattern::Stripes => on(cycle(c[1]) < self.duty),
             Pattern::VerticalStripes => on(cycle(across) < self.duty),
-            Pattern::Checks => 0.5 * on(cycle(c[1]) < self.duty) + 0.5 * on(cycle(across) < self.duty),
+            Pattern::Checks => {
+                0.5 * on(cycle(c[1]) < self.duty) + 0.5 * on(cycle(across) < self.duty)
+            }
             Pattern::Print => {
-                let is_inside = n[2] > 0.2 && c[0].abs() < self.radius && (c[1] - self.line).abs() < self.radius * 0.45;
+                let is_inside = n[2] > 0.2
+                    && c[0].abs() < self.radius
+                    && (c[1] - self.line).abs() < self.radius * 0.45;
                 on(is_inside && noise(c[0] * 9.0 + self.seed, c[1] * 9.0, 3.0) > 0.35)
             }
             Pattern::Hair => {
@@ -170,7 +178,13 @@ impl Material {
                     * (1.2 - 2.4 * (q - 0.5).abs()).clamp(0.0, 1.0)
                     * (0.4 + noise(c[0] * 2.0 + self.seed, c[1] * 2.0, c[2] * 2.0)).clamp(0.0, 1.0)
             }
-            Pattern::Quilted => if cycle(c[1]) < 0.1 { 0.22 } else { 0.0 },
+            Pattern::Quilted => {
+                if cycle(c[1]) < 0.1 {
+                    0.22
+                } else {
+                    0.0
+                }
+            }
         };
         let mut shade = 1.0;
         if self.mottle > 0.0 {
@@ -193,7 +207,14 @@ impl Material {
             let slope = k * (1.0 - 2.0 * q) / (2.0 * arch) * self.frequency;
             let (n, g) = noise_gradient(x * f * 2.0 + s, y * f, z * f * 2.0);
             let e = 0.5;
-            return (k * arch + e * n, [e * g[0] * f * 2.0, slope.clamp(-6.0, 6.0) + e * g[1] * f, e * g[2] * f * 2.0]);
+            return (
+                k * arch + e * n,
+                [
+                    e * g[0] * f * 2.0,
+                    slope.clamp(-6.0, 6.0) + e * g[1] * f,
+                    e * g[2] * f * 2.0,
+                ],
+            );
         }
         let h = 0.5 * f;
         let (w, gw) = noise_gradient(x * h + s, y * h, z * h);
@@ -209,7 +230,11 @@ impl Material {
         }
         let (n, g) = noise_gradient(x * f * 0.7 + y * f * 0.5 + s, y * f * 2.2 + w, z * f * 0.7);
         value += 0.45 * n;
-        let own = [g[0] * f * 0.7, g[0] * f * 0.5 + g[1] * f * 2.2, g[2] * f * 0.7];
+        let own = [
+            g[0] * f * 0.7,
+            g[0] * f * 0.5 + g[1] * f * 2.2,
+            g[2] * f * 0.7,
+        ];
         for i in 0..3 {
             slope[i] += 0.45 * (own[i] + g[1] * gw[i]);
         }
@@ -228,7 +253,11 @@ impl Material {
 pub fn linear(rgb: [f32; 3]) -> V3 {
     rgb.map(|v| {
         let c = v / 255.0;
-        if c <= 0.04045 { c / 12.92 } else { ((c + 0.055) / 1.055).powf(2.4) }
+        if c <= 0.04045 {
+            c / 12.92
+        } else {
+            ((c + 0.055) / 1.055).powf(2.4)
+        }
     })
 }
 
@@ -248,7 +277,11 @@ mod tests {
                 a[axis] += 2e-3;
                 b[axis] -= 2e-3;
                 let d = (m.folds(a).0 - m.folds(b).0) / 4e-3;
-                assert!((g[axis] - d).abs() < 0.02 + 0.02 * d.abs(), "{pattern:?} axis {axis}: {} against {d}", g[axis]);
+                assert!(
+                    (g[axis] - d).abs() < 0.02 + 0.02 * d.abs(),
+                    "{pattern:?} axis {axis}: {} against {d}",
+                    g[axis]
+                );
             }
         }
     }

@@ -40,7 +40,11 @@ pub fn dot(a: V3, b: V3) -> f32 {
 #[inline]
 #[must_use]
 pub fn cross(a: V3, b: V3) -> V3 {
-    [a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0]]
+    [
+        a[1] * b[2] - a[2] * b[1],
+        a[2] * b[0] - a[0] * b[2],
+        a[0] * b[1] - a[1] * b[0],
+    ]
 }
 
 /// The length.
@@ -61,7 +65,11 @@ pub fn unit(a: V3) -> V3 {
 #[inline]
 #[must_use]
 pub fn mix(a: V3, b: V3, t: f32) -> V3 {
-    [a[0] + (b[0] - a[0]) * t, a[1] + (b[1] - a[1]) * t, a[2] + (b[2] - a[2]) * t]
+    [
+        a[0] + (b[0] - a[0]) * t,
+        a[1] + (b[1] - a[1]) * t,
+        a[2] + (b[2] - a[2]) * t,
+    ]
 }
 
 /// `a` towards `b` by `t`.
@@ -97,9 +105,21 @@ pub fn rotation(axis: V3, degrees: f32) -> M3 {
     let (s, c) = degrees.to_radians().sin_cos();
     let k = 1.0 - c;
     [
-        [c + a[0] * a[0] * k, a[0] * a[1] * k - a[2] * s, a[0] * a[2] * k + a[1] * s],
-        [a[1] * a[0] * k + a[2] * s, c + a[1] * a[1] * k, a[1] * a[2] * k - a[0] * s],
-        [a[2] * a[0] * k - a[1] * s, a[2] * a[1] * k + a[0] * s, c + a[2] * a[2] * k],
+        [
+            c + a[0] * a[0] * k,
+            a[0] * a[1] * k - a[2] * s,
+            a[0] * a[2] * k + a[1] * s,
+        ],
+        [
+            a[1] * a[0] * k + a[2] * s,
+            c + a[1] * a[1] * k,
+            a[1] * a[2] * k - a[0] * s,
+        ],
+        [
+            a[2] * a[0] * k - a[1] * s,
+            a[2] * a[1] * k + a[0] * s,
+            c + a[2] * a[2] * k,
+        ],
     ]
 }
 
@@ -109,7 +129,11 @@ pub fn align(from: V3, to: V3) -> M3 {
     let (u, w) = (unit(from), unit(to));
     let axis = cross(u, w);
     let s = length(axis);
-    if s < 1e-6 { UNIT } else { rotation(axis, s.atan2(dot(u, w)).to_degrees()) }
+    if s < 1e-6 {
+        UNIT
+    } else {
+        rotation(axis, s.atan2(dot(u, w)).to_degrees())
+    }
 }
 
 /// Smoothstep of `x` between `a` and `b`.
@@ -124,7 +148,11 @@ pub fn smooth(a: f32, b: f32, x: f32) -> f32 {
 pub fn wrap_angle(angle: f32) -> f32 {
     let turn = std::f32::consts::TAU;
     let a = angle.rem_euclid(turn);
-    if a > std::f32::consts::PI { a - turn } else { a }
+    if a > std::f32::consts::PI {
+        a - turn
+    } else {
+        a
+    }
 }
 
 #[cfg(test)]

@@ -48,7 +48,10 @@ pub fn read_obj(name: &str, text: &str) -> Result<Mesh> {
                     let (a, b, c) = (corners[0], corners[i], corners[i + 1]);
                     mesh.triangles.push([a.0, b.0, c.0]);
                     mesh.texture_triangles.push([a.1, b.1, c.1]);
-                    mesh.groups.entry(group.clone()).or_default().push([a.0, b.0, c.0]);
+                    mesh.groups
+                        .entry(group.clone())
+                        .or_default()
+                        .push([a.0, b.0, c.0]);
                 }
             }
             _ => {}
@@ -56,7 +59,10 @@ pub fn read_obj(name: &str, text: &str) -> Result<Mesh> {
     }
     let count = mesh.vertices.len() as u32;
     if mesh.triangles.iter().flatten().any(|v| *v >= count) {
-        return Err(Error::asset(name, "a face names a vertex that is not there"));
+        return Err(Error::asset(
+            name,
+            "a face names a vertex that is not there",
+        ));
     }
     Ok(mesh)
 }
@@ -85,12 +91,18 @@ pub fn read_fit(name: &str, text: &str) -> Result<Fit> {
     let mut mode = ' ';
     for line in text.lines() {
         let words: Vec<&str> = line.split_whitespace().collect();
-        let Some(first) = words.first().filter(|w| !w.starts_with('#')) else { continue };
+        let Some(first) = words.first().filter(|w| !w.starts_with('#')) else {
+            continue;
+        };
         let is_number = first.bytes().all(|b| b.is_ascii_digit());
         match *first {
             "x_scale" | "y_scale" | "z_scale" if words.len() == 4 => {
                 let axis = usize::from(first.as_bytes()[0] - b'x');
-                fit.scales[axis] = Some((number(name, words[1])?, number(name, words[2])?, number(name, words[3])?));
+                fit.scales[axis] = Some((
+                    number(name, words[1])?,
+                    number(name, words[2])?,
+                    number(name, words[3])?,
+                ));
             }
             "verts" => mode = 'v',
             "delete_verts" => mode = 'd',
@@ -101,9 +113,15 @@ pub fn read_fit(name: &str, text: &str) -> Result<Fit> {
                 fit.offsets.push([0.0; 3]);
             }
             _ if mode == 'v' && is_number && words.len() >= 9 => {
-                fit.references.push([number(name, words[0])?, number(name, words[1])?, number(name, words[2])?]);
-                fit.weights.push(three(name, &mut words[3..6].iter().copied())?);
-                fit.offsets.push(three(name, &mut words[6..9].iter().copied())?);
+                fit.references.push([
+                    number(name, words[0])?,
+                    number(name, words[1])?,
+                    number(name, words[2])?,
+                ]);
+                fit.weights
+                    .push(three(name, &mut words[3..6].iter().copied())?);
+                fit.offsets
+                    .push(three(name, &mut words[6..9].iter().copied())?);
             }
             _ if mode == 'd' && first.as_bytes()[0].is_ascii_digit() => {
                 covered(name, &line.replace('-', " - "), &mut fit.covered)?;
@@ -139,7 +157,10 @@ pub type Target = Vec<(u32, V3)>;
 /// A number is not a number.
 pub fn read_target(name: &str, text: &str) -> Result<Target> {
     let mut target = Vec::new();
-    for line in text.lines().filter(|l| !l.starts_with('#') && !l.trim().is_empty()) {
+    for line in text
+        .lines()
+        .filter(|l| !l.starts_with('#') && !l.trim().is_empty())
+    {
         let mut words = line.split_whitespace();
         let vertex = number(name, words.next().unwrap_or_default())?;
         target.push((vertex, three(name, &mut words)?));
@@ -160,7 +181,10 @@ pub fn components(triangles: &[Triangle], count: usize) -> Vec<usize> {
     }
     for t in triangles {
         for pair in [(t[0], t[1]), (t[1], t[2])] {
-            let (a, b) = (root(&mut parent, pair.0 as usize), root(&mut parent, pair.1 as usize));
+            let (a, b) = (
+                root(&mut parent, pair.0 as usize),
+                root(&mut parent, pair.1 as usize),
+            );
             if a != b {
                 parent[a.max(b)] = a.min(b);
             }
@@ -173,12 +197,17 @@ pub fn components(triangles: &[Triangle], count: usize) -> Vec<usize> {
     }
     let mut order: Vec<(usize, usize)> = sizes.into_iter().collect();
     order.sort_by_key(|(first, size)| (std::cmp::Reverse(*size), *first));
-    let rank: BTreeMap<usize, usize> = order.iter().enumerate().map(|(rank, (first, _))| (*first, rank)).collect();
+    let rank: BTreeMap<usize, usize> = order
+        .iter()
+        .enumerate()
+        .map(|(rank, (first, _))| (*first, rank))
+        .collect();
     roots.iter().map(|r| rank[r]).collect()
 }
 
 fn number<T: std::str::FromStr>(name: &str, word: &str) -> Result<T> {
-    word.parse().map_err(|_| Error::asset(name, format!("`{word}` is not a number")))
+    word.parse()
+        .map_err(|_| Error::asset(name, format!("`{word}` is not a number")))
 }
 
 fn three<'a>(name: &str, words: &mut impl Iterator<Item = &'a str>) -> Result<V3> {
@@ -195,18 +224,31 @@ mod tests {
 
     #[test]
     fn a_quad_becomes_two_triangles_of_its_group() {
-        let mesh = read_obj("t", "v 0 0 0\nv 1 0 0\nv 1 1 0\nv 0 1 0\ng flat\nf 1/1 2/1 3/1 4/1\n").unwrap();
+        let mesh = read_obj(
+            "t",
+            "v 0 0 0\nv 1 0 0\nv 1 1 0\nv 0 1 0\ng flat\nf 1/1 2/1 3/1 4/1\n",
+        )
+        .unwrap();
         assert_eq!(mesh.groups["flat"], vec![[0, 1, 2], [0, 2, 3]]);
     }
 
     #[test]
     fn a_face_beyond_the_vertices_is_refused() {
-        assert!(read_obj("t", "v 0 0 0\nf 1 2 3\n").unwrap_err().to_string().contains("not there"));
+        assert!(
+            read_obj("t", "v 0 0 0\nf 1 2 3\n")
+                .unwrap_err()
+                .to_string()
+                .contains("not there")
+        );
     }
 
     #[test]
     fn keywords_between_verts_and_data_are_passed_over() {
-        let fit = read_fit("t", "verts 0\nmaterial x.mhmat\n7\n1 2 3 .2 .3 .5 0 0 .1\ndelete_verts\n4 6 - 8\n").unwrap();
+        let fit = read_fit(
+            "t",
+            "verts 0\nmaterial x.mhmat\n7\n1 2 3 .2 .3 .5 0 0 .1\ndelete_verts\n4 6 - 8\n",
+        )
+        .unwrap();
         assert_eq!(fit.references, vec![[7; 3], [1, 2, 3]]);
         assert_eq!(fit.covered, vec![4, 6, 7, 8]);
     }

@@ -22,14 +22,27 @@ pub fn noise_gradient(x: f32, y: f32, z: f32) -> (f32, V3) {
     let (fx, fy, fz) = (x.floor(), y.floor(), z.floor());
     let (i, j, k) = (fx as i32, fy as i32, fz as i32);
     let (u, v, w) = (x - fx, y - fy, z - fz);
-    let (su, sv, sw) = (u * u * (3.0 - 2.0 * u), v * v * (3.0 - 2.0 * v), w * w * (3.0 - 2.0 * w));
-    let (du, dv, dw) = (6.0 * u * (1.0 - u), 6.0 * v * (1.0 - v), 6.0 * w * (1.0 - w));
+    let (su, sv, sw) = (
+        u * u * (3.0 - 2.0 * u),
+        v * v * (3.0 - 2.0 * v),
+        w * w * (3.0 - 2.0 * w),
+    );
+    let (du, dv, dw) = (
+        6.0 * u * (1.0 - u),
+        6.0 * v * (1.0 - v),
+        6.0 * w * (1.0 - w),
+    );
     let (i1, j1, k1) = (i.wrapping_add(1), j.wrapping_add(1), k.wrapping_add(1));
     let (a, b) = (lattice(i, j, k), lattice(i1, j, k));
     let (c, d) = (lattice(i, j1, k), lattice(i1, j1, k));
     let (e, f) = (lattice(i, j, k1), lattice(i1, j, k1));
     let (g, h) = (lattice(i, j1, k1), lattice(i1, j1, k1));
-    let (ab, cd, ef, gh) = (a + (b - a) * su, c + (d - c) * su, e + (f - e) * su, g + (h - g) * su);
+    let (ab, cd, ef, gh) = (
+        a + (b - a) * su,
+        c + (d - c) * su,
+        e + (f - e) * su,
+        g + (h - g) * su,
+    );
     let (low, high) = (ab + (cd - ab) * sv, ef + (gh - ef) * sv);
     let dx_low = (b - a) + ((d - c) - (b - a)) * sv;
     let dx_high = (f - e) + ((h - g) - (f - e)) * sv;

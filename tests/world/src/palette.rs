@@ -3,7 +3,9 @@
 use crate::dice::Dice;
 
 /// A colour with its name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize,
+)]
 #[serde(rename_all = "kebab-case")]
 #[allow(missing_docs, reason = "the names are the documentation")]
 pub enum Colour {
@@ -33,14 +35,14 @@ pub enum Colour {
 }
 
 use Colour::{
-    Beige, Black, Blue, Brown, DarkGreen, DarkGrey, DarkRed, Denim, Green, Grey, Khaki, LightBlue, LightDenim, LightGrey,
-    Navy, Olive, Orange, Pink, Purple, Red, Teal, White, Yellow,
+    Beige, Black, Blue, Brown, DarkGreen, DarkGrey, DarkRed, Denim, Green, Grey, Khaki, LightBlue,
+    LightDenim, LightGrey, Navy, Olive, Orange, Pink, Purple, Red, Teal, White, Yellow,
 };
 
 /// All colours.
 pub const ALL: [Colour; 23] = [
-    Black, White, Grey, DarkGrey, LightGrey, Navy, Blue, LightBlue, Denim, LightDenim, Teal, Red, DarkRed, Pink, Orange,
-    Yellow, Green, DarkGreen, Olive, Purple, Brown, Beige, Khaki,
+    Black, White, Grey, DarkGrey, LightGrey, Navy, Blue, LightBlue, Denim, LightDenim, Teal, Red,
+    DarkRed, Pink, Orange, Yellow, Green, DarkGreen, Olive, Purple, Brown, Beige, Khaki,
 ];
 
 impl Colour {
@@ -131,13 +133,19 @@ impl Colour {
     /// Whether two colours are easily told apart.
     #[must_use]
     pub fn is_far_from(self, other: Self) -> bool {
-        self.rgb().iter().zip(other.rgb()).map(|(a, b)| (a - b).abs()).sum::<f32>() > 190.0
+        self.rgb()
+            .iter()
+            .zip(other.rgb())
+            .map(|(a, b)| (a - b).abs())
+            .sum::<f32>()
+            > 190.0
     }
 
     /// The cloth's colour with a small deviation of its own.
     pub fn dyed(self, dice: &mut Dice, deviation: f32) -> [f32; 3] {
         let k = 1.0 + dice.normal(0.0, deviation);
-        self.rgb().map(|c| (c * k + dice.normal(0.0, 3.0)).clamp(6.0, 242.0))
+        self.rgb()
+            .map(|c| (c * k + dice.normal(0.0, 3.0)).clamp(6.0, 242.0))
     }
 }
 
@@ -169,10 +177,27 @@ impl Palette {
         self.draw(
             dice,
             &[
-                (Black, 22.0, 40.0), (DarkGrey, 9.0, 20.0), (Grey, 9.0, 12.0), (LightGrey, 4.0, 0.0), (Navy, 12.0, 20.0),
-                (White, 10.0, 2.0), (Blue, 6.0, 2.0), (LightBlue, 4.0, 0.0), (Red, 4.0, 0.5), (DarkRed, 2.5, 1.0),
-                (Green, 2.0, 0.0), (DarkGreen, 3.0, 1.5), (Olive, 3.0, 1.0), (Brown, 3.5, 1.5), (Beige, 4.5, 0.5),
-                (Pink, 2.0, 0.0), (Orange, 1.2, 0.0), (Yellow, 1.6, 0.0), (Purple, 1.2, 0.0), (Teal, 1.0, 0.0), (Khaki, 2.0, 0.5),
+                (Black, 22.0, 40.0),
+                (DarkGrey, 9.0, 20.0),
+                (Grey, 9.0, 12.0),
+                (LightGrey, 4.0, 0.0),
+                (Navy, 12.0, 20.0),
+                (White, 10.0, 2.0),
+                (Blue, 6.0, 2.0),
+                (LightBlue, 4.0, 0.0),
+                (Red, 4.0, 0.5),
+                (DarkRed, 2.5, 1.0),
+                (Green, 2.0, 0.0),
+                (DarkGreen, 3.0, 1.5),
+                (Olive, 3.0, 1.0),
+                (Brown, 3.5, 1.5),
+                (Beige, 4.5, 0.5),
+                (Pink, 2.0, 0.0),
+                (Orange, 1.2, 0.0),
+                (Yellow, 1.6, 0.0),
+                (Purple, 1.2, 0.0),
+                (Teal, 1.0, 0.0),
+                (Khaki, 2.0, 0.5),
             ],
         )
     }
@@ -182,16 +207,35 @@ impl Palette {
         self.draw(
             dice,
             &[
-                (Black, 34.0, 50.0), (DarkGrey, 13.0, 25.0), (Grey, 9.0, 10.0), (Navy, 14.0, 20.0), (Khaki, 7.0, 1.0),
-                (Beige, 7.0, 0.5), (Brown, 5.0, 1.0), (White, 3.0, 0.0), (Olive, 4.0, 1.0), (LightGrey, 2.0, 0.0),
-                (Red, 0.8, 0.0), (DarkGreen, 1.0, 0.5), (DarkRed, 0.8, 0.0),
+                (Black, 34.0, 50.0),
+                (DarkGrey, 13.0, 25.0),
+                (Grey, 9.0, 10.0),
+                (Navy, 14.0, 20.0),
+                (Khaki, 7.0, 1.0),
+                (Beige, 7.0, 0.5),
+                (Brown, 5.0, 1.0),
+                (White, 3.0, 0.0),
+                (Olive, 4.0, 1.0),
+                (LightGrey, 2.0, 0.0),
+                (Red, 0.8, 0.0),
+                (DarkGreen, 1.0, 0.5),
+                (DarkRed, 0.8, 0.0),
             ],
         )
     }
 
     /// A colour for denim.
     pub fn denim(self, dice: &mut Dice) -> Colour {
-        self.draw(dice, &[(Denim, 10.0, 10.0), (LightDenim, 5.0, 2.0), (Navy, 5.0, 10.0), (DarkGrey, 1.5, 3.0), (Black, 2.0, 6.0)])
+        self.draw(
+            dice,
+            &[
+                (Denim, 10.0, 10.0),
+                (LightDenim, 5.0, 2.0),
+                (Navy, 5.0, 10.0),
+                (DarkGrey, 1.5, 3.0),
+                (Black, 2.0, 6.0),
+            ],
+        )
     }
 
     /// A colour for bags.
@@ -199,8 +243,20 @@ impl Palette {
         self.draw(
             dice,
             &[
-                (Black, 20.0, 30.0), (DarkGrey, 5.0, 8.0), (Grey, 5.0, 3.0), (Navy, 5.0, 8.0), (Brown, 6.0, 4.0), (Red, 3.0, 0.5),
-                (Blue, 3.0, 0.5), (Green, 1.5, 0.0), (Beige, 3.0, 0.5), (White, 1.5, 0.0), (Pink, 1.0, 0.0), (Olive, 1.5, 0.5), (Yellow, 1.0, 0.0), (Orange, 1.0, 0.0),
+                (Black, 20.0, 30.0),
+                (DarkGrey, 5.0, 8.0),
+                (Grey, 5.0, 3.0),
+                (Navy, 5.0, 8.0),
+                (Brown, 6.0, 4.0),
+                (Red, 3.0, 0.5),
+                (Blue, 3.0, 0.5),
+                (Green, 1.5, 0.0),
+                (Beige, 3.0, 0.5),
+                (White, 1.5, 0.0),
+                (Pink, 1.0, 0.0),
+                (Olive, 1.5, 0.5),
+                (Yellow, 1.0, 0.0),
+                (Orange, 1.0, 0.0),
             ],
         )
     }
@@ -213,7 +269,11 @@ impl Palette {
                 return second;
             }
         }
-        if first.is_far_from(White) { White } else { Black }
+        if first.is_far_from(White) {
+            White
+        } else {
+            Black
+        }
     }
 }
 
@@ -226,9 +286,17 @@ mod tests {
         let dark = |street: f32| {
             let mut dice = Dice::new(&[3]);
             let palette = Palette { street };
-            (0..1000).filter(|_| matches!(palette.upper(&mut dice), Black | DarkGrey | Grey | Navy)).count()
+            (0..1000)
+                .filter(|_| matches!(palette.upper(&mut dice), Black | DarkGrey | Grey | Navy))
+                .count()
         };
-        assert!(dark(0.0) < 300 && (400..620).contains(&dark(1.0)) && dark(2.0) > 850, "{} {} {}", dark(0.0), dark(1.0), dark(2.0));
+        assert!(
+            dark(0.0) < 300 && (400..620).contains(&dark(1.0)) && dark(2.0) > 850,
+            "{} {} {}",
+            dark(0.0),
+            dark(1.0),
+            dark(2.0)
+        );
     }
 
     #[test]

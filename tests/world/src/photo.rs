@@ -67,7 +67,10 @@ impl Photo {
             }
         }
         if self.shrink > 1.01 {
-            let (w, h) = (((width as f32 / self.shrink) as usize).max(8), ((height as f32 / self.shrink) as usize).max(8));
+            let (w, h) = (
+                ((width as f32 / self.shrink) as usize).max(8),
+                ((height as f32 / self.shrink) as usize).max(8),
+            );
             let small = shrink(rgb, width, height, w, h);
             *rgb = grow(&small, w, h, width, height);
         }
@@ -107,7 +110,9 @@ impl Photo {
 pub fn blurred(rgb: &[V3], width: usize, deviation: f32) -> Vec<V3> {
     let height = rgb.len() / width;
     let radius = (deviation * 2.5).ceil().max(1.0) as usize;
-    let mut kernel: Vec<f32> = (0..=radius).map(|i| (-((i * i) as f32) / (2.0 * deviation * deviation)).exp()).collect();
+    let mut kernel: Vec<f32> = (0..=radius)
+        .map(|i| (-((i * i) as f32) / (2.0 * deviation * deviation)).exp())
+        .collect();
     let total = kernel[0] + 2.0 * kernel[1..].iter().sum::<f32>();
     kernel.iter_mut().for_each(|k| *k /= total);
     let mut half = Vec::with_capacity(rgb.len());
@@ -115,7 +120,13 @@ pub fn blurred(rgb: &[V3], width: usize, deviation: f32) -> Vec<V3> {
         for x in 0..width {
             let mut sum = scale(row[x], kernel[0]);
             for (d, k) in kernel.iter().enumerate().skip(1) {
-                sum = add(sum, scale(add(row[x.saturating_sub(d)], row[(x + d).min(width - 1)]), *k));
+                sum = add(
+                    sum,
+                    scale(
+                        add(row[x.saturating_sub(d)], row[(x + d).min(width - 1)]),
+                        *k,
+                    ),
+                );
             }
             half.push(sum);
         }
@@ -126,7 +137,10 @@ pub fn blurred(rgb: &[V3], width: usize, deviation: f32) -> Vec<V3> {
             let mut sum = scale(half[y * width + x], kernel[0]);
             for (d, k) in kernel.iter().enumerate().skip(1) {
                 let (a, b) = (y.saturating_sub(d), (y + d).min(height - 1));
-                sum = add(sum, scale(add(half[a * width + x], half[b * width + x]), *k));
+                sum = add(
+                    sum,
+                    scale(add(half[a * width + x], half[b * width + x]), *k),
+                );
             }
             full.push(sum);
         }
@@ -144,8 +158,12 @@ fn motion(rgb: &mut [V3], width: usize, length: f32, angle: f32) {
             let mut sum = [0.0; 3];
             for k in 0..=steps {
                 let t = k as f32 / steps as f32 - 0.5;
-                let u = (x as f32 + t * length * c).round().clamp(0.0, width as f32 - 1.0) as usize;
-                let v = (y as f32 + t * length * s).round().clamp(0.0, height as f32 - 1.0) as usize;
+                let u = (x as f32 + t * length * c)
+                    .round()
+                    .clamp(0.0, width as f32 - 1.0) as usize;
+                let v = (y as f32 + t * length * s)
+                    .round()
+                    .clamp(0.0, height as f32 - 1.0) as usize;
                 sum = add(sum, source[v * width + u]);
             }
             rgb[y * width + x] = scale(sum, 1.0 / (steps + 1) as f32);
@@ -158,8 +176,14 @@ fn rain(rgb: &mut [V3], width: usize, share: f32, dice: &mut Dice) {
     let count = (rgb.len() as f32 * share / 9.0) as usize;
     let slant = dice.range(-0.25, 0.25);
     for _ in 0..count {
-        let (x, y) = (dice.range(0.0, width as f32), dice.range(0.0, height as f32));
-        let (length, light) = (dice.range(4.0, 4.0 + height as f32 * 0.04), dice.range(0.05, 0.22));
+        let (x, y) = (
+            dice.range(0.0, width as f32),
+            dice.range(0.0, height as f32),
+        );
+        let (length, light) = (
+            dice.range(4.0, 4.0 + height as f32 * 0.04),
+            dice.range(0.05, 0.22),
+        );
         for k in 0..length as usize {
             let (u, v) = ((x + slant * k as f32) as usize, y as usize + k);
             if u < width && v < height {
@@ -175,7 +199,10 @@ fn shrink(rgb: &[V3], width: usize, height: usize, w: usize, h: usize) -> Vec<V3
     for y in 0..h {
         for x in 0..w {
             let (x0, x1) = (x * width / w, ((x + 1) * width / w).max(x * width / w + 1));
-            let (y0, y1) = (y * height / h, ((y + 1) * height / h).max(y * height / h + 1));
+            let (y0, y1) = (
+                y * height / h,
+                ((y + 1) * height / h).max(y * height / h + 1),
+            );
             let mut sum = [0.0; 3];
             for row in rgb.chunks_exact(width).take(y1).skip(y0) {
                 for p in &row[x0..x1] {
@@ -210,7 +237,10 @@ pub fn grow(rgb: &[V3], w: usize, h: usize, width: usize, height: usize) -> Vec<
 /// sRGB 0..1 to bytes.
 #[must_use]
 pub fn bytes(rgb: &[V3]) -> Vec<u8> {
-    rgb.iter().flatten().map(|c| (c.clamp(0.0, 1.0) * 255.0 + 0.5) as u8).collect()
+    rgb.iter()
+        .flatten()
+        .map(|c| (c.clamp(0.0, 1.0) * 255.0 + 0.5) as u8)
+        .collect()
 }
 
 /// A JPEG of bytes.
@@ -220,7 +250,12 @@ pub fn bytes(rgb: &[V3]) -> Vec<u8> {
 pub fn jpeg(rgb: &[u8], width: usize, height: usize, quality: u8) -> Result<Vec<u8>> {
     let mut out = Vec::new();
     jpeg_encoder::Encoder::new(&mut out, quality)
-        .encode(rgb, width as u16, height as u16, jpeg_encoder::ColorType::Rgb)
+        .encode(
+            rgb,
+            width as u16,
+            height as u16,
+            jpeg_encoder::ColorType::Rgb,
+        )
         .map_err(|e| Error::picture("jpeg", e))?;
     Ok(out)
 }
@@ -234,8 +269,12 @@ pub fn png(rgb: &[u8], width: usize, height: usize) -> Result<Vec<u8>> {
     let mut encoder = png::Encoder::new(&mut out, width as u32, height as u32);
     encoder.set_color(png::ColorType::Rgb);
     encoder.set_depth(png::BitDepth::Eight);
-    let mut writer = encoder.write_header().map_err(|e| Error::picture("png", e))?;
-    writer.write_image_data(rgb).map_err(|e| Error::picture("png", e))?;
+    let mut writer = encoder
+        .write_header()
+        .map_err(|e| Error::picture("png", e))?;
+    writer
+        .write_image_data(rgb)
+        .map_err(|e| Error::picture("png", e))?;
     writer.finish().map_err(|e| Error::picture("png", e))?;
     Ok(out)
 }
@@ -247,8 +286,18 @@ mod tests {
     #[test]
     fn a_plain_camera_changes_nothing_but_noise() {
         let mut rgb = vec![[0.25, 0.5, 0.75]; 64 * 32];
-        Photo { noise: 0.0, blur_px: 0.0, ..Photo::default() }.take(&mut rgb, 64, &mut Dice::new(&[1]));
-        assert!(rgb.iter().flatten().zip([0.25, 0.5, 0.75].iter().cycle()).all(|(a, b)| (a - b).abs() < 1e-5));
+        Photo {
+            noise: 0.0,
+            blur_px: 0.0,
+            ..Photo::default()
+        }
+        .take(&mut rgb, 64, &mut Dice::new(&[1]));
+        assert!(
+            rgb.iter()
+                .flatten()
+                .zip([0.25, 0.5, 0.75].iter().cycle())
+                .all(|(a, b)| (a - b).abs() < 1e-5)
+        );
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! A place: ground, walls and clutter, seen by casting rays.
 
+use crate::form::Form;
 use crate::light::Light;
 use crate::math::{V3, add, cross, dot, mix, scale, sub, unit};
 use crate::texture::Surface;
@@ -13,36 +14,6 @@ pub struct Solid {
     pub surface: Surface,
     /// Whether people must walk round it.
     pub blocks: bool,
-}
-
-/// Forms of solids, metres.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Form {
-    /// A box turned about the vertical.
-    Box {
-        /// Centre.
-        centre: V3,
-        /// Half sizes before the turn.
-        half: V3,
-        /// Turn, radians.
-        turn: f32,
-    },
-    /// An upright cylinder.
-    Cylinder {
-        /// Foot.
-        foot: V3,
-        /// Radius.
-        radius: f32,
-        /// Height.
-        height: f32,
-    },
-    /// An ellipsoid.
-    Ball {
-        /// Centre.
-        centre: V3,
-        /// Half sizes.
-        half: V3,
-    },
 }
 
 /// An area of ground with a surface of its own.
@@ -102,117 +73,6 @@ pub struct Seen {
 /// Depth of the sky.
 pub const SKY: f32 = 1e6;
 
-impl Form {
-    /// The nearest meeting of a ray with this form, beyond `t_min`.
-    fn meet(&self, origin: V3, direction: V3, t_min: f32) -> Option<(f32, V3, [f32; 2])> {
-        match *self {
-            Self::Box { centre, half, turn } => {
-                let (s, c) = turn.sin_cos();
-                let into = |v: V3| [v[0] * c + v[1] * s, v[1] * c - v[0] * s, v[2]];
-                let (o, d) = (into(sub(origin, centre)), into(direction));
-                let (mut near, mut far, mut axis) = (f32::MIN, f32::MAX, 0);
-                for i in 0..3 {
-                    let inverse = 1.0 / if d[i].abs() < 1e-9 { 1e-9_f32.copysign(d[i]) } else { d[i] };
-                    let (a, b) = ((-half[i] - o[i]) * inverse, (half[i] - o[i]) * inverse);
-                    let (a, b) = (a.min(b), a.max(b));
-                    if a > near {
-                        (near, axis) = (a, i);
-                    }
-                    far = far.min(b);
-                }
-                if near > far || near < t_min {
-                    return None;
-                }
-                let p = add(o, scale(d, near));
-                let mut n = [0.0; 3];
-                n[axis] = -d[axis].signum();
-                let normal = [n[0] * c - n[1] * s, n[0] * s + n[1] * c, n[2]];
-                let uv = match axis {
-                    0 => [p[1], p[2] + half[2]],
-                    1 => [p[0], p[2] + half[2]],
-                    _ => [p[0], p[1]],
-                };
-                Some((near, normal, uv))
-            }
-            Self::Cylinder { foot, radius, height } => {
-                let (ox, oy) = (origin[0] - foot[0], origin[1] - foot[1]);
-                let a = direction[0] * direction[0] + direction[1] * direction[1];
-                let b = ox * direction[0] + oy * direction[1];
-                let c = ox * ox + oy * oy - radius * radius;
-                let disc = b * b - a * c;
-                if a < 1e-12 || disc < 0.0 {
-                    return None;
-                }
-                let t = (-b - disc.sqrt()) / a;
-                let z = origin[2] + t * direction[2] - foot[2];
-                if t > t_min && (0.0..=height).contains(&z) {
-                    let (x, y) = (ox + t * direction[0], oy + t * direction[1]);
-                    return Some((t, [x / radius, y / radius, 0.0], [y.atan2(x) * radius, z]));
-                }
-                // The lid.
-                if direction[2].abs() > 1e-9 {
-                    let t = (foot[2] + height - origin[2]) / direction[2];
-                    let (x, y) = (ox + t * direction[0], oy + t * direction[1]);
-                    if t > t_min && direction[2] < 0.0 && x * x + y * y <= radius * radius {
-                        return Some((t, [0.0, 0.0, 1.0], [x, y]));
-                    }
-                }
-                None
-            }
-            Self::Ball { centre, half } => {
-                let o: V3 = std::array::from_fn(|i| (origin[i] - centre[i]) / half[i]);
-                let d: V3 = std::array::from_fn(|i| direction[i] / half[i]);
-                let (a, b, c) = (dot(d, d), dot(o, d), dot(o, o) - 1.0);
-                let disc = b * b - a * c;
-                if disc < 0.0 {
-                    return None;
-                }
-                let t = (-b - disc.sqrt()) / a;
-                if t < t_min {
-                    return None;
-                }
-                let p = add(o, scale(d, t));
-                let normal = unit(std::array::from_fn(|i| p[i] / half[i]));
-                Some((t, normal, [p[0] * half[0], p[2] * half[2]]))
-            }
-        }
-    }
-
-    /// A circle on the plan that holds the form: centre and radius.
-    #[must_use]
-    pub fn footprint(&self) -> ([f32; 2], f32) {
-        match *self {
-            Self::Box { centre, half, .. } => ([centre[0], centre[1]], half[0].hypot(half[1])),
-            Self::Cylinder { foot, radius, .. } => ([foot[0], foot[1]], radius),
-            Self::Ball { centre, half } => ([centre[0], centre[1]], half[0].max(half[1])),
-        }
-    }
-
-    /// Distance on the plan from a point to the form, negative inside.
-    #[must_use]
-    pub fn distance(&self, p: [f32; 2]) -> f32 {
-        match *self {
-            Self::Box { centre, half, turn } => {
-                let (s, c) = turn.sin_cos();
-                let (x, y) = (p[0] - centre[0], p[1] - centre[1]);
-                let (a, b) = ((x * c + y * s).abs() - half[0], (y * c - x * s).abs() - half[1]);
-                a.max(0.0).hypot(b.max(0.0)) + a.max(b).min(0.0)
-            }
-            Self::Cylinder { foot, radius, .. } => (p[0] - foot[0]).hypot(p[1] - foot[1]) - radius,
-            Self::Ball { centre, half } => (p[0] - centre[0]).hypot(p[1] - centre[1]) - half[0].max(half[1]),
-        }
-    }
-
-    /// A ball round the form, to pass over it quickly.
-    fn ball(&self) -> (V3, f32) {
-        match *self {
-            Self::Box { centre, half, .. } => (centre, dot(half, half).sqrt()),
-            Self::Cylinder { foot, radius, height } => (add(foot, [0.0, 0.0, height / 2.0]), radius.hypot(height / 2.0)),
-            Self::Ball { centre, half } => (centre, half[0].max(half[1]).max(half[2])),
-        }
-    }
-}
-
 impl Place {
     /// What a ray meets first.
     #[must_use]
@@ -222,7 +82,12 @@ impl Place {
             let t = -origin[2] / direction[2];
             if t > t_min {
                 let p = add(origin, scale(direction, t));
-                best = Some(Hit { t, normal: [0.0, 0.0, 1.0], uv: [p[0], p[1]], solid: None });
+                best = Some(Hit {
+                    t,
+                    normal: [0.0, 0.0, 1.0],
+                    uv: [p[0], p[1]],
+                    solid: None,
+                });
             }
         }
         let squared = dot(direction, direction);
@@ -237,7 +102,12 @@ impl Place {
             if let Some((t, normal, uv)) = solid.form.meet(origin, direction, t_min)
                 && best.is_none_or(|b| t < b.t)
             {
-                best = Some(Hit { t, normal, uv, solid: Some(number) });
+                best = Some(Hit {
+                    t,
+                    normal,
+                    uv,
+                    solid: Some(number),
+                });
             }
         }
         best
@@ -257,21 +127,45 @@ impl Place {
         let Some(hit) = self.meet(origin, direction, 0.05) else {
             let height = unit(direction)[2].max(0.0);
             let blue = [0.75, 0.88, 1.08];
-            let colour = mix(self.horizon, std::array::from_fn(|i| self.horizon[i] * blue[i]), (height * 2.0).min(1.0));
-            return Seen { colour, depth: SKY, point: add(origin, scale(direction, 1e3)), sun_share: 0.0 };
+            let colour = mix(
+                self.horizon,
+                std::array::from_fn(|i| self.horizon[i] * blue[i]),
+                (height * 2.0).min(1.0),
+            );
+            return Seen {
+                colour,
+                depth: SKY,
+                point: add(origin, scale(direction, 1e3)),
+                sun_share: 0.0,
+            };
         };
         let point = add(origin, scale(direction, hit.t));
         let albedo = match hit.solid {
-            Some(number) => self.solids[number].surface.at(hit.uv[0], hit.uv[1], point, hit.normal),
+            Some(number) => self.solids[number]
+                .surface
+                .at(hit.uv[0], hit.uv[1], point, hit.normal),
             None => self.ground_at([point[0], point[1]]),
         };
         let facing = dot(hit.normal, light.towards).max(0.0);
-        let sun = if facing > 0.0 && self.sunlit(add(point, scale(hit.normal, 0.01))) { facing } else { 0.0 };
+        let sun = if facing > 0.0 && self.sunlit(add(point, scale(hit.normal, 0.01))) {
+            facing
+        } else {
+            0.0
+        };
         let up = 0.5 + 0.5 * hit.normal[2];
         // Corners are darker: near the ground for walls, near solids for the ground.
-        let mut open: f32 = if hit.solid.is_some() { 0.62 + 0.38 * (point[2] / 0.9).clamp(0.0, 1.0) } else { 1.0 };
+        let mut open: f32 = if hit.solid.is_some() {
+            0.62 + 0.38 * (point[2] / 0.9).clamp(0.0, 1.0)
+        } else {
+            1.0
+        };
         if hit.solid.is_none() {
-            for solid in self.solids.iter().filter(|s| s.form.ball().0[2] - s.form.ball().1 < 0.6) {
+            for solid in self.solids.iter().filter(|s| s.blocks) {
+                let ([x, y], reach) = solid.form.footprint();
+                let (dx, dy) = (point[0] - x, point[1] - y);
+                if dx * dx + dy * dy > (reach + 0.7) * (reach + 0.7) {
+                    continue;
+                }
                 let d = solid.form.distance([point[0], point[1]]);
                 if d < 0.7 {
                     open = open.min(0.55 + 0.45 * (d / 0.7).clamp(0.0, 1.0));
@@ -287,7 +181,12 @@ impl Place {
         });
         // Far things fade a little into the horizon.
         let fade = (hit.t / 220.0).min(0.5);
-        Seen { colour: mix(colour, self.horizon, fade), depth: hit.t, point, sun_share: share }
+        Seen {
+            colour: mix(colour, self.horizon, fade),
+            depth: hit.t,
+            point,
+            sun_share: share,
+        }
     }
 
     fn ground_at(&self, p: [f32; 2]) -> V3 {
@@ -299,20 +198,19 @@ impl Place {
                 return patch.surface.at(u, v, [p[0], p[1], 0.0], [0.0, 0.0, 1.0]);
             }
         }
-        self.ground.at(p[0], p[1], [p[0], p[1], 0.0], [0.0, 0.0, 1.0])
+        self.ground
+            .at(p[0], p[1], [p[0], p[1], 0.0], [0.0, 0.0, 1.0])
     }
 
     /// The nearest solid that blocks the way: distance on the plan.
     #[must_use]
     pub fn clearance(&self, p: [f32; 2]) -> f32 {
-        self.solids.iter().filter(|s| s.blocks).map(|s| s.form.distance(p)).fold(f32::MAX, f32::min)
+        self.solids
+            .iter()
+            .filter(|s| s.blocks)
+            .map(|s| s.form.distance(p))
+            .fold(f32::MAX, f32::min)
     }
-}
-
-/// The direction across a form's side: used to lay things along walls.
-#[must_use]
-pub fn across(direction: V3) -> V3 {
-    unit(cross(direction, [0.0, 0.0, 1.0]))
 }
 
 #[cfg(test)]
@@ -326,7 +224,11 @@ mod tests {
         Place {
             ground: surface,
             patches: vec![],
-            solids: vec![Solid { form, surface, blocks: true }],
+            solids: vec![Solid {
+                form,
+                surface,
+                blocks: true,
+            }],
             horizon: [0.8; 3],
             light: Weather::Sunny.light(0.0),
         }
@@ -334,7 +236,11 @@ mod tests {
 
     #[test]
     fn a_box_stops_a_ray_at_its_face() {
-        let p = place(Form::Box { centre: [5.0, 0.0, 1.0], half: [1.0, 1.0, 1.0], turn: 0.0 });
+        let p = place(Form::Box {
+            centre: [5.0, 0.0, 1.0],
+            half: [1.0, 1.0, 1.0],
+            turn: 0.0,
+        });
         let hit = p.meet([0.0, 0.0, 1.0], [1.0, 0.0, 0.0], 0.0).unwrap();
         assert!((hit.t - 4.0).abs() < 1e-5 && hit.normal[0] < -0.99);
         assert!((p.clearance([3.0, 0.0]) - 1.0).abs() < 1e-5 && p.clearance([5.0, 0.0]) < 0.0);
@@ -342,7 +248,11 @@ mod tests {
 
     #[test]
     fn a_cylinder_throws_a_shadow() {
-        let p = place(Form::Cylinder { foot: [0.0; 3], radius: 0.5, height: 4.0 });
+        let p = place(Form::Cylinder {
+            foot: [0.0; 3],
+            radius: 0.5,
+            height: 4.0,
+        });
         assert!(!p.sunlit([-1.0, 0.0, 0.0]) && p.sunlit([1.0, 0.0, 0.0]));
     }
 }

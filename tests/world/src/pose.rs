@@ -1,6 +1,9 @@
 //! Poses from aim directions: bones are told where to point, so no bone's own roll matters.
 
-use crate::math::{M3, UNIT, V3, add, align, apply, cross, dot, length, mul, rotation, scale, sub, unit};
+use crate::cycle::{arm, leg};
+use crate::math::{
+    M3, UNIT, V3, add, align, apply, cross, dot, length, mul, rotation, scale, sub, unit,
+};
 use crate::rig::{BoneMatrix, Joints, Rig};
 
 /// What the person does.
@@ -59,7 +62,14 @@ pub struct Manner {
 
 impl Default for Manner {
     fn default() -> Self {
-        Self { stride: 1.0, lean: 3.0, swing: 1.0, elbow: 12.0, abduct: 9.0, arms: [Arm::Free; 2] }
+        Self {
+            stride: 1.0,
+            lean: 3.0,
+            swing: 1.0,
+            elbow: 12.0,
+            abduct: 9.0,
+            arms: [Arm::Free; 2],
+        }
     }
 }
 
@@ -80,7 +90,12 @@ impl Pose {
     /// An action without shifts.
     #[must_use]
     pub fn new(action: Action, manner: Manner) -> Self {
-        Self { action, manner, head: [0.0; 2], ankle_shift: [[0.0; 3]; 2] }
+        Self {
+            action,
+            manner,
+            head: [0.0; 2],
+            ankle_shift: [[0.0; 3]; 2],
+        }
     }
 }
 
@@ -104,109 +119,6 @@ pub struct Solved {
     pub soles: [Sole; 2],
 }
 
-/// Periodic smooth curve through `(phase, value)` points: cosine interpolation.
-fn curve(phase: f32, points: &[(f32, f32)]) -> f32 {
-    let first = points[0].0;
-    let x = (phase - first).rem_euclid(1.0) + first;
-    let mut i = points.len() - 1;
-    while i > 0 && points[i].0 > x {
-        i -= 1;
-    }
-    let (a, from) = points[i];
-    let (b, to) = if i + 1 < points.len() { points[i + 1] } else { (first + 1.0, points[0].1) };
-    let t = (1.0 - (std::f32::consts::PI * (x - a) / (b - a)).cos()) / 2.0;
-    from * (1.0 - t) + to * t
-}
-
-/// Joint angles over one cycle of one leg, degrees; phase 0 is its heel strike. `foot` is the pitch of the sole, toes up positive.
-struct Cycle {
-    hip: &'static [(f32, f32)],
-    knee: &'static [(f32, f32)],
-    foot: &'static [(f32, f32)],
-    arm: f32,
-    elbow: f32,
-}
-
-const WALK: Cycle = Cycle {
-    hip: &[(0.0, 26.0), (0.12, 22.0), (0.5, -12.0), (0.62, -2.0), (0.85, 30.0)],
-    knee: &[(0.0, 4.0), (0.14, 16.0), (0.4, 5.0), (0.52, 20.0), (0.72, 60.0), (0.95, 4.0)],
-    foot: &[(0.0, 16.0), (0.09, 0.0), (0.38, -2.0), (0.5, -24.0), (0.6, -52.0), (0.78, -16.0), (0.92, 15.0)],
-    arm: 21.0,
-    elbow: 12.0,
-};
-const RUN: Cycle = Cycle {
-    hip: &[(0.0, 34.0), (0.12, 24.0), (0.38, -16.0), (0.5, -10.0), (0.8, 46.0)],
-    knee: &[(0.0, 18.0), (0.12, 38.0), (0.36, 16.0), (0.6, 92.0), (0.78, 84.0), (0.94, 24.0)],
-    foot: &[(0.0, 8.0), (0.08, 0.0), (0.24, -4.0), (0.38, -48.0), (0.6, -70.0), (0.85, 0.0)],
-    arm: 38.0,
-    elbow: 78.0,
-};
-
-struct Leg {
-    thigh: V3,
-    calf: V3,
-    pitch: f32,
-    toe: f32,
-}
-
-fn leg(pose: &Pose, side: f32, phase: f32) -> Leg {
-    let (hip, knee, pitch) = match pose.action {
-        Action::Stand => (2.0, 4.0, 0.0),
-        Action::Sit => (84.0, 88.0, 0.0),
-        Action::Walk { blend, .. } => {
-            let k = pose.manner.stride * blend;
-            let relaxed = 1.0 - blend;
-            (
-                curve(phase, WALK.hip) * k + 2.0 * relaxed,
-                curve(phase, WALK.knee) * (0.25 + 0.75 * k).min(1.1) * blend + 4.0 * relaxed,
-                curve(phase, WALK.foot) * k,
-            )
-        }
-        Action::Run { .. } => {
-            let k = 0.6 + 0.4 * pose.manner.stride;
-            (curve(phase, RUN.hip) * k, curve(phase, RUN.knee), curve(phase, RUN.foot) * k)
-        }
-    };
-    let (h, k) = ((-hip).to_radians(), (knee - hip).to_radians());
-    let spread = if pose.action == Action::Sit { 0.14 } else { 0.035 };
-    // While the heel rises the toes stay flat on the ground.
-    let toe = if (0.3..0.66).contains(&phase) { (-pitch).max(0.0).min(45.0) } else { 0.0 };
-    Leg {
-        thigh: [side * spread, -h.cos(), -h.sin()],
-        calf: [side * 0.01, -k.cos(), -k.sin()],
-        pitch,
-        toe,
-    }
-}
-
-/// Directions of upper arm and forearm in the frame of the chest.
-fn arm(pose: &Pose, side: f32, phase: f32, busy: Arm) -> (V3, V3) {
-    let m = &pose.manner;
-    let (amount, base, bend, extra) = match pose.action {
-        Action::Stand => (0.0, 4.0, m.elbow, 0.0),
-        Action::Sit => (0.0, 26.0, m.elbow + 42.0, 0.0),
-        Action::Walk { blend, .. } => (m.swing * m.stride * blend, 4.0, m.elbow, WALK.elbow),
-        Action::Run { .. } => (1.0, 0.0, RUN.elbow, 16.0),
-    };
-    let swing = if matches!(pose.action, Action::Run { .. }) { RUN.arm } else { WALK.arm };
-    let beat = (std::f32::consts::TAU * phase).cos();
-    let (mut a, mut e) = (base - amount * swing * beat, bend + (-beat).max(0.0) * extra * amount);
-    let mut b = m.abduct;
-    match busy {
-        Arm::Free => {}
-        Arm::Carry => (a, e, b) = (a * 0.35, 6.0, b + 1.0),
-        Arm::Umbrella => (a, e, b) = (14.0, 112.0, b),
-        Arm::Pull => (a, e, b) = (-24.0, 8.0, b + 4.0),
-        Arm::Phone => (a, e, b) = (22.0, 100.0, b * 0.6),
-    }
-    let (a, e, b) = (a.to_radians(), (a + e).to_radians(), b.to_radians());
-    let c = b * 0.1;
-    (
-        [side * b.sin(), -b.cos() * a.cos(), b.cos() * a.sin()],
-        [side * c.sin(), -c.cos() * e.cos(), c.cos() * e.sin()],
-    )
-}
-
 /// Turns a pose into bone matrices for one body.
 #[must_use]
 pub fn solve(rig: &Rig, joints: &Joints, pose: &Pose) -> Solved {
@@ -217,9 +129,16 @@ pub fn solve(rig: &Rig, joints: &Joints, pose: &Pose) -> Solved {
     }
     let mut corrected = [None, None];
     for (slot, side) in ["l", "r"].iter().enumerate() {
-        let (thigh, calf, foot) =
-            (rig.bone(&format!("thigh_{side}")), rig.bone(&format!("calf_{side}")), rig.bone(&format!("foot_{side}")));
-        let (hip, knee, ankle) = (frames.origins[thigh], frames.origins[calf], frames.origins[foot]);
+        let (thigh, calf, foot) = (
+            rig.bone(&format!("thigh_{side}")),
+            rig.bone(&format!("calf_{side}")),
+            rig.bone(&format!("foot_{side}")),
+        );
+        let (hip, knee, ankle) = (
+            frames.origins[thigh],
+            frames.origins[calf],
+            frames.origins[foot],
+        );
         let (upper, lower) = (length(sub(knee, hip)), length(sub(ankle, knee)));
         let to = sub(add(ankle, shifts[slot]), hip);
         let reach = length(to).clamp((upper - lower).abs() + 0.01, (upper + lower) * 0.9995);
@@ -230,12 +149,17 @@ pub fn solve(rig: &Rig, joints: &Joints, pose: &Pose) -> Solved {
             pole = sub([0.0, 0.0, 1.0], scale(along, along[2]));
         }
         let pole = unit(pole);
-        let cosine = ((upper * upper + reach * reach - lower * lower) / (2.0 * upper * reach)).clamp(-1.0, 1.0);
+        let cosine = ((upper * upper + reach * reach - lower * lower) / (2.0 * upper * reach))
+            .clamp(-1.0, 1.0);
         let sine = (1.0 - cosine * cosine).sqrt();
         let new_knee = add(scale(along, upper * cosine), scale(pole, upper * sine));
         corrected[slot] = Some((unit(new_knee), unit(sub(scale(along, reach), new_knee))));
     }
-    finish(rig, joints, self::frames(rig, joints, pose, Some(corrected)))
+    finish(
+        rig,
+        joints,
+        self::frames(rig, joints, pose, Some(corrected)),
+    )
 }
 
 struct Frames {
@@ -260,9 +184,20 @@ fn frames(rig: &Rig, joints: &Joints, pose: &Pose, corrected: Option<LegAims>) -
     };
     let twist = 5.0 * effort * (std::f32::consts::TAU * phase).cos();
     let list = 2.0 * effort * (std::f32::consts::TAU * phase + 0.6).sin();
-    let hand = |n: &str| (if n.ends_with("_l") { 0_usize } else { 1 }, if n.ends_with("_l") { 1.0_f32 } else { -1.0 });
-    let legs = [leg(pose, 1.0, phase.rem_euclid(1.0)), leg(pose, -1.0, (phase + 0.5).rem_euclid(1.0))];
-    let arms = [arm(pose, 1.0, phase, m.arms[0]), arm(pose, -1.0, phase + 0.5, m.arms[1])];
+    let hand = |n: &str| {
+        (
+            if n.ends_with("_l") { 0_usize } else { 1 },
+            if n.ends_with("_l") { 1.0_f32 } else { -1.0 },
+        )
+    };
+    let legs = [
+        leg(pose, 1.0, phase.rem_euclid(1.0)),
+        leg(pose, -1.0, (phase + 0.5).rem_euclid(1.0)),
+    ];
+    let arms = [
+        arm(pose, 1.0, phase, m.arms[0]),
+        arm(pose, -1.0, phase + 0.5, m.arms[1]),
+    ];
     let (pelvis, chest) = (rig.bone("pelvis"), rig.bone("spine_03"));
     let mut turns: Vec<M3> = vec![UNIT; rig.names.len()];
     let mut origins: Vec<V3> = vec![[0.0; 3]; rig.names.len()];
@@ -271,21 +206,36 @@ fn frames(rig: &Rig, joints: &Joints, pose: &Pose, corrected: Option<LegAims>) -
         let above = parent.map_or(UNIT, |p| turns[p]);
         origins[i] = match parent {
             None => joints.heads[i],
-            Some(p) => add(origins[p], apply(&above, sub(joints.heads[i], joints.heads[p]))),
+            Some(p) => add(
+                origins[p],
+                apply(&above, sub(joints.heads[i], joints.heads[p])),
+            ),
         };
         let along = unit(sub(joints.tails[i], joints.heads[i]));
         let (slot, sign) = hand(name);
-        let aimed = |frame: &M3, direction: V3| mul(&align(apply(&above, along), apply(frame, direction)), &above);
+        let aimed = |frame: &M3, direction: V3| {
+            mul(
+                &align(apply(&above, along), apply(frame, direction)),
+                &above,
+            )
+        };
         let stem = name.trim_end_matches("_l").trim_end_matches("_r");
         turns[i] = match stem {
             "pelvis" => mul(&rotation(y, -twist), &rotation(z, list)),
-            "spine_01" | "spine_02" | "spine_03" => {
-                mul(&above, &mul(&rotation(x, lean / 3.0), &mul(&rotation(y, twist * 0.75), &rotation(z, -list / 3.0))))
-            }
+            "spine_01" | "spine_02" | "spine_03" => mul(
+                &above,
+                &mul(
+                    &rotation(x, lean / 3.0),
+                    &mul(&rotation(y, twist * 0.75), &rotation(z, -list / 3.0)),
+                ),
+            ),
             "neck_01" | "head" => mul(
                 &above,
                 &mul(
-                    &rotation(x, pose.head[1] * 0.5 - if stem == "neck_01" { lean * 0.5 } else { 0.0 }),
+                    &rotation(
+                        x,
+                        pose.head[1] * 0.5 - if stem == "neck_01" { lean * 0.5 } else { 0.0 },
+                    ),
                     &rotation(y, -twist * 0.6 + pose.head[0] * 0.5),
                 ),
             ),
@@ -308,13 +258,21 @@ fn frames(rig: &Rig, joints: &Joints, pose: &Pose, corrected: Option<LegAims>) -
                 mul(&rotation(axis, sign * 35.0), &turn)
             }
             "clavicle" => mul(&above, &rotation(z, -sign * 4.0)),
-            _ if stem.contains("index") || stem.contains("middle") || stem.contains("ring") || stem.contains("pinky") => {
+            _ if stem.contains("index")
+                || stem.contains("middle")
+                || stem.contains("ring")
+                || stem.contains("pinky") =>
+            {
                 let side = if slot == 0 { "l" } else { "r" };
                 let across = sub(
                     joints.tails[rig.bone(&format!("index_01_{side}"))],
                     joints.tails[rig.bone(&format!("pinky_01_{side}"))],
                 );
-                let grip = if m.arms[slot] == Arm::Free { 14.0 } else { 38.0 };
+                let grip = if m.arms[slot] == Arm::Free {
+                    14.0
+                } else {
+                    38.0
+                };
                 mul(&above, &rotation(across, -sign * grip))
             }
             _ => above,
@@ -327,8 +285,16 @@ fn finish(rig: &Rig, joints: &Joints, frames: Frames) -> Solved {
     let Frames { turns, origins } = frames;
     let mut soles = [Sole::default(); 2];
     for (slot, side) in ["l", "r"].iter().enumerate() {
-        let (foot, ball) = (rig.bone(&format!("foot_{side}")), rig.bone(&format!("ball_{side}")));
-        let at = |bone: usize, rest: V3| add(origins[bone], apply(&turns[bone], sub(rest, joints.heads[bone])));
+        let (foot, ball) = (
+            rig.bone(&format!("foot_{side}")),
+            rig.bone(&format!("ball_{side}")),
+        );
+        let at = |bone: usize, rest: V3| {
+            add(
+                origins[bone],
+                apply(&turns[bone], sub(rest, joints.heads[bone])),
+            )
+        };
         let (ankle, front, tip) = (joints.heads[foot], joints.heads[ball], joints.tails[ball]);
         let ground = tip[1].min(front[1]) - 0.22;
         soles[slot] = Sole {
@@ -357,7 +323,10 @@ impl Solved {
     /// The lowest point of both soles.
     #[must_use]
     pub fn lowest(&self) -> f32 {
-        self.soles.iter().flat_map(|s| [s.heel[1], s.ball[1], s.toe[1]]).fold(f32::MAX, f32::min)
+        self.soles
+            .iter()
+            .flat_map(|s| [s.heel[1], s.ball[1], s.toe[1]])
+            .fold(f32::MAX, f32::min)
     }
 }
 
@@ -382,7 +351,12 @@ impl Placement {
         let up = cross(front, left);
         let mut m = [[0.0; 4]; 3];
         for (axis, row) in m.iter_mut().enumerate() {
-            *row = [left[axis] * k, up[axis] * k, front[axis] * k, self.position[axis]];
+            *row = [
+                left[axis] * k,
+                up[axis] * k,
+                front[axis] * k,
+                self.position[axis],
+            ];
         }
         m
     }
@@ -397,7 +371,9 @@ impl Placement {
                 let mut m = [[0.0; 4]; 3];
                 for (row, from) in m.iter_mut().zip(&w) {
                     for (column, value) in row.iter_mut().enumerate() {
-                        *value = from[0] * b[0][column] + from[1] * b[1][column] + from[2] * b[2][column];
+                        *value = from[0] * b[0][column]
+                            + from[1] * b[1][column]
+                            + from[2] * b[2][column];
                     }
                     row[3] += from[3];
                 }

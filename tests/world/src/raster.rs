@@ -2,7 +2,7 @@
 
 use crate::lens::View;
 use crate::light::Light;
-use crate::material::{Pattern, Part};
+use crate::material::{Part, Pattern};
 use crate::math::{V3, add, dot, scale, sub, unit};
 use crate::person::Person;
 use crate::rig::BoneMatrix;
@@ -27,11 +27,24 @@ pub struct Figure {
 
 impl Figure {
     /// Poses `person` by world bone matrices and draws what the sun sees.
-    pub fn pose(&mut self, person: &Person, bones: &[BoneMatrix], towards_sun: V3, map_size: usize) {
+    pub fn pose(
+        &mut self,
+        person: &Person,
+        bones: &[BoneMatrix],
+        towards_sun: V3,
+        map_size: usize,
+    ) {
         person.posed(bones, &mut self.vertices);
         crate::body::normals(&self.vertices, &person.triangles, &mut self.normals);
         self.ball = bounds(&self.vertices);
-        self.sun.draw(towards_sun, self.ball.0, self.ball.1, map_size, &self.vertices, &person.triangles, &person.clip);
+        self.sun.draw(
+            towards_sun,
+            self.ball.0,
+            self.ball.1,
+            map_size,
+            &self.vertices,
+            person,
+        );
     }
 }
 
@@ -65,7 +78,9 @@ impl Tile {
         let samples = SAMPLES as f32;
         let (mut low, mut high) = ([f32::MAX; 2], [f32::MIN; 2]);
         for (v, clip) in figure.vertices.iter().zip(&person.clip) {
-            let Some((x, y, z)) = view.project(*v) else { return false };
+            let Some((x, y, z)) = view.project(*v) else {
+                return false;
+            };
             if *clip > -0.2 {
                 low = [low[0].min(x), low[1].min(y)];
                 high = [high[0].max(x), high[1].max(y)];
@@ -150,16 +165,26 @@ impl Tile {
     #[must_use]
     pub fn part(&self, person: &Person, sample: usize) -> Option<Part> {
         let number = *self.triangle.get(sample)?;
-        (number != u32::MAX).then(|| person.materials[usize::from(person.surface[number as usize])].part)
+        (number != u32::MAX)
+            .then(|| person.materials[usize::from(person.surface[number as usize])].part)
     }
 
     /// Lights all samples inside the picture. `sunlit` is the share of sun that reaches the person past buildings.
-    pub fn shade(&mut self, person: &Person, figure: &Figure, view: &View, light: &Light, sunlit: f32) {
+    pub fn shade(
+        &mut self,
+        person: &Person,
+        figure: &Figure,
+        view: &View,
+        light: &Light,
+        sunlit: f32,
+    ) {
         let w = self.width * SAMPLES;
         self.colour.clear();
         self.colour.resize(self.key.len(), [0.0; 3]);
-        let columns = (-self.x0).max(0) as usize..((view.width as i32 - self.x0).clamp(0, self.width as i32) as usize);
-        let rows = (-self.y0).max(0) as usize..((view.height as i32 - self.y0).clamp(0, self.height as i32) as usize);
+        let columns = (-self.x0).max(0) as usize
+            ..((view.width as i32 - self.x0).clamp(0, self.width as i32) as usize);
+        let rows = (-self.y0).max(0) as usize
+            ..((view.height as i32 - self.y0).clamp(0, self.height as i32) as usize);
         for row in rows {
             for column in columns.clone() {
                 // Samples of one smooth surface in one pixel share their light.
@@ -178,7 +203,15 @@ impl Tile {
                         self.colour[sample] = colour;
                         continue;
                     }
-                    let colour = lit(person, figure, view, light, sunlit, number as usize, self.place[sample]);
+                    let colour = lit(
+                        person,
+                        figure,
+                        view,
+                        light,
+                        sunlit,
+                        number as usize,
+                        self.place[sample],
+                    );
                     self.colour[sample] = colour;
                     let is_smooth = matches!(
                         person.materials[usize::from(surface)].pattern,
@@ -193,13 +226,25 @@ impl Tile {
     }
 }
 
-fn lit(person: &Person, figure: &Figure, view: &View, light: &Light, sunlit: f32, triangle: usize, place: [f32; 2]) -> V3 {
+fn lit(
+    person: &Person,
+    figure: &Figure,
+    view: &View,
+    light: &Light,
+    sunlit: f32,
+    triangle: usize,
+    place: [f32; 2],
+) -> V3 {
     let [i, j, k] = person.triangles[triangle].map(|v| v as usize);
     let [b1, b2] = place;
     let b0 = 1.0 - b1 - b2;
     let between = |list: &[V3]| -> V3 {
         let (p, q, r) = (list[i], list[j], list[k]);
-        [b0 * p[0] + b1 * q[0] + b2 * r[0], b0 * p[1] + b1 * q[1] + b2 * r[1], b0 * p[2] + b1 * q[2] + b2 * r[2]]
+        [
+            b0 * p[0] + b1 * q[0] + b2 * r[0],
+            b0 * p[1] + b1 * q[1] + b2 * r[1],
+            b0 * p[2] + b1 * q[2] + b2 * r[2],
+        ]
     };
     let m = &person.materials[usize::from(person.surface[triangle])];
     let mut n = unit(between(&figure.normals));
@@ -220,7 +265,9 @@ fn lit(person: &Person, figure: &Figure, view: &View, light: &Light, sunlit: f32
         let slope = turned(slope, nc, n);
         let along = dot(slope, n);
         let k = m.bump / m.bump_frequency;
-        n = unit(std::array::from_fn(|a| n[a] - k * (slope[a] - along * n[a])));
+        n = unit(std::array::from_fn(|a| {
+            n[a] - k * (slope[a] - along * n[a])
+        }));
         open *= 1.0 - 0.3 * m.bump * (0.8 - height).clamp(0.0, 1.0);
     }
     let colour = m.colour(c, nc);

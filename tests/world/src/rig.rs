@@ -69,10 +69,12 @@ impl Rig {
     /// The files do not fit the base mesh.
     pub fn load(files: &Files, base: &Mesh) -> Result<Self> {
         let name = "rig.game_engine.json";
-        let bones: HashMap<String, Bone> = serde_json::from_slice(files.bytes("body/rigs/standard/rig.game_engine.json")?)
-            .map_err(|e| Error::asset(name, e.to_string()))?;
-        let weights: Weights = serde_json::from_slice(files.bytes("body/rigs/standard/weights.game_engine.json")?)
-            .map_err(|e| Error::asset("weights.game_engine.json", e.to_string()))?;
+        let bones: HashMap<String, Bone> =
+            serde_json::from_slice(files.bytes("body/rigs/standard/rig.game_engine.json")?)
+                .map_err(|e| Error::asset(name, e.to_string()))?;
+        let weights: Weights =
+            serde_json::from_slice(files.bytes("body/rigs/standard/weights.game_engine.json")?)
+                .map_err(|e| Error::asset("weights.game_engine.json", e.to_string()))?;
         let mut left: Vec<&String> = bones.keys().collect();
         left.sort();
         let mut names: Vec<String> = Vec::new();
@@ -90,11 +92,23 @@ impl Rig {
                 return Err(Error::asset(name, "a bone has no parent"));
             }
         }
-        let index: HashMap<String, usize> = names.iter().enumerate().map(|(i, n)| (n.clone(), i)).collect();
+        let index: HashMap<String, usize> = names
+            .iter()
+            .enumerate()
+            .map(|(i, n)| (n.clone(), i))
+            .collect();
         let place = |p: &Place| -> Result<Vec<u32>> {
-            match (p.strategy.as_str(), &p.cube_name, p.vertex_index, &p.vertex_indices) {
+            match (
+                p.strategy.as_str(),
+                &p.cube_name,
+                p.vertex_index,
+                &p.vertex_indices,
+            ) {
                 ("CUBE", Some(cube), _, _) => {
-                    let triangles = base.groups.get(cube).ok_or_else(|| Error::asset(name, format!("no cube {cube}")))?;
+                    let triangles = base
+                        .groups
+                        .get(cube)
+                        .ok_or_else(|| Error::asset(name, format!("no cube {cube}")))?;
                     let mut members: Vec<u32> = triangles.iter().flatten().copied().collect();
                     members.sort_unstable();
                     members.dedup();
@@ -127,7 +141,14 @@ impl Rig {
                 list.iter_mut().for_each(|(_, w)| *w /= total);
             }
         }
-        Ok(Self { names, parents, heads, tails, weights: table, index })
+        Ok(Self {
+            names,
+            parents,
+            heads,
+            tails,
+            weights: table,
+            index,
+        })
     }
 
     /// The number of the bone `name`; bone 0 for an unknown name, which no caller uses.
@@ -189,13 +210,21 @@ impl Binding {
     /// Bound to one bone alone.
     #[must_use]
     pub fn rigid(bone: usize) -> Self {
-        Self { bones: [bone as u8, 0, 0, 0], shares: [1.0, 0.0, 0.0, 0.0] }
+        Self {
+            bones: [bone as u8, 0, 0, 0],
+            shares: [1.0, 0.0, 0.0, 0.0],
+        }
     }
 
     /// The share of the bones for which `is_member` holds.
     #[must_use]
     pub fn share(&self, is_member: impl Fn(usize) -> bool) -> f32 {
-        self.bones.iter().zip(self.shares).filter(|(b, _)| is_member(usize::from(**b))).map(|(_, s)| s).sum()
+        self.bones
+            .iter()
+            .zip(self.shares)
+            .filter(|(b, _)| is_member(usize::from(**b)))
+            .map(|(_, s)| s)
+            .sum()
     }
 }
 

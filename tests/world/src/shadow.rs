@@ -2,7 +2,6 @@
 
 use crate::body::Library;
 use crate::math::{V3, add, cross, dot, scale, sub, unit};
-use crate::meshfile::Triangle;
 use crate::person::Person;
 use crate::pose::{Action, Pose};
 
@@ -22,9 +21,22 @@ pub struct DepthMap {
 const FAR: f32 = -1e9;
 
 impl DepthMap {
-    /// Looks from `towards` at a square of half width `half` round `centre`, and draws triangles that are not clipped away.
-    pub fn draw(&mut self, towards: V3, centre: V3, half: f32, size: usize, vertices: &[V3], triangles: &[Triangle], clip: &[f32]) {
-        let other = if towards[2].abs() > 0.95 { [0.0, 1.0, 0.0] } else { [0.0, 0.0, 1.0] };
+    /// Looks from `towards` at a square of half width `half` round `centre`, and draws a person, posed as `vertices`.
+    pub fn draw(
+        &mut self,
+        towards: V3,
+        centre: V3,
+        half: f32,
+        size: usize,
+        vertices: &[V3],
+        person: &Person,
+    ) {
+        let clip = &person.clip;
+        let other = if towards[2].abs() > 0.95 {
+            [0.0, 1.0, 0.0]
+        } else {
+            [0.0, 0.0, 1.0]
+        };
         self.right = unit(cross(other, towards));
         self.up = cross(towards, self.right);
         (self.towards, self.centre, self.half, self.size) = (towards, centre, half, size);
@@ -34,24 +46,37 @@ impl DepthMap {
         let (right, up, k) = (self.right, self.up, size as f32 / (2.0 * half));
         self.projected.extend(vertices.iter().map(|v| {
             let d = sub(*v, centre);
-            [(dot(d, right) + half) * k, (dot(d, up) + half) * k, dot(d, towards)]
+            [
+                (dot(d, right) + half) * k,
+                (dot(d, up) + half) * k,
+                dot(d, towards),
+            ]
         }));
         let last = size as i32 - 1;
-        for t in triangles {
+        for t in &person.triangles {
             let [i, j, l] = t.map(|v| v as usize);
             if clip[i] < 0.0 && clip[j] < 0.0 && clip[l] < 0.0 {
                 continue;
             }
             let (a, b, c) = (self.projected[i], self.projected[j], self.projected[l]);
-            let (x0, x1) = (a[0].min(b[0]).min(c[0]) as i32, a[0].max(b[0]).max(c[0]) as i32);
-            let (y0, y1) = (a[1].min(b[1]).min(c[1]) as i32, a[1].max(b[1]).max(c[1]) as i32);
+            let (x0, x1) = (
+                a[0].min(b[0]).min(c[0]) as i32,
+                a[0].max(b[0]).max(c[0]) as i32,
+            );
+            let (y0, y1) = (
+                a[1].min(b[1]).min(c[1]) as i32,
+                a[1].max(b[1]).max(c[1]) as i32,
+            );
             let (x0, x1, y0, y1) = (x0.max(0), x1.min(last), y0.max(0), y1.min(last));
             if x1 < x0 || y1 < y0 {
                 continue;
             }
             if x1 - x0 <= 1 && y1 - y0 <= 1 {
                 // Small: the centroid leaves no gaps at this density.
-                let (x, y) = (((a[0] + b[0] + c[0]) / 3.0) as usize, ((a[1] + b[1] + c[1]) / 3.0) as usize);
+                let (x, y) = (
+                    ((a[0] + b[0] + c[0]) / 3.0) as usize,
+                    ((a[1] + b[1] + c[1]) / 3.0) as usize,
+                );
                 if x < size && y < size {
                     let slot = &mut self.depth[y * size + x];
                     *slot = slot.max((a[2] + b[2] + c[2]) / 3.0);
@@ -128,12 +153,18 @@ pub fn bounds(vertices: &[V3]) -> (V3, f32) {
 /// Light from all around at each vertex: the mean over standing and a stride, ten directions each. Person space, y up.
 #[must_use]
 pub fn ambient(library: &Library, person: &Person) -> Vec<f32> {
-    let directions = 10;
-    let size = 112;
+    let directions = 9;
+    let size = 96;
     let mut total = vec![0.0; person.vertices.len()];
     let mut map = DepthMap::default();
     let (mut posed, mut normals) = (Vec::new(), Vec::new());
-    let actions = [Action::Stand, Action::Walk { phase: 0.02, blend: 1.0 }];
+    let actions = [
+        Action::Stand,
+        Action::Walk {
+            phase: 0.02,
+            blend: 1.0,
+        },
+    ];
     for action in actions {
         let (solved, _) = person.solve(library, &Pose::new(action, person.manner));
         person.posed(&solved.bones, &mut posed);
@@ -147,7 +178,7 @@ pub fn ambient(library: &Library, person: &Person) -> Vec<f32> {
             let y = 1.0 - (k as f32 + 0.5) / directions as f32 * 1.25;
             let r = (1.0 - y * y).max(0.0).sqrt();
             let towards = [r * turn.cos(), y, r * turn.sin()];
-            map.draw(towards, centre, radius, size, &posed, &person.triangles, &person.clip);
+            map.draw(towards, centre, radius, size, &posed, person);
             for (i, n) in normals.iter().enumerate() {
                 let c = dot(*n, towards);
                 if c > 0.05 {

@@ -31,7 +31,11 @@ impl Drawing {
     /// A white sheet.
     #[must_use]
     pub fn new(width: usize, height: usize) -> Self {
-        Self { width, height, rgb: vec![255; width * height * 3] }
+        Self {
+            width,
+            height,
+            rgb: vec![255; width * height * 3],
+        }
     }
 
     /// Copies a picture in.
@@ -46,7 +50,10 @@ impl Drawing {
     pub fn write(&mut self, x: usize, y: usize, text: &str, colour: Rgb888) {
         let style = MonoTextStyle::new(&FONT_5X8, colour);
         // Drawing into memory cannot fail.
-        if Text::new(text, Point::new(x as i32, y as i32), style).draw(self).is_err() {}
+        if Text::new(text, Point::new(x as i32, y as i32), style)
+            .draw(self)
+            .is_err()
+        {}
     }
 
     /// One pixel; outside the sheet nothing happens.
@@ -62,7 +69,11 @@ impl Drawing {
         let steps = (b[0] - a[0]).abs().max((b[1] - a[1]).abs()).ceil().max(1.0);
         for k in 0..=steps as i32 {
             let t = k as f32 / steps;
-            self.dot((a[0] + (b[0] - a[0]) * t).round() as i32, (a[1] + (b[1] - a[1]) * t).round() as i32, colour);
+            self.dot(
+                (a[0] + (b[0] - a[0]) * t).round() as i32,
+                (a[1] + (b[1] - a[1]) * t).round() as i32,
+                colour,
+            );
         }
     }
 
@@ -85,7 +96,10 @@ impl DrawTarget for Drawing {
     type Color = Rgb888;
     type Error = std::convert::Infallible;
 
-    fn draw_iter<I: IntoIterator<Item = embedded_graphics::Pixel<Rgb888>>>(&mut self, pixels: I) -> std::result::Result<(), Self::Error> {
+    fn draw_iter<I: IntoIterator<Item = embedded_graphics::Pixel<Rgb888>>>(
+        &mut self,
+        pixels: I,
+    ) -> std::result::Result<(), Self::Error> {
         for embedded_graphics::Pixel(p, c) in pixels {
             self.dot(p.x, p.y, [c.r(), c.g(), c.b()]);
         }
@@ -109,7 +123,11 @@ pub fn people(library: &Library, seed: u64, count: usize, crowd: Crowd) -> Resul
         .map_init(Studio::default, |studio, k| {
             let cast = Cast::build(library, Identity::draw(seed, k + 1, crowd))?;
             let crop = studio.shoot(library, seed, &cast, k % 12, crowd.difficulty, &others)?;
-            let told = describe(&cast.identity, &crop.evidence, &mut Dice::new(&[seed, 0x5ee7, k as u64]));
+            let told = describe(
+                &cast.identity,
+                &crop.evidence,
+                &mut Dice::new(&[seed, 0x5ee7, k as u64]),
+            );
             Ok((crop.rgb, told.captions.first().cloned().unwrap_or_default()))
         })
         .collect();

@@ -7,14 +7,13 @@ use crate::captions::Evidence;
 use crate::colour::seen_as;
 use crate::dice::Dice;
 use crate::error::Result;
+use crate::framing::{camera, framed, occlude, seat};
 use crate::identity::{Crowd, Difficulty, Identity};
-use crate::lens::View;
 use crate::light::{Tone, Weather};
-use crate::math::{V3, length, sub};
 use crate::material::{Part, Pattern};
+use crate::math::length;
 use crate::person::Person;
 use crate::photo::{Photo, bytes, jpeg};
-use crate::place::Place;
 use crate::pose::{Action, Placement, Pose};
 use crate::scenery;
 
@@ -47,15 +46,28 @@ impl Cast {
             let tall = person.joints.tails[head][1] - person.joints.tails[foot][1] + 0.4;
             (wanted * 10.0 / tall).clamp(0.6, 1.1)
         });
-        Ok(Self { identity, person, size })
+        Ok(Self {
+            identity,
+            person,
+            size,
+        })
     }
 
     /// World bones of a pose at a place, feet on the ground.
     #[must_use]
-    pub fn stand(&self, library: &Library, pose: &Pose, position: [f32; 2], heading: f32) -> Vec<crate::rig::BoneMatrix> {
+    pub fn stand(
+        &self,
+        library: &Library,
+        pose: &Pose,
+        position: [f32; 2],
+        heading: f32,
+    ) -> Vec<crate::rig::BoneMatrix> {
         let (solved, lift) = self.person.solve(library, pose);
-        let placement =
-            Placement { position: [position[0], position[1], lift * 0.1 * self.size], heading, size: self.size };
+        let placement = Placement {
+            position: [position[0], position[1], lift * 0.1 * self.size],
+            heading,
+            size: self.size,
+        };
         placement.place(&solved.bones)
     }
 }
@@ -114,13 +126,30 @@ fn style(seed: u64, camera: usize, difficulty: Difficulty, dice: &mut Dice) -> S
     let is_night = weather == Weather::Night;
     let low = d.between(170.0, 44.0);
     let photo = Photo {
-        balance: [1.0 + own.normal(0.0, cast), 1.0 + own.normal(0.0, cast * 0.3), 1.0 + own.normal(0.0, cast)],
-        gain: own.range(1.0 - d.between(0.06, 0.26), 1.0 + d.between(0.05, 0.14)) * dice.range(0.96, 1.04),
-        contrast: if own.chance(0.6) { own.range(0.08, 0.3) } else { 0.0 },
+        balance: [
+            1.0 + own.normal(0.0, cast),
+            1.0 + own.normal(0.0, cast * 0.3),
+            1.0 + own.normal(0.0, cast),
+        ],
+        gain: own.range(1.0 - d.between(0.06, 0.26), 1.0 + d.between(0.05, 0.14))
+            * dice.range(0.96, 1.04),
+        contrast: if own.chance(0.6) {
+            own.range(0.08, 0.3)
+        } else {
+            0.0
+        },
         saturation: own.range(1.0 - d.between(0.05, 0.5), 1.06) * if is_night { 0.6 } else { 1.0 },
-        sharpen: if own.chance(0.6) { own.range(0.3, 0.9) } else { 0.0 },
+        sharpen: if own.chance(0.6) {
+            own.range(0.3, 0.9)
+        } else {
+            0.0
+        },
         blur_px: own.range(0.3, 0.3 + d.between(0.4, 1.1)),
-        motion_px: if dice.chance(d.between(0.03, 0.25)) { dice.range(1.0, d.between(2.0, 6.0)) } else { 0.0 },
+        motion_px: if dice.chance(d.between(0.03, 0.25)) {
+            dice.range(1.0, d.between(2.0, 6.0))
+        } else {
+            0.0
+        },
         motion_angle: dice.range(-0.3, 0.3),
         noise: own.range(0.004, d.between(0.012, 0.03)) * if is_night { 2.0 } else { 1.0 },
         rain: if own.chance(0.06) { 0.03 } else { 0.0 },
@@ -145,7 +174,10 @@ pub type Passers = Vec<Cast>;
 /// The library lacks a mesh.
 pub fn passers(library: &Library, seed: u64, crowd: Crowd, count: usize) -> Result<Passers> {
     use rayon::prelude::*;
-    (0..count).into_par_iter().map(|k| Cast::build(library, Identity::draw(seed ^ 0x9a55_e125, k + 1, crowd))).collect()
+    (0..count)
+        .into_par_iter()
+        .map(|k| Cast::build(library, Identity::draw(seed ^ 0x9a55_e125, k + 1, crowd)))
+        .collect()
 }
 
 impl Studio {
@@ -165,13 +197,28 @@ impl Studio {
         let mut dice = Dice::new(&[seed, CROP, cast.identity.number as u64, view as u64]);
         let style = style(seed, view, difficulty, &mut dice);
         let (action, name) = match dice.unit() {
-            u if u < 0.70 => (Action::Walk { phase: dice.unit(), blend: dice.range(0.7, 1.0) }, "walk"),
+            u if u < 0.70 => (
+                Action::Walk {
+                    phase: dice.unit(),
+                    blend: dice.range(0.7, 1.0),
+                },
+                "walk",
+            ),
             u if u < 0.90 => (Action::Stand, "stand"),
             u if u < 0.95 => (Action::Run { phase: dice.unit() }, "run"),
             _ => (Action::Sit, "sit"),
         };
-        let has_case = cast.identity.outline.manner.arms.contains(&crate::pose::Arm::Pull);
-        let (action, name) = if has_case && matches!(action, Action::Run { .. } | Action::Sit) { (Action::Stand, "stand") } else { (action, name) };
+        let has_case = cast
+            .identity
+            .outline
+            .manner
+            .arms
+            .contains(&crate::pose::Arm::Pull);
+        let (action, name) = if has_case && matches!(action, Action::Run { .. } | Action::Sit) {
+            (Action::Stand, "stand")
+        } else {
+            (action, name)
+        };
         let mut pose = Pose::new(action, cast.identity.outline.manner);
         pose.head = [dice.normal(0.0, 12.0), dice.normal(2.0, 5.0)];
         let heading = dice.range(0.0, std::f32::consts::TAU);
@@ -180,23 +227,44 @@ impl Studio {
         if name == "sit" {
             seat(&mut dice, &mut place, heading, cast.size);
         }
-        let mut actors = vec![Actor { person: &cast.person, bones, stands: [0.0; 3] }];
-        let (eye, yaw) = camera(&mut dice, &style, &place);
-        let is_occluded = occlude(&mut dice, difficulty, library, &mut place, eye, &mut actors, others, cast.identity.number);
+        let mut actors = vec![Actor {
+            person: &cast.person,
+            bones,
+            stands: [0.0; 3],
+        }];
+        let (eye, yaw) = camera(&mut dice, style.far_m, style.pitch, &place);
+        let is_occluded = occlude(
+            &mut dice,
+            difficulty,
+            library,
+            &mut place,
+            eye,
+            &mut actors,
+            others,
+            cast.identity.number,
+        );
         let frame = framed(&mut dice, &actors[0], eye, yaw, style.pitch, difficulty);
-        // Where something may stand in front, every pixel is cast; a bare background is cast coarsely.
-        let backdrop = Backdrop::cast(&place, &frame, if is_occluded { 1 } else { 2 });
-        let appearances = self.canvas.draw(&place, &frame, &backdrop, &actors, &self.tone, 224);
-        let appearance = appearances.into_iter().find(|a| a.actor == 0).unwrap_or(Appearance {
-            actor: 0,
-            full: [0.0; 4],
-            seen: None,
-            samples: 0,
-            visible: 0,
-            parts: std::collections::BTreeMap::new(),
-        });
         let mut photo = style.photo;
         photo.shrink = (HEIGHT as f32 * 0.9 / style.height_px).max(1.0);
+        // The place is cast as finely as the camera's own pixels; edges of what stands in front a little finer.
+        let step = (photo.shrink * if is_occluded { 0.6 } else { 0.8 })
+            .round()
+            .clamp(if is_occluded { 1.0 } else { 2.0 }, 3.0);
+        let backdrop = Backdrop::cast(&place, &frame, step as usize);
+        let appearances = self
+            .canvas
+            .draw(&place, &frame, &backdrop, &actors, &self.tone, 224);
+        let appearance = appearances
+            .into_iter()
+            .find(|a| a.actor == 0)
+            .unwrap_or(Appearance {
+                actor: 0,
+                full: [0.0; 4],
+                seen: None,
+                samples: 0,
+                visible: 0,
+                parts: std::collections::BTreeMap::new(),
+            });
         // Sharpening, blur and motion happen on the camera's own pixels.
         photo.motion_px *= photo.shrink.sqrt();
         let mut rgb = std::mem::take(&mut self.canvas.rgb);
@@ -207,9 +275,32 @@ impl Studio {
         let parts = self.parts(&actors);
         let toward = (eye[1]).atan2(eye[0]);
         let off = crate::math::wrap_angle(heading - toward).abs().to_degrees();
-        let side = if off < 55.0 { "front" } else if off > 125.0 { "back" } else { "side" };
-        let evidence = evidence(&appearance, &cast.person, &parts, &pixels, photo.shrink, name, side, style.weather);
-        Ok(Crop { rgb: pixels, jpeg: file, appearance, evidence, parts, weather: style.weather, is_occluded })
+        let side = if off < 55.0 {
+            "front"
+        } else if off > 125.0 {
+            "back"
+        } else {
+            "side"
+        };
+        let evidence = evidence(
+            &appearance,
+            &cast.person,
+            &parts,
+            &pixels,
+            photo.shrink,
+            name,
+            side,
+            style.weather,
+        );
+        Ok(Crop {
+            rgb: pixels,
+            jpeg: file,
+            appearance,
+            evidence,
+            parts,
+            weather: style.weather,
+            is_occluded,
+        })
     }
 
     fn parts(&self, actors: &[Actor<'_>]) -> Vec<u8> {
@@ -226,7 +317,10 @@ impl Studio {
     }
 }
 
-#[expect(clippy::too_many_arguments, reason = "everything that a caption must be true of")]
+#[expect(
+    clippy::too_many_arguments,
+    reason = "everything that a caption must be true of"
+)]
 fn evidence(
     appearance: &Appearance,
     person: &Person,
@@ -238,110 +332,38 @@ fn evidence(
     weather: Weather,
 ) -> Evidence {
     let total = appearance.visible.max(1) as f32;
-    let share = appearance.parts.iter().map(|(part, count)| (*part, *count as f32 / total)).collect();
+    let share = appearance
+        .parts
+        .iter()
+        .map(|(part, count)| (*part, *count as f32 / total))
+        .collect();
     let height = appearance.seen.map_or(0.0, |b| b[3] - b[1]) / shrink;
     let false_colours = person
         .materials
         .iter()
-        .filter(|m| matches!(m.pattern, Pattern::Plain | Pattern::Seam | Pattern::Quilted | Pattern::Denim))
-        .filter(|m| !matches!(m.part, Part::Skin | Part::Hair | Part::Socks | Part::Glasses))
+        .filter(|m| {
+            matches!(
+                m.pattern,
+                Pattern::Plain | Pattern::Seam | Pattern::Quilted | Pattern::Denim
+            )
+        })
+        .filter(|m| {
+            !matches!(
+                m.part,
+                Part::Skin | Part::Hands | Part::Hair | Part::Socks | Part::Glasses
+            )
+        })
         .filter(|m| seen_as(m.first, m.part, parts, pixels).is_some_and(|is_true| !is_true))
         .map(|m| m.part)
         .collect();
-    Evidence { share, height_px: height, action, view, false_colours, is_coloured: weather != Weather::Night || height > 60.0 }
-}
-
-/// A camera round the origin that sees it past walls: its place and where it looks.
-fn camera(dice: &mut Dice, style: &Style, place: &Place) -> (V3, f32) {
-    let mut best = ([style.far_m, 0.0, 3.0], std::f32::consts::PI);
-    for _ in 0..12 {
-        let around = dice.range(0.0, std::f32::consts::TAU);
-        let flat = style.far_m * style.pitch.cos();
-        let eye = [flat * around.cos(), flat * around.sin(), style.far_m * style.pitch.sin() + 1.0];
-        best = (eye, around + std::f32::consts::PI);
-        let to = sub([0.0, 0.0, 1.0], eye);
-        let is_free = place.meet(eye, to, 0.0).is_none_or(|hit| hit.t > 0.999) && place.clearance([eye[0], eye[1]]) > 0.5;
-        if is_free {
-            break;
-        }
+    Evidence {
+        share,
+        height_px: height,
+        action,
+        view,
+        false_colours,
+        is_coloured: weather != Weather::Night || height > 60.0,
     }
-    best
-}
-
-/// Something to sit on, under a person at the origin.
-fn seat(dice: &mut Dice, place: &mut Place, heading: f32, size: f32) {
-    let (s, c) = heading.sin_cos();
-    let (before, height) = (place.solids.len(), 0.44 * size);
-    scenery::put(dice, place, "bench", [-0.18 * c, -0.18 * s], heading - std::f32::consts::FRAC_PI_2);
-    for solid in &mut place.solids[before..] {
-        if let crate::place::Form::Box { centre, half, .. } = &mut solid.form {
-            centre[2] *= height / 0.445;
-            half[2] *= if half[2] > 0.1 { height / 0.445 } else { 1.0 };
-        }
-    }
-}
-
-/// Puts a thing or a passer-by between camera and person, as often as the dial says.
-#[expect(clippy::too_many_arguments, reason = "the whole scene takes part")]
-fn occlude<'a>(
-    dice: &mut Dice,
-    difficulty: Difficulty,
-    library: &Library,
-    place: &mut Place,
-    eye: V3,
-    actors: &mut Vec<Actor<'a>>,
-    others: &'a Passers,
-    number: usize,
-) -> bool {
-    if !dice.chance(difficulty.between(0.05, 0.62)) {
-        return false;
-    }
-    let flat = eye[0].hypot(eye[1]);
-    let (c, s) = (eye[0] / flat, eye[1] / flat);
-    let side = if dice.chance(0.5) { 1.0 } else { -1.0 };
-    if !others.is_empty() && dice.chance(0.55) {
-        let other = &others[(number + dice.below(others.len())) % others.len()];
-        let near = dice.range(0.45, 1.6).min(flat * 0.3);
-        let aside = side * dice.range(0.22, 0.6);
-        let at = [c * near - s * aside, s * near + c * aside];
-        let pose = Pose::new(Action::Walk { phase: dice.unit(), blend: 1.0 }, other.identity.outline.manner);
-        let bones = other.stand(library, &pose, at, dice.range(0.0, std::f32::consts::TAU));
-        actors.push(Actor { person: &other.person, bones, stands: [at[0], at[1], 0.0] });
-        return true;
-    }
-    let near = dice.range(0.8, 2.5).min(flat * 0.4);
-    let kind = *dice.pick(&["bin", "bollard", "pole", "hedge", "bin", "bench"]);
-    let aside = side * if kind == "hedge" { dice.range(0.2, 0.9) } else { dice.range(0.05, 0.35) };
-    let at = [c * near - s * aside, s * near + c * aside];
-    let turn = s.atan2(c) + std::f32::consts::FRAC_PI_2 + dice.range(-0.3, 0.3);
-    scenery::put(dice, place, kind, at, turn);
-    true
-}
-
-/// The window of a camera's picture that a detector would cut out for the first actor.
-fn framed(dice: &mut Dice, actor: &Actor<'_>, eye: V3, yaw: f32, pitch: f32, difficulty: Difficulty) -> View {
-    let mut view = View::new(eye, yaw + dice.range(-0.3, 0.3), pitch + dice.range(-0.08, 0.12), 1.2, 1280, 720);
-    view.distortion = [dice.range(-0.12, 0.02), 0.0];
-    let mut posed = Vec::new();
-    actor.person.posed(&actor.bones, &mut posed);
-    let (mut low, mut high) = ([f32::MAX; 2], [f32::MIN; 2]);
-    for (p, clip) in posed.iter().zip(&actor.person.clip).step_by(3) {
-        if *clip > 0.0
-            && let Some((x, y, _)) = view.project(*p)
-        {
-            low = [low[0].min(x), low[1].min(y)];
-            high = [high[0].max(x), high[1].max(y)];
-        }
-    }
-    let loose = difficulty.between(0.03, 0.12);
-    let (w, h) = ((high[0] - low[0]).max(2.0), (high[1] - low[1]).max(2.0));
-    let zoom = (HEIGHT as f32 / h * dice.range(0.86, 0.94 + loose)).min(WIDTH as f32 / w * 0.97);
-    let middle = [
-        (low[0] + high[0]) / 2.0 + dice.normal(0.0, loose * 0.35) * h * 0.5,
-        (low[1] + high[1]) / 2.0 + dice.normal(0.0, loose * 0.35) * h,
-    ];
-    let (half_w, half_h) = (WIDTH as f32 / zoom / 2.0, HEIGHT as f32 / zoom / 2.0);
-    view.window(middle[0] - half_w, middle[1] - half_h, zoom, WIDTH, HEIGHT)
 }
 
 /// How large a person stands: top of the head in metres, for reports.
@@ -349,5 +371,10 @@ fn framed(dice: &mut Dice, actor: &Actor<'_>, eye: V3, yaw: f32, pitch: f32, dif
 pub fn height_m(cast: &Cast, library: &Library) -> f32 {
     let (head, ball) = (library.rig.bone("head"), library.rig.bone("ball_l"));
     let joints = &cast.person.joints;
-    length([0.0, joints.tails[head][1] - joints.tails[ball][1] + 0.22, 0.0]) * 0.1 * cast.size
+    length([
+        0.0,
+        joints.tails[head][1] - joints.tails[ball][1] + 0.22,
+        0.0,
+    ]) * 0.1
+        * cast.size
 }

@@ -41,7 +41,12 @@ impl Shape {
         let mut shape = Self::default();
         for (p, n) in points.iter().zip(normals) {
             let (s, t) = (scale(side, half_width), scale(*n, thickness));
-            shape.vertices.extend([sub(*p, s), add(sub(*p, s), t), add(add(*p, s), t), add(*p, s)]);
+            shape.vertices.extend([
+                sub(*p, s),
+                add(sub(*p, s), t),
+                add(add(*p, s), t),
+                add(*p, s),
+            ]);
         }
         shape.grid(points.len(), 4, true);
         shape
@@ -52,14 +57,23 @@ impl Shape {
     pub fn rod(points: &[V3], radius: f32, around: usize) -> Self {
         let mut shape = Self::default();
         for (i, p) in points.iter().enumerate() {
-            let (a, b) = (points[i.saturating_sub(1)], points[(i + 1).min(points.len() - 1)]);
+            let (a, b) = (
+                points[i.saturating_sub(1)],
+                points[(i + 1).min(points.len() - 1)],
+            );
             let along = unit(sub(b, a));
-            let other = if along[1].abs() < 0.9 { [0.0, 1.0, 0.0] } else { [1.0, 0.0, 0.0] };
+            let other = if along[1].abs() < 0.9 {
+                [0.0, 1.0, 0.0]
+            } else {
+                [1.0, 0.0, 0.0]
+            };
             let u = unit(cross(along, other));
             let v = cross(along, u);
             for j in 0..around {
                 let (s, c) = (std::f32::consts::TAU * j as f32 / around as f32).sin_cos();
-                shape.vertices.push(add(*p, add(scale(u, c * radius), scale(v, s * radius))));
+                shape
+                    .vertices
+                    .push(add(*p, add(scale(u, c * radius), scale(v, s * radius))));
             }
         }
         shape.grid(points.len(), around, true);
@@ -76,7 +90,10 @@ impl Shape {
             for j in 0..sides {
                 let (t, d) = (std::f32::consts::TAU * j as f32 / sides as f32).sin_cos();
                 let out = d * tube[0];
-                shape.vertices.push(add(centre, [s * (radius[0] + out), t * tube[1], c * (radius[1] + out)]));
+                shape.vertices.push(add(
+                    centre,
+                    [s * (radius[0] + out), t * tube[1], c * (radius[1] + out)],
+                ));
             }
         }
         shape.grid(around + 1, sides, true);
@@ -98,7 +115,14 @@ impl Shape {
                 let lift = scallop * a * (std::f32::consts::PI * within).sin();
                 let (s, c) = turn.sin_cos();
                 let r = out * (1.0 - lift * 0.5);
-                shape.vertices.push(add(apex, [s * r * radius[0], -depth * down + lift * depth * 0.4, c * r * radius[1]]));
+                shape.vertices.push(add(
+                    apex,
+                    [
+                        s * r * radius[0],
+                        -depth * down + lift * depth * 0.4,
+                        c * r * radius[1],
+                    ],
+                ));
             }
         }
         shape.grid(rings, around, true);
@@ -130,7 +154,8 @@ impl Shape {
     #[must_use]
     pub fn above(mut self, height: f32) -> Self {
         let vertices = &self.vertices;
-        self.triangles.retain(|t| t.iter().all(|v| vertices[*v as usize][1] >= height));
+        self.triangles
+            .retain(|t| t.iter().all(|v| vertices[*v as usize][1] >= height));
         self
     }
 
@@ -138,7 +163,8 @@ impl Shape {
     pub fn join(&mut self, other: &Self) {
         let first = self.vertices.len() as u32;
         self.vertices.extend(&other.vertices);
-        self.triangles.extend(other.triangles.iter().map(|t| t.map(|v| v + first)));
+        self.triangles
+            .extend(other.triangles.iter().map(|t| t.map(|v| v + first)));
     }
 }
 
@@ -150,14 +176,25 @@ mod tests {
     fn shapes_name_only_vertices_that_exist() {
         let shapes = [
             Shape::rounded([0.0; 3], [1.0, 2.0, 1.0], 8, 0.4),
-            Shape::band(&[[0.0; 3], [0.0, 1.0, 0.0]], &[[0.0, 0.0, 1.0]; 2], [1.0, 0.0, 0.0], 0.2, 0.1),
+            Shape::band(
+                &[[0.0; 3], [0.0, 1.0, 0.0]],
+                &[[0.0, 0.0, 1.0]; 2],
+                [1.0, 0.0, 0.0],
+                0.2,
+                0.1,
+            ),
             Shape::rod(&[[0.0; 3], [0.0, 1.0, 0.0]], 0.1, 6),
             Shape::ring([0.0; 3], [1.0, 1.0], [0.2, 0.2], 16),
             Shape::dome([0.0; 3], [4.0, 4.0], 1.5, 8, 0.2),
         ];
         for s in shapes {
             assert!(!s.triangles.is_empty());
-            assert!(s.triangles.iter().flatten().all(|v| (*v as usize) < s.vertices.len()));
+            assert!(
+                s.triangles
+                    .iter()
+                    .flatten()
+                    .all(|v| (*v as usize) < s.vertices.len())
+            );
         }
     }
 }

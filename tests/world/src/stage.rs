@@ -9,19 +9,21 @@ use crate::body::Library;
 use crate::canvas::Actor;
 use crate::dice::Dice;
 use crate::error::{Error, Result};
+use crate::form::Form;
 use crate::gait::{Feet, Stride};
 use crate::identity::{Crowd, Difficulty, Identity};
 use crate::lens::View;
 use crate::material::linear;
 use crate::math::V3;
 use crate::photo::Photo;
-use crate::place::{Form, Patch, Place, Solid};
+use crate::place::{Patch, Place, Solid};
 use crate::pose::{Action, Placement, Pose};
-use crate::routes::{Plan, Steps, plan, walk};
+use crate::routes::{Plan, Steps, plan};
 use crate::scenery;
 use crate::shot::Cast;
 use crate::spec::{Camera, Scene};
 use crate::texture::Surface;
+use crate::walk::walk;
 use crate::way::Floor;
 
 /// One person at one frame.
@@ -67,16 +69,24 @@ impl Stage {
         let floor = Floor::new(&place, scene.plan.size_m);
         let plans = plan(&scene, &place, &floor, seed)?;
         let is_wet = scene.cameras.iter().any(|c| c.rain > 0.0);
-        let crowd = Crowd { difficulty: Difficulty(scene.difficulty), children: scene.people.children, is_wet };
+        let crowd = Crowd {
+            difficulty: Difficulty(scene.difficulty),
+            children: scene.people.children,
+            is_wet,
+        };
         let cast: Result<Vec<Cast>> = (0..plans.len())
             .into_par_iter()
             .map(|i| {
                 let mut identity = Identity::draw(seed, i + 1, crowd);
                 if plans[i].seat.is_some() || plans[i].is_running {
                     // Nobody sits or runs with a suitcase.
-                    let busy = |a: &crate::accessory::Accessory| matches!(a, crate::accessory::Accessory::Suitcase { .. });
+                    let busy = |a: &crate::accessory::Accessory| {
+                        matches!(a, crate::accessory::Accessory::Suitcase { .. })
+                    };
                     identity.outline.accessories.retain(|a| !busy(a));
-                    identity.items.retain(|i| i.part != crate::material::Part::Suitcase);
+                    identity
+                        .items
+                        .retain(|i| i.part != crate::material::Part::Suitcase);
                     for arm in &mut identity.outline.manner.arms {
                         if *arm == crate::pose::Arm::Pull {
                             *arm = crate::pose::Arm::Free;
@@ -92,7 +102,15 @@ impl Stage {
         let steps = walk(&plans, &place, &floor, scene.duration_s, tick_s);
         let moments = moments(library, &cast, &plans, &steps, tick_s, per_frame);
         let views = scene.cameras.iter().map(view).collect();
-        Ok(Self { scene, seed, place, cast, plans, moments, views })
+        Ok(Self {
+            scene,
+            seed,
+            place,
+            cast,
+            plans,
+            moments,
+            views,
+        })
     }
 
     /// Frames of the scene.
@@ -103,7 +121,12 @@ impl Stage {
 
     /// The people of a frame who may be seen or throw a shadow into a view, and their numbers.
     #[must_use]
-    pub fn actors(&self, library: &Library, frame: usize, view: &View) -> (Vec<Actor<'_>>, Vec<usize>) {
+    pub fn actors(
+        &self,
+        library: &Library,
+        frame: usize,
+        view: &View,
+    ) -> (Vec<Actor<'_>>, Vec<usize>) {
         let (mut actors, mut numbers) = (Vec::new(), Vec::new());
         for (i, moment) in self.moments[frame].iter().enumerate() {
             let Some(m) = moment else { continue };
@@ -111,7 +134,10 @@ impl Stage {
             let margin = 260.0;
             let is_near = [0.0, 1.0, 2.0].iter().any(|z| {
                 view.project([at[0], at[1], *z]).is_some_and(|(x, y, _)| {
-                    x > -margin && y > -margin && x < view.width as f32 + margin && y < view.height as f32 + margin
+                    x > -margin
+                        && y > -margin
+                        && x < view.width as f32 + margin
+                        && y < view.height as f32 + margin
                 })
             });
             if !is_near {
@@ -121,7 +147,11 @@ impl Stage {
             let (solved, lift) = cast.person.solve(library, &m.pose);
             let mut placement = m.placement;
             placement.position[2] += lift * 0.1 * cast.size;
-            actors.push(Actor { person: &cast.person, bones: placement.place(&solved.bones), stands: [at[0], at[1], 0.0] });
+            actors.push(Actor {
+                person: &cast.person,
+                bones: placement.place(&solved.bones),
+                stands: [at[0], at[1], 0.0],
+            });
             numbers.push(i);
         }
         (actors, numbers)
@@ -138,11 +168,16 @@ impl Stage {
             let (rgb, width, height) = picture(&path)?;
             let view = &self.views[camera];
             if (width, height) != (view.width, view.height) {
-                let what = format!("is {width}x{height}, camera `{}` is {}x{}", self.scene.cameras[camera].id, view.width, view.height);
+                let what = format!(
+                    "is {width}x{height}, camera `{}` is {}x{}",
+                    self.scene.cameras[camera].id, view.width, view.height
+                );
                 return Err(Error::picture(&path.display().to_string(), what));
             }
-            let colours: Vec<V3> =
-                rgb.chunks_exact(3).map(|p| linear([f32::from(p[0]), f32::from(p[1]), f32::from(p[2])])).collect();
+            let colours: Vec<V3> = rgb
+                .chunks_exact(3)
+                .map(|p| linear([f32::from(p[0]), f32::from(p[1]), f32::from(p[2])]))
+                .collect();
             backdrop.paint(&colours);
         }
         Ok(backdrop)
@@ -203,14 +238,32 @@ fn place(scene: &Scene, seed: u64) -> Place {
     for (i, w) in scene.walls.iter().enumerate() {
         let d = [w.to[0] - w.from[0], w.to[1] - w.from[1]];
         let form = Form::Box {
-            centre: [(w.from[0] + w.to[0]) / 2.0, (w.from[1] + w.to[1]) / 2.0, w.height_m / 2.0],
-            half: [d[0].hypot(d[1]) / 2.0, w.thickness_m / 2.0, w.height_m / 2.0],
+            centre: [
+                (w.from[0] + w.to[0]) / 2.0,
+                (w.from[1] + w.to[1]) / 2.0,
+                w.height_m / 2.0,
+            ],
+            half: [
+                d[0].hypot(d[1]) / 2.0,
+                w.thickness_m / 2.0,
+                w.height_m / 2.0,
+            ],
             turn: d[1].atan2(d[0]),
         };
-        place.solids.push(Solid { form, surface: Surface::new(w.finish, w.rgb, 11.0 + i as f32), blocks: true });
+        place.solids.push(Solid {
+            form,
+            surface: Surface::new(w.finish, w.rgb, 11.0 + i as f32),
+            blocks: true,
+        });
     }
     for f in &scene.furniture {
-        scenery::put(&mut dice, &mut place, &f.kind, f.at, f.turn_deg.to_radians());
+        scenery::put(
+            &mut dice,
+            &mut place,
+            &f.kind,
+            f.at,
+            f.turn_deg.to_radians(),
+        );
     }
     place
 }
@@ -234,7 +287,11 @@ fn moments(
             let mut out = Vec::new();
             for (tick, row) in steps.iter().enumerate() {
                 let moment = row[i].map(|s| {
-                    let placement = Placement { position: [s.at[0], s.at[1], 0.0], heading: s.heading, size: who.size };
+                    let placement = Placement {
+                        position: [s.at[0], s.at[1], 0.0],
+                        heading: s.heading,
+                        size: who.size,
+                    };
                     let phase = stride.phase(s.walked_m);
                     let action = if plan.seat.is_some() {
                         Action::Sit
@@ -243,12 +300,18 @@ fn moments(
                     } else if s.stepping <= 0.0 {
                         Action::Stand
                     } else {
-                        Action::Walk { phase, blend: s.stepping }
+                        Action::Walk {
+                            phase,
+                            blend: s.stepping,
+                        }
                     };
                     let mut pose = Pose::new(action, manner);
                     let t = tick as f32 * tick_s;
                     let slow = (t * 0.5 + i as f32 * 2.1).sin();
-                    pose.head = [slow * if s.stepping < 0.5 { 28.0 } else { 8.0 }, 3.0 + 3.0 * (t * 0.31 + i as f32).sin()];
+                    pose.head = [
+                        slow * if s.stepping < 0.5 { 28.0 } else { 8.0 },
+                        3.0 + 3.0 * (t * 0.31 + i as f32).sin(),
+                    ];
                     if plan.seat.is_none() {
                         pose = feet.hold(library, &who.person, &placement, pose, tick_s);
                     }
@@ -265,7 +328,9 @@ fn moments(
         })
         .collect();
     let frames = columns.first().map_or(0, Vec::len);
-    (0..frames).map(|f| columns.iter().map(|c| c[f]).collect()).collect()
+    (0..frames)
+        .map(|f| columns.iter().map(|c| c[f]).collect())
+        .collect()
 }
 
 /// Reads a PNG or JPEG as RGB bytes.
@@ -277,20 +342,37 @@ pub fn picture(path: &Path) -> Result<(Vec<u8>, usize, usize)> {
     let bytes = fs_err::read(path)?;
     if bytes.starts_with(b"\x89PNG") {
         let mut decoder = png::Decoder::new(std::io::Cursor::new(&bytes));
-        decoder.set_transformations(png::Transformations::normalize_to_color8() | png::Transformations::STRIP_16);
+        decoder.set_transformations(
+            png::Transformations::normalize_to_color8() | png::Transformations::STRIP_16,
+        );
         let mut reader = decoder.read_info().map_err(|e| Error::picture(&name, e))?;
-        let mut data = vec![0; reader.output_buffer_size().ok_or_else(|| Error::picture(&name, "is too large"))?];
-        let info = reader.next_frame(&mut data).map_err(|e| Error::picture(&name, e))?;
+        let mut data = vec![
+            0;
+            reader
+                .output_buffer_size()
+                .ok_or_else(|| Error::picture(&name, "is too large"))?
+        ];
+        let info = reader
+            .next_frame(&mut data)
+            .map_err(|e| Error::picture(&name, e))?;
         let channels = info.color_type.samples();
         if channels < 3 {
             return Err(Error::picture(&name, "is not in colour, expected RGB"));
         }
-        let rgb = data.chunks_exact(channels).flat_map(|p| [p[0], p[1], p[2]]).collect();
+        let rgb = data
+            .chunks_exact(channels)
+            .flat_map(|p| [p[0], p[1], p[2]])
+            .collect();
         return Ok((rgb, info.width as usize, info.height as usize));
     }
-    let mut decoder = zune_jpeg::JpegDecoder::new(zune_jpeg::zune_core::bytestream::ZCursor::new(&bytes));
-    let rgb = decoder.decode().map_err(|e| Error::picture(&name, format!("neither PNG nor JPEG: {e:?}")))?;
-    let info = decoder.info().ok_or_else(|| Error::picture(&name, "has no size"))?;
+    let mut decoder =
+        zune_jpeg::JpegDecoder::new(zune_jpeg::zune_core::bytestream::ZCursor::new(&bytes));
+    let rgb = decoder
+        .decode()
+        .map_err(|e| Error::picture(&name, format!("neither PNG nor JPEG: {e:?}")))?;
+    let info = decoder
+        .info()
+        .ok_or_else(|| Error::picture(&name, "has no size"))?;
     let (width, height) = (usize::from(info.width), usize::from(info.height));
     if rgb.len() != width * height * 3 {
         return Err(Error::picture(&name, "is not in colour, expected RGB"));

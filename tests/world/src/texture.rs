@@ -45,7 +45,11 @@ impl Surface {
     /// A surface of one sRGB colour.
     #[must_use]
     pub fn new(finish: Finish, rgb: [f32; 3], seed: f32) -> Self {
-        Self { finish, colour: linear(rgb), seed }
+        Self {
+            finish,
+            colour: linear(rgb),
+            seed,
+        }
     }
 
     /// The linear colour at `p` (metres) with coordinates `u, v` along the surface and normal `n`.
@@ -55,7 +59,9 @@ impl Surface {
         let grain = |f: f32| noise(u * f + s, v * f, s * 0.37 + n[2]);
         let broad = 0.88 + 0.24 * grain(0.7);
         let k = match self.finish {
-            Finish::Asphalt => broad * (0.86 + 0.28 * grain(38.0)) * lerp(1.0, 0.8, smooth_spot(grain(0.31))),
+            Finish::Asphalt => {
+                broad * (0.86 + 0.28 * grain(38.0)) * lerp(1.0, 0.8, smooth_spot(grain(0.31)))
+            }
             Finish::Paving => {
                 let (i, j) = ((u / 0.6).floor(), (v / 0.6).floor());
                 let (a, b) = (u / 0.6 - i, v / 0.6 - j);
@@ -74,22 +80,41 @@ impl Surface {
                 let shift = if row.rem_euclid(2.0) < 1.0 { 0.0 } else { 0.5 };
                 let x = u / 0.25 + shift;
                 let (a, b) = (x - x.floor(), v / 0.085 - row);
-                if a < 0.05 || b < 0.14 { 1.35 } else { 0.8 + 0.4 * noise(x.floor() * 1.3 + s + 0.5, row * 1.3 + 0.5, 0.5) }
+                if a < 0.05 || b < 0.14 {
+                    1.35
+                } else {
+                    0.8 + 0.4 * noise(x.floor() * 1.3 + s + 0.5, row * 1.3 + 0.5, 0.5)
+                }
             }
             Finish::Concrete => broad * (0.92 + 0.16 * grain(14.0)),
             Finish::Windows => {
                 let (a, b) = ((u / 2.4).rem_euclid(1.0), (p[2] / 3.0).rem_euclid(1.0));
                 if (0.2..0.8).contains(&a) && (0.3..0.82).contains(&b) {
-                    let is_frame = !(0.23..0.77).contains(&a) || !(0.34..0.79).contains(&b) || (a - 0.5).abs() < 0.012;
-                    if is_frame { 1.5 } else { 0.16 + 0.2 * noise((u / 2.4).floor() + s, (p[2] / 3.0).floor() + 0.5, b * 1.5) }
+                    let is_frame = !(0.23..0.77).contains(&a)
+                        || !(0.34..0.79).contains(&b)
+                        || (a - 0.5).abs() < 0.012;
+                    if is_frame {
+                        1.5
+                    } else {
+                        0.16 + 0.2
+                            * noise((u / 2.4).floor() + s, (p[2] / 3.0).floor() + 0.5, b * 1.5)
+                    }
                 } else {
                     0.95 + 0.1 * grain(6.0)
                 }
             }
             Finish::Paint => 0.98 + 0.04 * grain(3.0),
-            Finish::Foliage => 0.45 + 0.9 * noise(p[0] * 9.0 + s, p[1] * 9.0, p[2] * 9.0) * (0.6 + 0.6 * noise(p[0] * 2.0, p[1] * 2.0 + s, p[2] * 2.0)),
+            Finish::Foliage => {
+                0.45 + 0.9
+                    * noise(p[0] * 9.0 + s, p[1] * 9.0, p[2] * 9.0)
+                    * (0.6 + 0.6 * noise(p[0] * 2.0, p[1] * 2.0 + s, p[2] * 2.0))
+            }
             Finish::Wood => {
-                let gap = if (v / 0.12).rem_euclid(1.0) < 0.1 { 0.45 } else { 1.0 };
+                let gap = if (v / 0.12).rem_euclid(1.0) < 0.1 {
+                    0.45
+                } else {
+                    1.0
+                };
                 gap * (0.85 + 0.3 * noise(u * 1.5, v * 22.0, s))
             }
         };

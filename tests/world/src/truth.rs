@@ -38,7 +38,17 @@ pub fn mot(rows: &[Row]) -> String {
     let mut out = String::new();
     for r in rows {
         let [x0, y0, x1, y1] = r.full;
-        let line = writeln!(out, "{},{},{:.2},{:.2},{:.2},{:.2},1,1,{:.4}", r.frame, r.id, x0 + 1.0, y0 + 1.0, x1 - x0, y1 - y0, r.visibility);
+        let line = writeln!(
+            out,
+            "{},{},{:.2},{:.2},{:.2},{:.2},1,1,{:.4}",
+            r.frame,
+            r.id,
+            x0 + 1.0,
+            y0 + 1.0,
+            x1 - x0,
+            y1 - y0,
+            r.visibility
+        );
         debug_assert!(line.is_ok());
     }
     out
@@ -47,7 +57,9 @@ pub fn mot(rows: &[Row]) -> String {
 /// `seqinfo.ini` beside `gt/`.
 #[must_use]
 pub fn sequence(name: &str, fps: f32, frames: usize, width: usize, height: usize) -> String {
-    format!("[Sequence]\nname={name}\nimDir=img1\nframeRate={fps}\nseqLength={frames}\nimWidth={width}\nimHeight={height}\nimExt=.jpg\n")
+    format!(
+        "[Sequence]\nname={name}\nimDir=img1\nframeRate={fps}\nseqLength={frames}\nimWidth={width}\nimHeight={height}\nimExt=.jpg\n"
+    )
 }
 
 /// AI City Challenge 2024, track 1: camera id, object id, frame id, x, y, w, h (whole pixels of what is seen, inside the picture), x and y in the world.
@@ -156,14 +168,35 @@ pub fn descriptions(stage: &Stage) -> serde_json::Result<Vec<u8>> {
         .map(|(cast, plan)| {
             let who = &cast.identity;
             // Told as if every part were seen plainly, without what changes from view to view.
-            let share = who.items.iter().map(|i| (i.part, 0.2)).chain([(Part::Hair, 0.1)]).collect();
-            let action = if plan.seat.is_some() { "sit" } else if plan.is_running { "run" } else { "walk" };
-            let evidence =
-                Evidence { share, height_px: 300.0, action, view: "front", false_colours: Vec::new(), is_coloured: true };
+            let share = who
+                .items
+                .iter()
+                .map(|i| (i.part, 0.2))
+                .chain([(Part::Hair, 0.1)])
+                .collect();
+            let action = if plan.seat.is_some() {
+                "sit"
+            } else if plan.is_running {
+                "run"
+            } else {
+                "walk"
+            };
+            let evidence = Evidence {
+                share,
+                height_px: 300.0,
+                action,
+                view: "front",
+                false_colours: Vec::new(),
+                is_coloured: true,
+            };
             let mut captions = Vec::new();
             let mut absent = Vec::new();
             for k in 0..3 {
-                let told = describe(who, &evidence, &mut Dice::new(&[stage.seed, 0xde5c, who.number as u64, k]));
+                let told = describe(
+                    who,
+                    &evidence,
+                    &mut Dice::new(&[stage.seed, 0xde5c, who.number as u64, k]),
+                );
                 captions.extend(told.captions.into_iter().filter(|c| !speaks_of_view(c)));
                 absent = told.absent;
             }
@@ -186,7 +219,9 @@ pub fn descriptions(stage: &Stage) -> serde_json::Result<Vec<u8>> {
 }
 
 fn speaks_of_view(caption: &str) -> bool {
-    ["facing the camera", "seen from", "in profile"].iter().any(|w| caption.contains(w))
+    ["facing the camera", "seen from", "in profile"]
+        .iter()
+        .any(|w| caption.contains(w))
 }
 
 /// `time_ns,person,x_m,y_m,heading_deg` of everybody at every frame.
@@ -198,7 +233,14 @@ pub fn positions(stage: &Stage, start_ns: i64) -> String {
         for (i, moment) in stage.moments[frame].iter().enumerate() {
             if let Some(m) = moment {
                 let p = m.placement;
-                let line = writeln!(out, "{time},{},{:.3},{:.3},{:.1}", i + 1, p.position[0], p.position[1], p.heading.to_degrees());
+                let line = writeln!(
+                    out,
+                    "{time},{},{:.3},{:.3},{:.1}",
+                    i + 1,
+                    p.position[0],
+                    p.position[1],
+                    p.heading.to_degrees()
+                );
                 debug_assert!(line.is_ok());
             }
         }

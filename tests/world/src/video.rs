@@ -21,7 +21,13 @@ impl Video {
     ///
     /// # Errors
     /// `GStreamer` or its x264 and MP4 plugins are missing, or the file cannot be written.
-    pub fn create(path: &Path, width: usize, height: usize, fps: f32, bitrate_kbps: u32) -> Result<Self> {
+    pub fn create(
+        path: &Path,
+        width: usize,
+        height: usize,
+        fps: f32,
+        bitrate_kbps: u32,
+    ) -> Result<Self> {
         let name = path.display().to_string();
         let fault = |what: String| Error::video(&name, what);
         gst::init().map_err(|e| fault(e.to_string()))?;
@@ -39,18 +45,31 @@ impl Video {
              speed-preset=medium key-int-max={keys} bitrate={bitrate_kbps} ! h264parse ! mp4mux ! filesink name=sink"
         );
         let pipeline = gst::parse::launch(&line)
-            .map_err(|e| fault(format!("{e}; install gstreamer1.0-plugins-base, -good, -bad and -ugly")))?
+            .map_err(|e| {
+                fault(format!(
+                    "{e}; install gstreamer1.0-plugins-base, -good, -bad and -ugly"
+                ))
+            })?
             .downcast::<gst::Pipeline>()
             .map_err(|_| fault("the pipeline is not one".to_owned()))?;
-        let sink = pipeline.by_name("sink").ok_or_else(|| fault("no sink".to_owned()))?;
+        let sink = pipeline
+            .by_name("sink")
+            .ok_or_else(|| fault("no sink".to_owned()))?;
         sink.set_property("location", &name);
         let source = pipeline
             .by_name("source")
             .and_then(|s| s.downcast::<AppSrc>().ok())
             .ok_or_else(|| fault("no source".to_owned()))?;
         source.set_caps(Some(&caps));
-        pipeline.set_state(gst::State::Playing).map_err(|e| fault(e.to_string()))?;
-        Ok(Self { pipeline, source, path: path.to_owned(), frame_ns: 1e9 / f64::from(fps) })
+        pipeline
+            .set_state(gst::State::Playing)
+            .map_err(|e| fault(e.to_string()))?;
+        Ok(Self {
+            pipeline,
+            source,
+            path: path.to_owned(),
+            frame_ns: 1e9 / f64::from(fps),
+        })
     }
 
     /// Adds frame `number` (RGB bytes); numbers may be left out: the frame was lost.
@@ -60,10 +79,15 @@ impl Video {
     pub fn push(&mut self, number: usize, rgb: Vec<u8>) -> Result<()> {
         let mut buffer = gst::Buffer::from_mut_slice(rgb);
         if let Some(b) = buffer.get_mut() {
-            b.set_pts(gst::ClockTime::from_nseconds((number as f64 * self.frame_ns).round() as u64));
+            b.set_pts(gst::ClockTime::from_nseconds(
+                (number as f64 * self.frame_ns).round() as u64,
+            ));
             b.set_duration(gst::ClockTime::from_nseconds(self.frame_ns.round() as u64));
         }
-        self.source.push_buffer(buffer).map(|_| ()).map_err(|e| self.fault(&e.to_string()))
+        self.source
+            .push_buffer(buffer)
+            .map(|_| ())
+            .map_err(|e| self.fault(&e.to_string()))
     }
 
     fn fault(&self, what: &str) -> Error {
@@ -75,7 +99,10 @@ impl Video {
                 gst::MessageView::Error(e) => Some(e.error().to_string()),
                 _ => None,
             });
-        Error::video(&self.path.display().to_string(), told.unwrap_or_else(|| what.to_owned()))
+        Error::video(
+            &self.path.display().to_string(),
+            told.unwrap_or_else(|| what.to_owned()),
+        )
     }
 
     /// Ends the file.
@@ -83,15 +110,22 @@ impl Video {
     /// # Errors
     /// The pipeline failed, or the file cannot be finished.
     pub fn finish(self) -> Result<()> {
-        self.source.end_of_stream().map_err(|e| self.fault(&e.to_string()))?;
+        self.source
+            .end_of_stream()
+            .map_err(|e| self.fault(&e.to_string()))?;
         let bus = self.pipeline.bus().ok_or_else(|| self.fault("no bus"))?;
-        let end = bus.timed_pop_filtered(gst::ClockTime::from_seconds(120), &[gst::MessageType::Eos, gst::MessageType::Error]);
+        let end = bus.timed_pop_filtered(
+            gst::ClockTime::from_seconds(120),
+            &[gst::MessageType::Eos, gst::MessageType::Error],
+        );
         let outcome = match end.as_ref().map(|m| m.view()) {
             Some(gst::MessageView::Eos(_)) => Ok(()),
             Some(gst::MessageView::Error(e)) => Err(self.fault(&e.error().to_string())),
             _ => Err(self.fault("did not end within 120 s")),
         };
-        self.pipeline.set_state(gst::State::Null).map_err(|e| self.fault(&e.to_string()))?;
+        self.pipeline
+            .set_state(gst::State::Null)
+            .map_err(|e| self.fault(&e.to_string()))?;
         outcome?;
         undated(&self.path)
     }
@@ -102,7 +136,11 @@ fn undated(path: &Path) -> Result<()> {
     let mut bytes = fs_err::read(path)?;
     for name in [b"mvhd", b"tkhd", b"mdhd"] {
         let mut from = 0;
-        while let Some(at) = bytes[from..].windows(4).position(|w| w == name).map(|p| p + from) {
+        while let Some(at) = bytes[from..]
+            .windows(4)
+            .position(|w| w == name)
+            .map(|p| p + from)
+        {
             let start = at + 8;
             // Version 1 has times of eight bytes each.
             let wide = if bytes.get(at + 4) == Some(&1) { 16 } else { 8 };

@@ -22,10 +22,21 @@ impl Floor {
     /// The floor of a place of `size_m`, from the origin.
     #[must_use]
     pub fn new(place: &Place, size_m: [f32; 2]) -> Self {
-        let (columns, rows) = ((size_m[0] / CELL_M) as usize + 1, (size_m[1] / CELL_M) as usize + 1);
-        let clearance: Vec<f32> =
-            (0..columns * rows).map(|i| place.clearance([(i % columns) as f32 * CELL_M, (i / columns) as f32 * CELL_M])).collect();
-        Self { columns, rows, is_free: clearance.iter().map(|c| *c > CLEAR_M).collect(), clearance }
+        let (columns, rows) = (
+            (size_m[0] / CELL_M) as usize + 1,
+            (size_m[1] / CELL_M) as usize + 1,
+        );
+        let clearance: Vec<f32> = (0..columns * rows)
+            .map(|i| {
+                place.clearance([(i % columns) as f32 * CELL_M, (i / columns) as f32 * CELL_M])
+            })
+            .collect();
+        Self {
+            columns,
+            rows,
+            is_free: clearance.iter().map(|c| *c > CLEAR_M).collect(),
+            clearance,
+        }
     }
 
     fn cell(&self, p: [f32; 2]) -> (usize, usize) {
@@ -52,7 +63,10 @@ impl Floor {
             return None;
         }
         let e = 0.02;
-        let g = [place.clearance([p[0] + e, p[1]]) - here, place.clearance([p[0], p[1] + e]) - here];
+        let g = [
+            place.clearance([p[0] + e, p[1]]) - here,
+            place.clearance([p[0], p[1] + e]) - here,
+        ];
         let long = g[0].hypot(g[1]).max(1e-6);
         let k = (least - here) / long;
         Some([g[0] * k, g[1] * k])
@@ -73,7 +87,16 @@ impl Floor {
                 break;
             }
             let (x, y) = ((at % self.columns) as i32, (at / self.columns) as i32);
-            for (dx, dy, step) in [(1, 0, 10), (-1, 0, 10), (0, 1, 10), (0, -1, 10), (1, 1, 14), (1, -1, 14), (-1, 1, 14), (-1, -1, 14)] {
+            for (dx, dy, step) in [
+                (1, 0, 10),
+                (-1, 0, 10),
+                (0, 1, 10),
+                (0, -1, 10),
+                (1, 1, 14),
+                (1, -1, 14),
+                (-1, 1, 14),
+                (-1, -1, 14),
+            ] {
                 let (u, v) = (x + dx, y + dy);
                 if u < 0 || v < 0 || u >= self.columns as i32 || v >= self.rows as i32 {
                     continue;
@@ -101,7 +124,10 @@ impl Floor {
         let mut at = index(goal);
         while before[at] != usize::MAX {
             at = before[at];
-            cells.push([(at % self.columns) as f32 * CELL_M, (at / self.columns) as f32 * CELL_M]);
+            cells.push([
+                (at % self.columns) as f32 * CELL_M,
+                (at / self.columns) as f32 * CELL_M,
+            ]);
         }
         cells.reverse();
         cells[0] = from;
@@ -157,7 +183,9 @@ fn rounded(points: &[[f32; 2]]) -> Vec<[f32; 2]> {
 /// The length of a way.
 #[must_use]
 pub fn length(way: &[[f32; 2]]) -> f32 {
-    way.windows(2).map(|p| (p[1][0] - p[0][0]).hypot(p[1][1] - p[0][1])).sum()
+    way.windows(2)
+        .map(|p| (p[1][0] - p[0][0]).hypot(p[1][1] - p[0][1]))
+        .sum()
 }
 
 /// The point at a distance along a way.
@@ -179,19 +207,34 @@ pub fn along(way: &[[f32; 2]], distance: f32) -> [f32; 2] {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::form::Form;
     use crate::light::Weather;
-    use crate::place::{Form, Solid};
+    use crate::place::Solid;
     use crate::texture::{Finish, Surface};
 
     fn room(form: Form) -> Place {
         let surface = Surface::new(Finish::Paint, [200.0; 3], 0.0);
-        let solids = vec![Solid { form, surface, blocks: true }];
-        Place { ground: surface, patches: vec![], solids, horizon: [0.8; 3], light: Weather::Sunny.light(0.0) }
+        let solids = vec![Solid {
+            form,
+            surface,
+            blocks: true,
+        }];
+        Place {
+            ground: surface,
+            patches: vec![],
+            solids,
+            horizon: [0.8; 3],
+            light: Weather::Sunny.light(0.0),
+        }
     }
 
     #[test]
     fn a_way_goes_round_a_wall() {
-        let place = room(Form::Box { centre: [5.0, 4.0, 1.0], half: [0.2, 4.0, 1.0], turn: 0.0 });
+        let place = room(Form::Box {
+            centre: [5.0, 4.0, 1.0],
+            half: [0.2, 4.0, 1.0],
+            turn: 0.0,
+        });
         let floor = Floor::new(&place, [10.0, 12.0]);
         let way = floor.way([2.0, 4.0], [8.0, 4.0]).unwrap();
         let total = length(&way);
@@ -200,7 +243,15 @@ mod tests {
 
     #[test]
     fn a_closed_wall_leaves_no_way() {
-        let place = room(Form::Box { centre: [5.0, 6.0, 1.0], half: [0.2, 9.0, 1.0], turn: 0.0 });
-        assert!(Floor::new(&place, [10.0, 12.0]).way([2.0, 4.0], [8.0, 4.0]).is_none());
+        let place = room(Form::Box {
+            centre: [5.0, 6.0, 1.0],
+            half: [0.2, 9.0, 1.0],
+            turn: 0.0,
+        });
+        assert!(
+            Floor::new(&place, [10.0, 12.0])
+                .way([2.0, 4.0], [8.0, 4.0])
+                .is_none()
+        );
     }
 }

@@ -18,7 +18,11 @@ pub struct Voice<'a> {
 
 impl Voice<'_> {
     fn choose<'w>(&mut self, words: &[&'w str]) -> &'w str {
-        if words.len() > 1 && self.dice.chance(self.variety) { words[1 + self.dice.below(words.len() - 1)] } else { words[0] }
+        if words.len() > 1 && self.dice.chance(self.variety) {
+            words[1 + self.dice.below(words.len() - 1)]
+        } else {
+            words[0]
+        }
     }
 
     /// `a` or `an` before a phrase.
@@ -31,7 +35,10 @@ impl Voice<'_> {
     /// The person: `a woman`, `an elderly man`, `a young boy`.
     pub fn subject(&mut self, group: Group, is_old: bool) -> String {
         let (nouns, old): (&[&str], &[&str]) = match group {
-            Group::Man => (&["man", "male", "guy", "gentleman"], &["elderly", "old", "older"]),
+            Group::Man => (
+                &["man", "male", "guy", "gentleman"],
+                &["elderly", "old", "older"],
+            ),
             Group::Woman => (&["woman", "lady", "female"], &["elderly", "old", "older"]),
             Group::Boy => (&["boy", "young boy", "child"], &[]),
             Group::Girl => (&["girl", "young girl", "child"], &[]),
@@ -47,7 +54,11 @@ impl Voice<'_> {
     /// The colour in words.
     pub fn colour(&mut self, colour: Colour) -> &'static str {
         let words = colour.words(self.is_american);
-        if words.len() > 1 && self.dice.chance(self.variety) { words[1 + self.dice.below(words.len() - 1)] } else { words[0] }
+        if words.len() > 1 && self.dice.chance(self.variety) {
+            words[1 + self.dice.below(words.len() - 1)]
+        } else {
+            words[0]
+        }
     }
 
     /// Hair: `long brown hair`, `a shaved head`.
@@ -61,14 +72,26 @@ impl Voice<'_> {
         };
         match hair.style {
             "bald" => "a bald head".to_owned(),
-            "shaved" => self.choose(&["very short hair", "a shaved head", "cropped hair"]).to_owned(),
+            "shaved" => self
+                .choose(&["very short hair", "a shaved head", "cropped hair"])
+                .to_owned(),
             "ponytail" => format!("{colour} hair in a ponytail"),
             "braid" => {
-                let word = self.choose(if self.is_american { &["braid"] } else { &["plait", "braid"] });
+                let word = self.choose(if self.is_american {
+                    &["braid"]
+                } else {
+                    &["plait", "braid"]
+                });
                 format!("{colour} hair in a {word}")
             }
-            "bob" => format!("{} {colour} hair", self.choose(&["chin-length", "bobbed", "medium-length"])),
-            "afro" => format!("{} {colour} hair", self.choose(&["curly", "afro", "frizzy"])),
+            "bob" => format!(
+                "{} {colour} hair",
+                self.choose(&["chin-length", "bobbed", "medium-length"])
+            ),
+            "afro" => format!(
+                "{} {colour} hair",
+                self.choose(&["curly", "afro", "frizzy"])
+            ),
             style => format!("{style} {colour} hair"),
         }
     }
@@ -93,11 +116,21 @@ impl Voice<'_> {
             },
             Decor::VerticalStripes => format!("{colour} {noun} with {other} vertical stripes"),
             Decor::Checks => {
-                let word = self.choose(if self.is_american { &["plaid", "checkered"] } else { &["checked", "chequered"] });
+                let word = self.choose(if self.is_american {
+                    &["plaid", "checkered"]
+                } else {
+                    &["checked", "chequered"]
+                });
                 format!("{colour} and {other} {word} {noun}")
             }
-            Decor::Dots => format!("{colour} {noun} with {other} {}", self.choose(&["dots", "spots", "polka dots"])),
-            Decor::Print => format!("{colour} {noun} with a {other} {}", self.choose(&["print", "logo", "print on the chest"])),
+            Decor::Dots => format!(
+                "{colour} {noun} with {other} {}",
+                self.choose(&["dots", "spots", "polka dots"])
+            ),
+            Decor::Print => format!(
+                "{colour} {noun} with a {other} {}",
+                self.choose(&["print", "logo", "print on the chest"])
+            ),
             Decor::Block => format!("{noun} that is {colour} above and {other} below"),
             Decor::Sleeves => format!("{colour} {noun} with {other} sleeves"),
         }
@@ -106,7 +139,11 @@ impl Voice<'_> {
     /// The same with its article where one is due.
     pub fn a_thing(&mut self, item: &Item, with_colour: bool, with_decor: bool) -> String {
         let phrase = self.thing(item, with_colour, with_decor);
-        if item.kind.is_plural() || phrase.starts_with("tights") { phrase } else { Self::article(&phrase) }
+        if item.kind.is_plural() || phrase.starts_with("tights") {
+            phrase
+        } else {
+            Self::article(&phrase)
+        }
     }
 
     /// What the person does.
@@ -123,7 +160,11 @@ impl Voice<'_> {
     /// Where the person is seen from.
     pub fn seen(&mut self, view: &str) -> &'static str {
         let words: &[&'static str] = match view {
-            "back" => &["seen from behind", "with the back to the camera", "turned away"],
+            "back" => &[
+                "seen from behind",
+                "with the back to the camera",
+                "turned away",
+            ],
             "side" => &["seen from the side", "in profile"],
             _ => &["facing the camera", "seen from the front"],
         };
@@ -152,12 +193,34 @@ mod tests {
     #[test]
     fn articles_and_spelling_follow_the_voice() {
         let mut dice = Dice::new(&[1]);
-        let mut british = Voice { dice: &mut dice, is_american: false, variety: 0.0 };
+        let mut british = Voice {
+            dice: &mut dice,
+            is_american: false,
+            variety: 0.0,
+        };
         let item = Item::new(Part::Top, Kind::Sweater, Colour::Orange);
         assert_eq!(british.a_thing(&item, true, true), "an orange jumper");
-        assert_eq!(british.a_thing(&Item::new(Part::Bottom, Kind::Trousers, Colour::Grey), true, true), "grey trousers");
+        assert_eq!(
+            british.a_thing(
+                &Item::new(Part::Bottom, Kind::Trousers, Colour::Grey),
+                true,
+                true
+            ),
+            "grey trousers"
+        );
         let mut dice = Dice::new(&[1]);
-        let mut american = Voice { dice: &mut dice, is_american: true, variety: 0.0 };
-        assert_eq!(american.a_thing(&Item::new(Part::Bottom, Kind::Trousers, Colour::Grey), true, true), "gray pants");
+        let mut american = Voice {
+            dice: &mut dice,
+            is_american: true,
+            variety: 0.0,
+        };
+        assert_eq!(
+            american.a_thing(
+                &Item::new(Part::Bottom, Kind::Trousers, Colour::Grey),
+                true,
+                true
+            ),
+            "gray pants"
+        );
     }
 }
