@@ -16,7 +16,9 @@ use sightline_reid::ImageEncoder;
 use crate::cli::{BenchArgs, stdout};
 use crate::config::{Config, Inputs, Purpose};
 use crate::flow::timing::{StageReport, process_cpu_ns};
-use crate::flow::{self, Batching, EmbedStage, Outputs, Play, Recorder, StageTimes, Store, Workers};
+use crate::flow::{
+    self, Batching, EmbedStage, Outputs, Play, Recorder, StageTimes, Store, Workers,
+};
 use crate::ingest::{RecordingSpec, Recordings};
 use crate::models::runtime;
 
@@ -60,7 +62,9 @@ struct Calls {
 /// What a replay can fail with.
 pub fn run(args: &BenchArgs) -> Result<()> {
     if args.inputs.is_empty() {
-        bail!("name a recording to measure on: `sightline bench INPUT`; a synthetic scene is not in this build yet");
+        bail!(
+            "name a recording to measure on: `sightline bench INPUT`; a synthetic scene is not in this build yet"
+        );
     }
     let config = Config::load_or_built_in(args.config.as_deref(), Purpose::Offline)?;
     let specs = Inputs::from_args(&args.inputs)?
@@ -131,7 +135,8 @@ fn replay(
     times: &Arc<StageTimes>,
     most: u64,
 ) -> Result<(Calls, Took)> {
-    let scratch = Scratch(std::env::temp_dir().join(format!("sightline-bench-{}", std::process::id())));
+    let scratch =
+        Scratch(std::env::temp_dir().join(format!("sightline-bench-{}", std::process::id())));
     let mut config = config.clone();
     config.store.folder.clone_from(&scratch.0);
     let store = Store::open(&config, flow::vector_spec(encoder.card())?)?;
@@ -183,7 +188,8 @@ fn floor(
     let batch = detector.max_batch().max(1) as u64;
     let [_, channels, height, width] = encoder.input_shape();
     let per_call = calls.crops.div_ceil(calls.embed_calls.max(1)).max(1);
-    let crops = Array4::<f32>::from_elem((usize::try_from(per_call)?, channels, height, width), 0.5);
+    let crops =
+        Array4::<f32>::from_elem((usize::try_from(per_call)?, channels, height, width), 0.5);
     let ((), took) = measured(|| {
         std::thread::scope(|scope| {
             let (decoded, arrivals) = sync_channel::<()>(QUEUE);
@@ -221,8 +227,12 @@ fn floor(
                 }
             }
             drop(decoded);
-            detecting.join().map_err(|_| anyhow!("the floor's detector panicked"))??;
-            embedding.join().map_err(|_| anyhow!("the floor's encoder panicked"))??;
+            detecting
+                .join()
+                .map_err(|_| anyhow!("the floor's detector panicked"))??;
+            embedding
+                .join()
+                .map_err(|_| anyhow!("the floor's encoder panicked"))??;
             Ok(())
         })
     })?;
@@ -238,7 +248,11 @@ fn peak_resident_bytes() -> Option<u64> {
 
 fn print(report: &Report) -> Result<()> {
     let mut out = stdout();
-    writeln!(out, "{:<12} {:>8} {:>12} {:>12} {:>8}", "stage", "items", "ms an item", "CPU ms", "share")?;
+    writeln!(
+        out,
+        "{:<12} {:>8} {:>12} {:>12} {:>8}",
+        "stage", "items", "ms an item", "CPU ms", "share"
+    )?;
     for stage in &report.stages {
         writeln!(
             out,

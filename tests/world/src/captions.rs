@@ -213,7 +213,7 @@ fn sentence(
         let phrase = voice.a_thing(item, with_colour, with_decor);
         match item.part {
             Part::Top | Part::Bottom | Part::Inner | Part::Shoes => {
-                clothes.push((item.part, phrase))
+                clothes.push((item.part, phrase));
             }
             _ => things.push((*item, phrase)),
         }

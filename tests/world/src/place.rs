@@ -2,7 +2,7 @@
 
 use crate::form::Form;
 use crate::light::Light;
-use crate::math::{V3, add, cross, dot, mix, scale, sub, unit};
+use crate::math::{V3, add, dot, mix, scale, sub, unit};
 use crate::texture::Surface;
 
 /// A solid that stands in the place.

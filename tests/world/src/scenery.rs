@@ -152,7 +152,7 @@ pub fn put(dice: &mut Dice, place: &mut Place, kind: &str, at: [f32; 2], turn: f
             form,
             surface,
             blocks,
-        })
+        });
     };
     let block = |local: V3, half: V3| Form::Box {
         centre: [
