@@ -76,7 +76,7 @@ lint:
 DENY_VERSION := 0.20.2
 deny:
 	@cargo deny --version 2>/dev/null | grep -qF ' $(DENY_VERSION)' || \
-		cargo install -q --locked --debug --version $(DENY_VERSION) --no-default-features cargo-deny
+		cargo install -q --locked --debug --version $(DENY_VERSION) cargo-deny
 	cargo deny --locked --log-level error check licenses bans sources
 
 unit: export SIGHTLINE_ONNXRUNTIME = $(firstword $(abspath $(wildcard $(RUNTIME)/libonnxruntime.so.*)))
