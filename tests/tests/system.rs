@@ -14,6 +14,8 @@ mod live;
 mod live_faults;
 #[path = "system/recordings.rs"]
 mod recordings;
+#[path = "system/rooms.rs"]
+mod rooms;
 #[path = "system/units.rs"]
 mod units;
 #[path = "system/watch.rs"]
