@@ -94,28 +94,33 @@ pub(crate) fn each_line(
     mut take: impl FnMut(&Fields<'_>) -> Result<(), EvalError>,
 ) -> Result<(), EvalError> {
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+    let text = whole_text(bytes, path, form)?;
     let mut rows = 0;
-    for (number, line) in bytes.split(|&byte| byte == b'\n').enumerate() {
-        let number = number + 1;
-        let text = std::str::from_utf8(line).map_err(|_| {
-            EvalError::line(path, number, format!("is not text, expected `{form}`"))
-        })?;
+    for (number, line) in text.split('\n').enumerate() {
         let mut fields = Fields {
             path,
-            line: number,
+            line: number + 1,
             form,
             fields: [""; 12],
             count: 0,
         };
-        for field in text
-            .split(|c: char| c == ',' || c == ';' || c.is_ascii_whitespace())
-            .filter(|field| !field.is_empty())
-        {
-            let Some(slot) = fields.fields.get_mut(fields.count) else {
-                return Err(fields.fault(format!("has more than 12 columns, expected `{form}`")));
-            };
-            *slot = field;
-            fields.count += 1;
+        // By bytes: separators are ASCII, so no character is cut.
+        let mut start = 0;
+        for end in 0..=line.len() {
+            let byte = line.as_bytes().get(end).copied().unwrap_or(b',');
+            if !matches!(byte, b',' | b';' | b' ' | b'\t' | b'\r' | b'\x0c') {
+                continue;
+            }
+            if start < end {
+                let Some(slot) = fields.fields.get_mut(fields.count) else {
+                    return Err(
+                        fields.fault(format!("has more than 12 columns, expected `{form}`"))
+                    );
+                };
+                *slot = &line[start..end];
+                fields.count += 1;
+            }
+            start = end + 1;
         }
         if fields.count == 0 {
             continue;
@@ -129,10 +134,21 @@ pub(crate) fn each_line(
     Ok(())
 }
 
+fn whole_text<'a>(bytes: &'a [u8], path: &Path, form: &str) -> Result<&'a str, EvalError> {
+    std::str::from_utf8(bytes).map_err(|fault| {
+        let before = &bytes[..fault.valid_up_to()];
+        let line = 1 + before.iter().filter(|&&byte| byte == b'\n').count();
+        EvalError::line(path, line, format!("is not text, expected `{form}`"))
+    })
+}
+
 /// Refuses an identity that is twice in a frame, and frames that are too full.
 #[derive(Default)]
 pub(crate) struct FrameCheck {
-    frames: HashMap<(u32, u32), Vec<u64>>,
+    numbers: HashMap<(u32, u32), usize>,
+    frames: Vec<Vec<u64>>,
+    /// Where the row before was: rows of a frame mostly follow one another.
+    last: Option<((u32, u32), usize)>,
 }
 
 impl FrameCheck {
@@ -144,7 +160,16 @@ impl FrameCheck {
         frame: u32,
         id: u64,
     ) -> Result<(), EvalError> {
-        let ids = self.frames.entry((camera, frame)).or_default();
+        let key = (camera, frame);
+        let number = match self.last {
+            Some((last, number)) if last == key => number,
+            _ => *self.numbers.entry(key).or_insert(self.frames.len()),
+        };
+        self.last = Some((key, number));
+        if number == self.frames.len() {
+            self.frames.push(Vec::new());
+        }
+        let ids = &mut self.frames[number];
         if ids.contains(&id) {
             return Err(fields.fault(format!("has id {id} a second time in frame {frame}")));
         }

@@ -88,7 +88,7 @@ impl Alignment {
                 .iter()
                 .map(|track| item(track, Role::Counted))
                 .collect(),
-            |one, other| one.iou(other),
+            Corners::iou,
         )
     }
 
