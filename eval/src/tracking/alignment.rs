@@ -1,11 +1,12 @@
 //! Ground truth and tracks side by side, frame by frame: who is there, and which boxes overlap by how much.
 
 use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
 use std::ops::Range;
 
 use super::LEAST_SIMILARITY;
 use super::matching::{Candidate, Matching};
-use super::similarity::{Corners, nearness};
+use super::similarity::{Corners, Ground, Place};
 use crate::error::EvalError;
 use crate::read::{GroundTruth, Observation, Role};
 
@@ -53,8 +54,31 @@ pub(crate) struct Alignment {
     pub track_counts: Vec<u32>,
     truth_numbers: HashMap<u64, u32>,
     track_numbers: HashMap<u64, u32>,
-    pair_numbers: HashMap<(u32, u32), u32>,
+    pair_numbers: HashMap<u64, u32, BuildHasherDefault<Mixed>>,
     matching: Matching,
+    candidates: Vec<Candidate>,
+    near: Vec<u16>,
+}
+
+/// Hashes pairs of small numbers: they are ours, counted from 0, so nobody can choose them to collide.
+#[derive(Default)]
+struct Mixed(u64);
+
+impl Hasher for Mixed {
+    fn write(&mut self, bytes: &[u8]) {
+        for &byte in bytes {
+            self.write_u64(u64::from(byte));
+        }
+    }
+
+    fn write_u64(&mut self, value: u64) {
+        let product = (self.0 ^ value).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        self.0 = product ^ (product >> 32);
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
 }
 
 /// Someone somewhere in a frame.
@@ -88,7 +112,6 @@ impl Alignment {
                 .iter()
                 .map(|track| item(track, Role::Counted))
                 .collect(),
-            Corners::iou,
         )
     }
 
@@ -99,24 +122,21 @@ impl Alignment {
         tracks: &[(u32, u64, [f64; 2])],
     ) -> Result<(), EvalError> {
         let items = |list: &[(u32, u64, [f64; 2])]| {
-            let item = |&(frame, id, place): &_| Item {
+            let item = |&(frame, id, metres): &_| Item {
                 frame,
                 id,
-                place,
+                place: Ground::at(metres),
                 role: Role::Counted,
             };
             list.iter().map(item).collect()
         };
-        self.add(items(truths), items(tracks), |one, other| {
-            nearness(*one, *other)
-        })
+        self.add(items(truths), items(tracks))
     }
 
-    fn add<T>(
+    fn add<T: Place>(
         &mut self,
         mut truths: Vec<Item<T>>,
         mut tracks: Vec<Item<T>>,
-        similarity: impl Fn(&T, &T) -> f64,
     ) -> Result<(), EvalError> {
         // Stable: within a frame the order of the file stays, on which the choice among ties depends.
         truths.sort_by_key(|item| item.frame);
@@ -130,31 +150,19 @@ impl Alignment {
             };
             let truth_now = take_frame(&mut truth_rest, frame);
             let track_now = take_frame(&mut track_rest, frame);
-            self.add_frame(truth_now, track_now, &similarity)?;
+            self.add_frame(truth_now, track_now)?;
         }
         self.cameras.push(first_frame..self.frames.len());
         Ok(())
     }
 
-    fn add_frame<T>(
+    fn add_frame<T: Place>(
         &mut self,
         truths: &[Item<T>],
         tracks: &[Item<T>],
-        similarity: impl Fn(&T, &T) -> f64,
     ) -> Result<(), EvalError> {
-        let mut candidates = Vec::new();
-        for (row, truth) in truths.iter().enumerate() {
-            for (column, track) in tracks.iter().enumerate() {
-                let score = similarity(&truth.place, &track.place);
-                if score > 0.0 {
-                    candidates.push(Candidate {
-                        row: row as u16,
-                        column: column as u16,
-                        score,
-                    });
-                }
-            }
-        }
+        let mut candidates = std::mem::take(&mut self.candidates);
+        self.find_candidates(truths, tracks, &mut candidates);
         if self.overlaps.len() + candidates.len() > MOST_OVERLAPS {
             return Err(EvalError::input(format!(
                 "more than {MOST_OVERLAPS} pairs of boxes overlap, which is more than any recording has: split the sequence"
@@ -194,7 +202,8 @@ impl Alignment {
                 self.track_ids[starts.1 + usize::from(track)],
             );
             let next = self.pairs.len() as u32;
-            let pair = *self.pair_numbers.entry(ids).or_insert(next);
+            let key = u64::from(ids.0) << 32 | u64::from(ids.1);
+            let pair = *self.pair_numbers.entry(key).or_insert(next);
             if pair == next {
                 self.pairs.push(ids);
             }
@@ -205,12 +214,42 @@ impl Alignment {
                 similarity: candidate.score,
             });
         }
+        self.candidates = candidates;
         self.frames.push(Frame {
             truths: starts.0..self.truth_ids.len(),
             tracks: starts.1..self.track_ids.len(),
             overlaps: starts.2..self.overlaps.len(),
         });
         Ok(())
+    }
+
+    fn find_candidates<T: Place>(
+        &mut self,
+        truths: &[Item<T>],
+        tracks: &[Item<T>],
+        candidates: &mut Vec<Candidate>,
+    ) {
+        candidates.clear();
+        self.near.resize(tracks.len(), 0);
+        for (row, truth) in truths.iter().enumerate() {
+            // Without a branch: most boxes are far apart, and which are not is hard to guess.
+            let mut count = 0;
+            for (column, track) in tracks.iter().enumerate() {
+                self.near[count] = column as u16;
+                count += usize::from(truth.place.may_meet(&track.place));
+            }
+            for &column in &self.near[..count] {
+                let track = &tracks[usize::from(column)];
+                let score = truth.place.similarity(&track.place);
+                if score > 0.0 {
+                    candidates.push(Candidate {
+                        row: row as u16,
+                        column,
+                        score,
+                    });
+                }
+            }
+        }
     }
 
     /// Columns of track boxes that fall on distractors, when all boxes of the ground truth are matched at half overlap.

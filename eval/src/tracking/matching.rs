@@ -21,38 +21,35 @@ pub(crate) struct Matching {
     /// Union-find over rows, then columns.
     group: Vec<u32>,
     degree: Vec<u16>,
-    tangled: Vec<(u32, usize)>,
+    /// Group and position of candidates that have a competitor.
+    tangled: Vec<(u32, u32)>,
     scores: Vec<f64>,
-    gain: Vec<f64>,
-    cell: Vec<usize>,
+    rows: Vec<u16>,
+    columns: Vec<u16>,
+    cost: Vec<f64>,
+    cell: Vec<u32>,
     matched: Vec<usize>,
 }
+
+const EMPTY: u32 = u32::MAX;
 
 impl Matching {
     /// Positions in `candidates` of the pairs chosen, ascending. Candidates come by row and column.
     ///
-    /// The frame falls apart into groups of boxes that compete, and each is solved alone. When a tie is possible, the frame is
+    /// The frame falls apart into groups of boxes that compete, and each is solved alone. When a group may have a tie, the frame is
     /// solved as one matrix instead, so that the choice among equals is that of the published evaluators.
     pub fn solve(&mut self, rows: usize, columns: usize, candidates: &[Candidate]) -> &[usize] {
         self.matched.clear();
         self.sort_into_groups(rows, columns, candidates);
-        if self.has_tie(candidates) {
-            self.matched.clear();
-            self.tangled.clear();
-            self.tangled.extend((0..candidates.len()).map(|at| (0, at)));
-            self.solve_matrix(0..candidates.len(), candidates, Some((rows, columns)));
-        } else {
-            let mut start = 0;
-            while start < self.tangled.len() {
-                let group = self.tangled[start].0;
-                let length = self.tangled[start..]
-                    .iter()
-                    .take_while(|entry| entry.0 == group)
-                    .count();
-                self.solve_matrix(start..start + length, candidates, None);
-                start += length;
+        let tangled = std::mem::take(&mut self.tangled);
+        for group in tangled.chunk_by(|one, other| one.0 == other.0) {
+            if self.has_tie(group, candidates) {
+                self.solve_whole(rows, columns, candidates);
+                break;
             }
+            self.solve_group(group, candidates);
         }
+        self.tangled = tangled;
         self.matched.sort_unstable();
         &self.matched
     }
@@ -64,8 +61,9 @@ impl Matching {
         self.group.clear();
         self.group.extend(0..(rows + columns) as u32);
         for candidate in candidates {
-            self.degree[usize::from(candidate.row)] += 1;
-            self.degree[rows + usize::from(candidate.column)] += 1;
+            let (row, column) = ends(candidate, rows);
+            self.degree[row] += 1;
+            self.degree[column] += 1;
         }
         self.tangled.clear();
         for (at, candidate) in candidates.iter().enumerate() {
@@ -75,12 +73,12 @@ impl Matching {
             } else {
                 let (one, other) = (self.root(row), self.root(column));
                 self.group[one.max(other) as usize] = one.min(other);
-                self.tangled.push((0, at));
+                self.tangled.push((0, at as u32));
             }
         }
         for n in 0..self.tangled.len() {
-            let at = self.tangled[n].1;
-            self.tangled[n].0 = self.root(usize::from(candidates[at].row));
+            let candidate = candidates[self.tangled[n].1 as usize];
+            self.tangled[n].0 = self.root(usize::from(candidate.row));
         }
         self.tangled.sort_unstable();
     }
@@ -94,50 +92,65 @@ impl Matching {
         of as u32
     }
 
-    fn has_tie(&mut self, candidates: &[Candidate]) -> bool {
+    fn has_tie(&mut self, group: &[(u32, u32)], candidates: &[Candidate]) -> bool {
         self.scores.clear();
-        let tangled = self.tangled.iter();
-        self.scores
-            .extend(tangled.map(|&(_, at)| candidates[at].score));
+        let scores = group.iter().map(|&(_, at)| candidates[at as usize].score);
+        self.scores.extend(scores);
         self.scores.sort_unstable_by(f64::total_cmp);
         self.scores.windows(2).any(|two| two[1] - two[0] < TIE)
     }
 
-    /// Solves the candidates at `range` of `tangled`, over the boxes they name or over a frame of `size`.
-    fn solve_matrix(
-        &mut self,
-        range: std::ops::Range<usize>,
-        candidates: &[Candidate],
-        size: Option<(usize, usize)>,
-    ) {
-        let members = &self.tangled[range];
-        let (mut row_list, mut column_list): (Vec<u16>, Vec<u16>) = match size {
-            Some((rows, columns)) => ((0..rows as u16).collect(), (0..columns as u16).collect()),
-            None => members
+    fn solve_group(&mut self, group: &[(u32, u32)], candidates: &[Candidate]) {
+        let members = group.iter().map(|&(_, at)| candidates[at as usize]);
+        let is_in = |list: &[u16], value| list.last() == Some(&value);
+        self.rows.clear();
+        self.columns.clear();
+        for member in members {
+            if !is_in(&self.rows, member.row) {
+                self.rows.push(member.row);
+            }
+            self.columns.push(member.column);
+        }
+        self.columns.sort_unstable();
+        self.columns.dedup();
+        if self.rows.len() == 1 || self.columns.len() == 1 {
+            let score = |&(_, at): &(u32, u32)| candidates[at as usize].score;
+            let best = group
                 .iter()
-                .map(|&(_, at)| (candidates[at].row, candidates[at].column))
-                .unzip(),
-        };
-        row_list.sort_unstable();
-        row_list.dedup();
-        column_list.sort_unstable();
-        column_list.dedup();
-        let (rows, columns) = (row_list.len(), column_list.len());
-        self.gain.clear();
-        self.gain.resize(rows * columns, 0.0);
+                .max_by(|one, other| score(one).total_cmp(&score(other)));
+            self.matched.extend(best.map(|&(_, at)| at as usize));
+        } else {
+            self.solve_matrix(group.iter().map(|&(_, at)| at), candidates);
+        }
+    }
+
+    fn solve_whole(&mut self, rows: usize, columns: usize, candidates: &[Candidate]) {
+        self.matched.clear();
+        self.rows.clear();
+        self.rows.extend(0..rows as u16);
+        self.columns.clear();
+        self.columns.extend(0..columns as u16);
+        self.solve_matrix(0..candidates.len() as u32, candidates);
+    }
+
+    /// Solves candidates at these positions over the boxes in `rows` and `columns`.
+    fn solve_matrix(&mut self, members: impl Iterator<Item = u32>, candidates: &[Candidate]) {
+        let (rows, columns) = (self.rows.len(), self.columns.len());
+        self.cost.clear();
+        self.cost.resize(rows * columns, 0.0);
         self.cell.clear();
-        self.cell.resize(rows * columns, usize::MAX);
-        for &(_, at) in members {
-            let candidate = candidates[at];
-            let row = row_list.partition_point(|&row| row < candidate.row);
-            let column = column_list.partition_point(|&column| column < candidate.column);
-            self.gain[row * columns + column] = candidate.score;
+        self.cell.resize(rows * columns, EMPTY);
+        for at in members {
+            let candidate = candidates[at as usize];
+            let row = self.rows.partition_point(|&row| row < candidate.row);
+            let column = self.columns.partition_point(|&c| c < candidate.column);
+            self.cost[row * columns + column] = -candidate.score;
             self.cell[row * columns + column] = at;
         }
-        for (row, column) in self.assignment.maximise(&self.gain, rows, columns) {
+        for (row, column) in self.assignment.minimise(&self.cost, rows, columns) {
             let at = self.cell[row * columns + column];
-            if at != usize::MAX {
-                self.matched.push(at);
+            if at != EMPTY {
+                self.matched.push(at as usize);
             }
         }
     }

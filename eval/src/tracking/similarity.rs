@@ -1,5 +1,14 @@
 //! How alike two boxes or two places are: 1 the same, 0 nothing in common.
 
+/// Where somebody is.
+pub(crate) trait Place {
+    /// From 0, nothing in common, to 1, the same.
+    fn similarity(&self, other: &Self) -> f64;
+
+    /// False only where the similarity is 0.
+    fn may_meet(&self, other: &Self) -> bool;
+}
+
 /// A box by its corners, with its area.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Corners {
@@ -22,9 +31,11 @@ impl Corners {
             area: (x1 - left) * (y1 - top),
         }
     }
+}
 
+impl Place for Corners {
     /// Intersection over union; 0 when a box has no area, also when both of its sides are negative.
-    pub fn iou(&self, other: &Self) -> f64 {
+    fn similarity(&self, other: &Self) -> f64 {
         let width = self.x1.min(other.x1) - self.x0.max(other.x0);
         let height = self.y1.min(other.y1) - self.y0.max(other.y0);
         if width <= 0.0 || height <= 0.0 {
@@ -39,15 +50,36 @@ impl Corners {
             shared / union
         }
     }
+
+    fn may_meet(&self, other: &Self) -> bool {
+        (self.x0 < other.x1) & (other.x0 < self.x1) & (self.y0 < other.y1) & (other.y0 < self.y1)
+    }
 }
 
 /// Distance in metres at which two places have nothing in common (AI City 2024, MOT15-3D: half of it is still a hit).
 pub(crate) const ZERO_DISTANCE_M: f64 = 2.0;
 
-/// Likeness of two places in the world, metres, rounded to millimetres as AI City 2024 does.
-pub(crate) fn nearness(one: [f64; 2], other: [f64; 2]) -> f64 {
-    let [dx, dy] = [0, 1].map(|axis| millimetres(one[axis]) - millimetres(other[axis]));
-    (1.0 - (dx * dx + dy * dy).sqrt() / ZERO_DISTANCE_M).max(0.0)
+/// A place on the ground, metres, rounded to millimetres as AI City 2024 does.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Ground([f64; 2]);
+
+impl Ground {
+    /// At these metres.
+    pub fn at(metres: [f64; 2]) -> Self {
+        Self(metres.map(millimetres))
+    }
+}
+
+impl Place for Ground {
+    fn similarity(&self, other: &Self) -> f64 {
+        let [dx, dy] = [self.0[0] - other.0[0], self.0[1] - other.0[1]];
+        (1.0 - (dx * dx + dy * dy).sqrt() / ZERO_DISTANCE_M).max(0.0)
+    }
+
+    fn may_meet(&self, other: &Self) -> bool {
+        ((self.0[0] - other.0[0]).abs() < ZERO_DISTANCE_M)
+            & ((self.0[1] - other.0[1]).abs() < ZERO_DISTANCE_M)
+    }
 }
 
 fn millimetres(metres: f64) -> f64 {
@@ -61,7 +93,7 @@ mod tests {
     use super::*;
 
     fn iou(one: [f64; 4], other: [f64; 4]) -> f64 {
-        Corners::of(one).iou(&Corners::of(other))
+        Corners::of(one).similarity(&Corners::of(other))
     }
 
     #[test]
@@ -83,6 +115,10 @@ mod tests {
         }
     }
 
+    fn nearness(one: [f64; 2], other: [f64; 2]) -> f64 {
+        Ground::at(one).similarity(&Ground::at(other))
+    }
+
     #[test]
     fn two_metres_apart_is_nothing_in_common() {
         assert_eq!(nearness([0.0, 0.0], [0.0, 0.0]), 1.0);
@@ -100,6 +136,7 @@ mod tests {
             let value = iou(one, other);
             prop_assert!((0.0..=1.0 + 1e-12).contains(&value));
             prop_assert!((value - iou(other, one)).abs() < 1e-12);
+            prop_assert!(value == 0.0 || Corners::of(one).may_meet(&Corners::of(other)));
             if one[2] > 0.1 && one[3] > 0.1 {
                 prop_assert!((iou(one, one) - 1.0).abs() < 1e-12);
             }
