@@ -1,7 +1,6 @@
 //! Our measures against those of trackeval 1.3.0 and motmetrics 1.4.0, as `golden/tracking.py` wrote them down.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
-#![expect(clippy::print_stdout, reason = "a test that was left out must be seen")]
 
 use std::path::{Path, PathBuf};
 

@@ -57,7 +57,8 @@ pub(crate) struct Alignment {
     pair_numbers: HashMap<u64, u32, BuildHasherDefault<Mixed>>,
     matching: Matching,
     candidates: Vec<Candidate>,
-    near: Vec<u16>,
+    /// Left end and place of the tracks of a frame.
+    by_left: Vec<(f64, u16)>,
 }
 
 /// Hashes pairs of small numbers: they are ours, counted from 0, so nobody can choose them to collide.
@@ -230,15 +231,19 @@ impl Alignment {
         candidates: &mut Vec<Candidate>,
     ) {
         candidates.clear();
-        self.near.resize(tracks.len(), 0);
+        self.by_left.clear();
+        let tracks_from_left = tracks.iter().enumerate();
+        self.by_left
+            .extend(tracks_from_left.map(|(column, track)| (track.place.span().0, column as u16)));
+        self.by_left
+            .sort_unstable_by(|one, other| one.0.total_cmp(&other.0));
+        let widths = tracks.iter().map(|track| track.place.span());
+        let widest = widths.fold(0.0, |most: f64, (left, right)| most.max(right - left));
         for (row, truth) in truths.iter().enumerate() {
-            // Without a branch: most boxes are far apart, and which are not is hard to guess.
-            let mut count = 0;
-            for (column, track) in tracks.iter().enumerate() {
-                self.near[count] = column as u16;
-                count += usize::from(truth.place.may_meet(&track.place));
-            }
-            for &column in &self.near[..count] {
+            let (left, right) = truth.place.span();
+            let start = self.by_left.partition_point(|it| it.0 < left - widest);
+            let first = candidates.len();
+            for &(_, column) in self.by_left[start..].iter().take_while(|it| it.0 < right) {
                 let track = &tracks[usize::from(column)];
                 let score = truth.place.similarity(&track.place);
                 if score > 0.0 {
@@ -249,6 +254,7 @@ impl Alignment {
                     });
                 }
             }
+            candidates[first..].sort_unstable_by_key(|candidate| candidate.column);
         }
     }
 

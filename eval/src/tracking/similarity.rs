@@ -5,8 +5,8 @@ pub(crate) trait Place {
     /// From 0, nothing in common, to 1, the same.
     fn similarity(&self, other: &Self) -> f64;
 
-    /// False only where the similarity is 0.
-    fn may_meet(&self, other: &Self) -> bool;
+    /// From where to where on the first axis: places whose spans are apart have nothing in common.
+    fn span(&self) -> (f64, f64);
 }
 
 /// A box by its corners, with its area.
@@ -51,8 +51,8 @@ impl Place for Corners {
         }
     }
 
-    fn may_meet(&self, other: &Self) -> bool {
-        (self.x0 < other.x1) & (other.x0 < self.x1) & (self.y0 < other.y1) & (other.y0 < self.y1)
+    fn span(&self) -> (f64, f64) {
+        (self.x0, self.x1)
     }
 }
 
@@ -76,9 +76,9 @@ impl Place for Ground {
         (1.0 - (dx * dx + dy * dy).sqrt() / ZERO_DISTANCE_M).max(0.0)
     }
 
-    fn may_meet(&self, other: &Self) -> bool {
-        ((self.0[0] - other.0[0]).abs() < ZERO_DISTANCE_M)
-            & ((self.0[1] - other.0[1]).abs() < ZERO_DISTANCE_M)
+    fn span(&self) -> (f64, f64) {
+        let reach = ZERO_DISTANCE_M * 0.5 + 1e-3;
+        (self.0[0] - reach, self.0[0] + reach)
     }
 }
 
@@ -136,7 +136,9 @@ mod tests {
             let value = iou(one, other);
             prop_assert!((0.0..=1.0 + 1e-12).contains(&value));
             prop_assert!((value - iou(other, one)).abs() < 1e-12);
-            prop_assert!(value == 0.0 || Corners::of(one).may_meet(&Corners::of(other)));
+            let [one_span, other_span] = [one, other].map(|bbox| Corners::of(bbox).span());
+            let is_apart = one_span.1 <= other_span.0 || other_span.1 <= one_span.0;
+            prop_assert!(value == 0.0 || !is_apart);
             if one[2] > 0.1 && one[3] > 0.1 {
                 prop_assert!((iou(one, one) - 1.0).abs() < 1e-12);
             }
