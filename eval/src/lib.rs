@@ -2,8 +2,10 @@
 //!
 //! # Layout
 //!
-//! - [`read`]: MOTChallenge and AI City 2024 files
+//! - [`read`]: MOTChallenge and AI City 2024 files, Market-1501 and CUHK-PEDES
 //! - [`tracking`]: CLEAR, identity measures and HOTA, for sequences and for scenes of several cameras
+//! - [`retrieval`]: CMC, mAP, mINP, recall of sentences, re-ranking, confidence intervals
+//! - [`calibration`]: reliability, calibration error, false alarms
 //! - [`assignment`]: the assignment problem
 //! - `error`: [`EvalError`]
 //!
@@ -21,8 +23,10 @@
 //! ```
 
 pub mod assignment;
+pub mod calibration;
 mod error;
 pub mod read;
+pub mod retrieval;
 pub mod tracking;
 
 pub use error::EvalError;

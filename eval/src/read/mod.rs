@@ -1,11 +1,15 @@
-//! Files of tracks: lines into numbers, or one line of complaint.
+//! Files of tracks and of datasets: lines and names into numbers, or one line of complaint.
 
 mod aicity;
+mod cuhk;
 mod lines;
+mod market;
 mod motchallenge;
 mod sources;
 
 pub use aicity::{SceneRow, parse_scene, read_scene};
+pub use cuhk::{Caption, Captioned, read_cuhk_pedes};
+pub use market::{Market, Picture, read_market, read_pictures};
 pub use motchallenge::{
     GroundTruth, Role, parse_ground_truth, parse_tracks, read_ground_truth, read_tracks,
 };

@@ -5,7 +5,7 @@
     v/bin/python tracking.py              # random and hand-made cases -> tracking.json
     v/bin/python tracking.py --samples    # the sequences that motmetrics carries -> samples.json (numbers only, not the files)
 
-The random cases are made from integers by the same steps here and in tests/tracking.rs; `hash` guards that both made the same.
+The random cases are made from integers by the same steps here and in tests/published/made.rs; `hash` guards that both made the same.
 """
 
 import contextlib

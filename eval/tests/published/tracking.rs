@@ -1,7 +1,5 @@
 //! Our measures against those of trackeval 1.3.0 and motmetrics 1.4.0, as `golden/tracking.py` wrote them down.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
-
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
@@ -12,8 +10,6 @@ use sightline_eval::tracking::{
     Counts, Scores, WorldScores, clear_by_motmetrics, measure_mot_scene, measure_scene,
     measure_sequence,
 };
-
-mod made;
 
 const TOLERANCE: f64 = 1e-6;
 
@@ -154,7 +150,7 @@ fn random_cases_equal_the_published_evaluators_alone_and_together() {
     assert_eq!(cases.len(), 200);
     let mut all = Counts::default();
     for case in cases {
-        let made = made::mot_case(case["seed"].as_u64().unwrap());
+        let made = crate::made::mot_case(case["seed"].as_u64().unwrap());
         check_hash(case, &made);
         let files = parse(&made.0, &made.1);
         all.add(&check_sequence(
@@ -179,7 +175,7 @@ fn random_scenes_equal_the_published_evaluators_by_boxes_and_in_the_world() {
     let cases = list(&golden["scenes"]);
     assert_eq!(cases.len(), 40);
     for case in cases {
-        let made = made::scene_case(case["seed"].as_u64().unwrap());
+        let made = crate::made::scene_case(case["seed"].as_u64().unwrap());
         check_hash(case, &made);
         let [truth, tracks] = [&made.0, &made.1]
             .map(|text| parse_scene(text.as_bytes(), "scene.txt".as_ref()).unwrap());
@@ -211,7 +207,7 @@ fn random_scenes_equal_the_published_evaluators_by_boxes_and_in_the_world() {
 #[test]
 fn a_scene_of_one_camera_is_a_sequence() {
     for seed in 0..20 {
-        let made = made::mot_case(seed);
+        let made = crate::made::mot_case(seed);
         let files = parse(&made.0, &made.1);
         let alone = measure_sequence(&files.0, &files.1).unwrap();
         let scene = measure_mot_scene(&[files]).unwrap();
