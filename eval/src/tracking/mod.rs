@@ -15,7 +15,7 @@ pub use hota::{ALPHAS, HotaCounts, alpha};
 pub use identity::IdentityCounts;
 pub use motmetrics::clear_by_motmetrics;
 pub use scene::{SceneCounts, measure_mot_scene, measure_scene};
-pub use scores::{Scores, WorldScores};
+pub use scores::{ClearScores, Scores, WorldScores};
 
 use alignment::Alignment;
 

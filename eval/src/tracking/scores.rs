@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::{ALPHAS, Counts, HotaCounts};
+use super::{ALPHAS, ClearCounts, Counts, HotaCounts};
 
 /// The measures of a sequence, of several together, or of a scene. Shares lie between 0 and 1; MOTA may be below 0.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -96,6 +96,50 @@ impl Scores {
             id_false_negatives: identity.false_negatives,
             truth_boxes: hota.truths,
             track_boxes: hota.tracks,
+        }
+    }
+}
+
+/// CLEAR alone, for rules of others.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct ClearScores {
+    /// Multiple object tracking accuracy.
+    pub mota: f64,
+    /// Mean overlap of matched boxes.
+    pub motp: f64,
+    /// Times that a person was found under another track than the last time.
+    pub id_switches: u64,
+    /// Times that a person was found again after a gap.
+    pub fragments: u64,
+    /// Matched boxes.
+    pub true_positives: u64,
+    /// Track boxes on nobody.
+    pub false_positives: u64,
+    /// Missed boxes.
+    pub false_negatives: u64,
+    /// Persons found in most of their boxes.
+    pub mostly_tracked: u64,
+    /// Persons between the two.
+    pub partly_tracked: u64,
+    /// Persons found in few of their boxes.
+    pub mostly_lost: u64,
+}
+
+impl ClearScores {
+    /// The measures of these counts.
+    #[must_use]
+    pub fn of(counts: &ClearCounts) -> Self {
+        Self {
+            mota: counts.mota(),
+            motp: counts.motp(),
+            id_switches: counts.id_switches,
+            fragments: counts.fragments,
+            true_positives: counts.true_positives,
+            false_positives: counts.false_positives,
+            false_negatives: counts.false_negatives,
+            mostly_tracked: counts.mostly_tracked,
+            partly_tracked: counts.partly_tracked,
+            mostly_lost: counts.mostly_lost,
         }
     }
 }
