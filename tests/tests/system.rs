@@ -8,6 +8,8 @@ mod bad_files;
 mod box_live;
 #[path = "system/box_replay.rs"]
 mod box_replay;
+#[path = "system/evaluate.rs"]
+mod evaluate;
 #[path = "system/live.rs"]
 mod live;
 #[path = "system/live_faults.rs"]
