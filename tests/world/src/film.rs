@@ -19,8 +19,6 @@ use crate::video::Video;
 /// What `sightline replay` takes.
 #[derive(Debug, Serialize)]
 pub struct Manifest {
-    /// Name of the scene.
-    pub name: String,
     /// Cameras.
     pub cameras: Vec<Entry>,
 }
@@ -74,7 +72,6 @@ pub fn film(library: &Library, stage: &Stage, folder: &Path, out: &Path) -> Resu
                 what: format!("`start`: {e}"),
             })?;
     let mut manifest = Manifest {
-        name: stage.scene.name.clone(),
         cameras: Vec::new(),
     };
     let mut truths = Vec::new();
