@@ -175,7 +175,7 @@ pub fn frame(
     let seen = canvas.draw(&stage.place, view, backdrop, &actors, tone, 256);
     let mut dice = Dice::new(&[stage.seed, 0xf1, camera as u64, number as u64]);
     let mut rgb = std::mem::take(&mut canvas.rgb);
-    photo(&stage.scene.cameras[camera]).take(&mut rgb, view.width, &mut dice);
+    photo(&stage.scene.cameras[camera]).take(&mut rgb, view.width, view.width, &mut dice);
     let picture = bytes(&rgb);
     canvas.rgb = rgb;
     (

@@ -25,8 +25,8 @@ impl Check<'_> {
     }
 
     fn inside(&self, key: &str, p: [f32; 2], size: [f32; 2], margin: f32) -> Result<()> {
-        self.range(&format!("{key}[0]"), p[0], -margin, size[0] + margin)?;
-        self.range(&format!("{key}[1]"), p[1], -margin, size[1] + margin)
+        self.range(&format!("{key}[0]"), p[0], 0.0 - margin, size[0] + margin)?;
+        self.range(&format!("{key}[1]"), p[1], 0.0 - margin, size[1] + margin)
     }
 }
 
