@@ -1,6 +1,6 @@
 """Do strangers' detectors agree that these are people? Recall and precision over a filmed scene.
 Usage: detect.py SCENE_FOLDER [yolox-nano|fastestdet] [every nth frame]   (folder as `world scene` writes it)
-       detect.py --footage VIDEO [yolox-nano|fastestdet]                   (boxes a frame of real video, for comparison)"""
+       detect.py --agreement SCENE_FOLDER|VIDEO                            (FastestDet against YOLOX-nano, also on real video)"""
 import collections, pathlib, sys, tomllib
 import cv2, numpy as np
 from models import FastestDet, YoloxNano, iou
@@ -55,18 +55,31 @@ def scene(folder, model, every):
     return dict(people=int(wanted), recall=float(hit / max(wanted, 1)), boxes=int(boxes), precision=float(good / max(boxes, 1)), by=dict(by))
 
 
+def agreement(pictures, every):
+    """Real video has no truth: what YOLOX-nano finds at 0.5 stands in for it, here and there alike."""
+    judge, other = YoloxNano(), FastestDet()
+    truth = boxes = hit = 0
+    for number, picture in enumerate(pictures):
+        if number % every:
+            continue
+        p, q = judge(picture, 0.5), other(picture, 0.5)
+        m = iou(p[:, :4], q[:, :4]) if len(p) and len(q) else np.zeros((len(p), len(q)))
+        truth += len(p); boxes += len(q)
+        while m.size and m.max() >= 0.5:
+            i, k = np.unravel_index(m.argmax(), m.shape)
+            m[i, :] = m[:, k] = 0
+            hit += 1
+    return dict(truth=truth, boxes=boxes, recall=round(hit / max(truth, 1), 3), precision=round(hit / max(boxes, 1), 3))
+
+
 if __name__ == "__main__":
-    name = sys.argv[3] if len(sys.argv) > 3 and sys.argv[1] == "--footage" else (sys.argv[2] if len(sys.argv) > 2 else "yolox-nano")
-    if sys.argv[1] == "--footage":
-        a, b = MODELS["yolox-nano"](), MODELS["fastestdet"]()
-        both = mine = other = 0
-        for number, picture in enumerate(frames(sys.argv[2])):
-            if number % 20 == 0:
-                # Real video has no truth here: what YOLOX-nano finds above 80 pixels stands in for it.
-                p, q = a(picture, 0.5), b(picture, 0.5)
-                p = p[(p[:, 3] - p[:, 1]) > 80]
-                m = iou(p[:, :4], q[:, :4]) if len(p) and len(q) else np.zeros((len(p), len(q)))
-                mine += len(p); other += len(q); both += int((m.max(1) >= 0.5).sum()) if m.size else 0
-        print(dict(yolox_over_80_px=mine, fastestdet_found_of_these=both / max(mine, 1), fastestdet_boxes=other))
+    if sys.argv[1] == "--agreement":
+        target = pathlib.Path(sys.argv[2])
+        if target.is_dir():
+            films = [target / c["file"] for c in tomllib.loads((target / "manifest.toml").read_text())["cameras"]]
+            print("fastestdet against yolox-nano", target, agreement((f for film in films for f in frames(film)), 7))
+        else:
+            print("fastestdet against yolox-nano", target, agreement(frames(target), 7))
     else:
+        name = sys.argv[2] if len(sys.argv) > 2 else "yolox-nano"
         print(name, scene(sys.argv[1], MODELS[name](), int(sys.argv[3]) if len(sys.argv) > 3 else 5))

@@ -4,8 +4,12 @@ use rayon::prelude::*;
 
 use crate::lens::View;
 use crate::math::{V3, add, scale};
-use crate::place::{Place, SKY, Seen};
+use crate::place::{Hit, Place, SKY, Seen};
 use crate::raster::SAMPLES;
+use crate::sieve::Sieve;
+
+/// Nothing nearer to the lens than this is seen, metres.
+const NEAREST: f32 = 0.05;
 
 /// Colour, depth and position of every pixel of an empty place.
 #[derive(Debug, Clone, Default)]
@@ -22,13 +26,20 @@ impl Backdrop {
             view.width.div_ceil(step) + 1,
             view.height.div_ceil(step) + 1,
         );
-        let mut coarse = Vec::with_capacity(w * h);
-        for y in 0..h {
-            for x in 0..w {
-                let (u, v) = ((x * step) as f32 + 0.5, (y * step) as f32 + 0.5);
-                coarse.push(place.see(view.eye, view.ray(u, v)));
-            }
-        }
+        let mut sieve = Sieve::before(place, view);
+        let met: Vec<(V3, Option<Hit>)> = (0..w * h)
+            .map(|i| {
+                let (u, v) = ((i % w * step) as f32 + 0.5, (i / w * step) as f32 + 0.5);
+                let ray = view.ray(u, v);
+                (ray, place.first(&sieve.seen, view.eye, ray, NEAREST))
+            })
+            .collect();
+        let point = |(ray, hit): &(V3, Option<Hit>)| hit.map(|h| add(view.eye, scale(*ray, h.t)));
+        sieve.shade(place, met.iter().filter_map(point));
+        let coarse: Vec<Seen> = met
+            .into_iter()
+            .map(|(ray, hit)| place.appear(&sieve, view.eye, ray, hit))
+            .collect();
         let mut pixels = Vec::with_capacity(view.width * view.height);
         for y in 0..view.height {
             for x in 0..view.width {
@@ -68,17 +79,26 @@ impl Backdrop {
     #[must_use]
     pub fn cast_fine(place: &Place, view: &View) -> Self {
         let mut pixels = vec![Seen::default(); view.width * view.height];
+        let sieve = Sieve {
+            seen: Sieve::before(place, view).seen,
+            ..Sieve::open(place)
+        };
+        let see = |u: f32, v: f32| {
+            let ray = view.ray(u, v);
+            let hit = place.first(&sieve.seen, view.eye, ray, NEAREST);
+            place.appear(&sieve, view.eye, ray, hit)
+        };
         pixels
             .par_chunks_mut(view.width)
             .enumerate()
             .for_each(|(y, row)| {
                 for (x, pixel) in row.iter_mut().enumerate() {
-                    let mut seen = place.see(view.eye, view.ray(x as f32 + 0.5, y as f32 + 0.5));
+                    let mut seen = see(x as f32 + 0.5, y as f32 + 0.5);
                     let mut colour = [0.0; 3];
                     for s in 0..SAMPLES * SAMPLES {
                         let at = |i: usize| (i as f32 + 0.5) / SAMPLES as f32;
-                        let ray = view.ray(x as f32 + at(s % SAMPLES), y as f32 + at(s / SAMPLES));
-                        colour = add(colour, place.see(view.eye, ray).colour);
+                        let here = see(x as f32 + at(s % SAMPLES), y as f32 + at(s / SAMPLES));
+                        colour = add(colour, here.colour);
                     }
                     seen.colour = scale(colour, 1.0 / (SAMPLES * SAMPLES) as f32);
                     *pixel = seen;

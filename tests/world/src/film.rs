@@ -19,8 +19,6 @@ use crate::video::Video;
 /// What `sightline replay` takes.
 #[derive(Debug, Serialize)]
 pub struct Manifest {
-    /// Name of the scene.
-    pub name: String,
     /// Cameras.
     pub cameras: Vec<Entry>,
 }
@@ -74,7 +72,6 @@ pub fn film(library: &Library, stage: &Stage, folder: &Path, out: &Path) -> Resu
                 what: format!("`start`: {e}"),
             })?;
     let mut manifest = Manifest {
-        name: stage.scene.name.clone(),
         cameras: Vec::new(),
     };
     let mut truths = Vec::new();
@@ -178,7 +175,7 @@ pub fn frame(
     let seen = canvas.draw(&stage.place, view, backdrop, &actors, tone, 256);
     let mut dice = Dice::new(&[stage.seed, 0xf1, camera as u64, number as u64]);
     let mut rgb = std::mem::take(&mut canvas.rgb);
-    photo(&stage.scene.cameras[camera]).take(&mut rgb, view.width, &mut dice);
+    photo(&stage.scene.cameras[camera]).take(&mut rgb, view.width, view.width, &mut dice);
     let picture = bytes(&rgb);
     canvas.rgb = rgb;
     (

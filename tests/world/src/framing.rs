@@ -9,7 +9,7 @@ use crate::math::{V3, sub};
 use crate::place::Place;
 use crate::pose::{Action, Pose};
 use crate::scenery;
-use crate::shot::{HEIGHT, Passers, WIDTH};
+use crate::shot::Passers;
 
 /// A camera round the origin that sees it past walls: its place and where it looks.
 pub(crate) fn camera(dice: &mut Dice, far_m: f32, pitch: f32, place: &Place) -> (V3, f32) {
@@ -64,7 +64,7 @@ pub(crate) fn occlude<'a>(
     others: &'a Passers,
     number: usize,
 ) -> bool {
-    if !dice.chance(difficulty.between(0.05, 0.62)) {
+    if !dice.chance(difficulty.of_cameras().between(0.05, 0.62)) {
         return false;
     }
     let flat = eye[0].hypot(eye[1]);
@@ -104,7 +104,7 @@ pub(crate) fn occlude<'a>(
     true
 }
 
-/// The window of a camera's picture that a detector would cut out for the first actor.
+/// The window of a camera's picture that a detector would cut out for the first actor, as a picture of this width and height.
 pub(crate) fn framed(
     dice: &mut Dice,
     actor: &Actor<'_>,
@@ -112,7 +112,9 @@ pub(crate) fn framed(
     yaw: f32,
     pitch: f32,
     difficulty: Difficulty,
+    size: [usize; 2],
 ) -> View {
+    let (width, height) = (size[0] as f32, size[1] as f32);
     let mut view = View::new(
         eye,
         yaw + dice.range(-0.3, 0.3),
@@ -133,13 +135,19 @@ pub(crate) fn framed(
             high = [high[0].max(x), high[1].max(y)];
         }
     }
-    let loose = difficulty.between(0.03, 0.12);
+    let loose = difficulty.of_cameras().between(0.03, 0.2);
     let (w, h) = ((high[0] - low[0]).max(2.0), (high[1] - low[1]).max(2.0));
-    let zoom = (HEIGHT as f32 / h * dice.range(0.86, 0.94 + loose)).min(WIDTH as f32 / w * 0.97);
+    let zoom = (height / h * dice.range(0.86, 0.94 + loose)).min(width / w * 0.97);
     let middle = [
         (low[0] + high[0]) / 2.0 + dice.normal(0.0, loose * 0.35) * h * 0.5,
         (low[1] + high[1]) / 2.0 + dice.normal(0.0, loose * 0.35) * h,
     ];
-    let (half_w, half_h) = (WIDTH as f32 / zoom / 2.0, HEIGHT as f32 / zoom / 2.0);
-    view.window(middle[0] - half_w, middle[1] - half_h, zoom, WIDTH, HEIGHT)
+    let (half_w, half_h) = (width / zoom / 2.0, height / zoom / 2.0);
+    view.window(
+        middle[0] - half_w,
+        middle[1] - half_h,
+        zoom,
+        size[0],
+        size[1],
+    )
 }

@@ -86,14 +86,23 @@ pub struct Feet {
     /// Where a planted foot stands, on the plan.
     lock: [Option<[f32; 2]>; 2],
     shift: [V3; 2],
-    /// Seconds left of a step on the spot.
+    /// Seconds left of a step that puts a foot where the body is.
     step_s: [f32; 2],
     was_walking: bool,
+    /// 0 standing to 1 walking, a tick ago.
+    effort: f32,
 }
 
-const STEP_S: f32 = 0.36;
-/// A planted foot is let go when the leg would have to reach further than this, decimetres.
-const REACH: f32 = 3.2;
+const STEP_S: f32 = 0.32;
+/// A planted foot this far from where the body wants it takes a step as soon as the other one stands, decimetres.
+const REACH: f32 = 2.6;
+/// How high such a step lifts the foot, decimetres.
+const LIFT: f32 = 0.9;
+
+/// The share of a step still to go, `left` seconds before its end: slow at both ends, while the foot is low.
+fn still_to_go(left: f32) -> f32 {
+    1.0 - crate::math::smooth(0.0, 1.0, 1.0 - left.max(0.0) / STEP_S)
+}
 
 impl Feet {
     /// Takes the unlocked pose at a placement and gives back the pose with planted feet held in place.
@@ -109,65 +118,65 @@ impl Feet {
         let (s, c) = placement.heading.sin_cos();
         let k = 0.1 * placement.size;
         let into_local = |d: [f32; 2]| [(-s * d[0] + c * d[1]) / k, 0.0, (c * d[0] + s * d[1]) / k];
-        let is_walking = match pose.action {
-            Action::Walk { blend, .. } => blend > 0.5,
-            Action::Run { .. } => true,
-            Action::Stand | Action::Sit => false,
+        let effort = match pose.action {
+            Action::Walk { blend, .. } => blend,
+            Action::Run { .. } => 1.0,
+            Action::Stand | Action::Sit => 0.0,
+        };
+        let is_walking = effort > 0.5;
+        let stance = if matches!(pose.action, Action::Run { .. }) {
+            0.02..0.42
+        } else {
+            0.02..0.63
+        };
+        let own = |foot: usize| match pose.action {
+            Action::Walk { phase, .. } | Action::Run { phase } => {
+                (phase + 0.5 * foot as f32).rem_euclid(1.0)
+            }
+            _ => 0.0,
         };
         for foot in 0..2 {
             let free = placement.point(solved.soles[foot].ball);
             let free = [free[0], free[1]];
-            let own = match pose.action {
-                Action::Walk { phase, .. } | Action::Run { phase } => {
-                    (phase + 0.5 * foot as f32).rem_euclid(1.0)
-                }
-                _ => 0.0,
-            };
-            let stance = if matches!(pose.action, Action::Run { .. }) {
-                0.02..0.42
-            } else {
-                0.02..0.63
-            };
-            let is_planted = if is_walking {
-                stance.contains(&own)
-            } else {
-                self.step_s[foot] <= 0.0
-            };
-            if !is_walking && self.was_walking && self.lock[foot].is_none() {
+            // Whoever stops lifts the foot that swings; the walk itself swings too low then.
+            let is_other_down = self.lock[1 - foot].is_some();
+            let is_stopping = effort < self.effort && self.lock[foot].is_none() && is_other_down;
+            let has_stopped = !is_walking && self.was_walking && self.lock[foot].is_none();
+            if (is_stopping || has_stopped) && self.step_s[foot] <= 0.0 {
                 self.step_s[foot] = STEP_S;
             }
-            if is_walking {
-                self.step_s[foot] = 0.0;
-            }
-            if is_planted && self.step_s[foot] <= 0.0 {
+            let is_planted =
+                self.step_s[foot] <= 0.0 && (!is_walking || stance.contains(&own(foot)));
+            if is_planted {
                 let here = [
                     free[0] + k * (-s * self.shift[foot][0] + c * self.shift[foot][2]),
                     free[1] + k * (c * self.shift[foot][0] + s * self.shift[foot][2]),
                 ];
                 let lock = *self.lock[foot].get_or_insert(here);
-                let wanted = into_local([lock[0] - free[0], lock[1] - free[1]]);
-                if wanted[0].hypot(wanted[2]) > REACH {
-                    self.lock[foot] = None;
-                    self.step_s[foot] = if is_walking { 0.0 } else { STEP_S };
-                } else {
-                    self.shift[foot] = wanted;
-                }
+                self.shift[foot] = into_local([lock[0] - free[0], lock[1] - free[1]]);
             } else {
                 self.lock[foot] = None;
-                let (left, rise) = if is_walking {
-                    // The swing takes back what the stance held.
-                    (((1.0 - own) * 0.9).max(tick_s), 0.0)
-                } else {
-                    let t = self.step_s[foot].max(tick_s);
+                let before = self.step_s[foot];
+                let (keep, rise) = if before > 0.0 {
                     self.step_s[foot] -= tick_s;
-                    (
-                        t,
-                        0.5 * (std::f32::consts::PI * (1.0 - self.step_s[foot].max(0.0) / STEP_S))
-                            .sin(),
-                    )
+                    let left = self.step_s[foot];
+                    let share = still_to_go(left) / still_to_go(before).max(1e-6);
+                    let height = (std::f32::consts::PI * (1.0 - left.max(0.0) / STEP_S)).sin();
+                    (share, LIFT * height.max(0.0))
+                } else {
+                    // The swing takes back what the stance held.
+                    let left = ((1.0 - own(foot)) * 0.9).max(tick_s);
+                    ((1.0 - tick_s / left * 1.6).max(0.0), 0.0)
                 };
-                let keep = (1.0 - tick_s / left * if is_walking { 1.6 } else { 1.0 }).max(0.0);
                 self.shift[foot] = [self.shift[foot][0] * keep, rise, self.shift[foot][2] * keep];
+            }
+        }
+        for foot in 0..2 {
+            let far = self.shift[foot][0].hypot(self.shift[foot][2]);
+            let is_other_down = self.lock[1 - foot].is_some();
+            if self.lock[foot].is_some() && far > REACH && is_other_down {
+                self.lock[foot] = None;
+                self.step_s[foot] = STEP_S;
             }
         }
         // Standing on feet that are out of place: one step at a time.
@@ -179,7 +188,7 @@ impl Feet {
                 self.step_s[worst] = STEP_S;
             }
         }
-        self.was_walking = is_walking;
+        (self.was_walking, self.effort) = (is_walking, effort);
         pose.ankle_shift = self.shift;
         pose
     }

@@ -62,11 +62,18 @@ impl Difficulty {
         easy + (hard - easy) * self.0.clamp(0.0, 1.0)
     }
 
+    /// The same dial for cameras and what stands in the way: by default already most of the way to the hardest.
+    #[must_use]
+    pub fn of_cameras(self) -> Self {
+        let ease = 1.0 - self.0.clamp(0.0, 1.0);
+        Self(1.0 - ease * ease)
+    }
+
     /// The palette of the crowd.
     #[must_use]
     pub fn palette(self) -> Palette {
         Palette {
-            street: self.between(0.5, 1.5),
+            street: self.between(0.3, 1.9),
         }
     }
 }
@@ -85,16 +92,34 @@ pub struct Crowd {
     pub is_wet: bool,
 }
 
+impl Crowd {
+    /// The share of people who wear what somebody before them wears.
+    fn twins(self) -> f32 {
+        self.difficulty.between(0.0, 0.9)
+    }
+}
+
 impl Identity {
+    /// Whose clothes `number` wears: the nearest before it who copies nobody.
+    fn model(seed: u64, number: usize, crowd: Crowd) -> usize {
+        let copies = |n: usize| {
+            let mut dice = Dice::new(&[seed, IDENTITY, n as u64]);
+            // The same draws in the same order as for the identity itself.
+            let _before = (dice.chance(crowd.children), dice.chance(0.5));
+            n > 1 && dice.chance(crowd.twins())
+        };
+        (1..number).rev().find(|n| !copies(*n)).unwrap_or(1)
+    }
+
     /// Identity `number` of the world `seed`.
     #[must_use]
     pub fn draw(seed: u64, number: usize, crowd: Crowd) -> Self {
         let mut dice = Dice::new(&[seed, IDENTITY, number as u64]);
         let is_child = dice.chance(crowd.children);
         let is_female = dice.chance(0.5);
-        // People who look alike on purpose: this one wears what the one before wears, with small changes.
-        let alike =
-            (number > 1 && dice.chance(crowd.difficulty.between(0.0, 0.7))).then(|| number - 1);
+        let copies = number > 1 && dice.chance(crowd.twins());
+        // People who look alike on purpose: this one wears what an earlier one wears, with small changes.
+        let alike = copies.then(|| Self::model(seed, number, crowd));
         let (is_child, is_female) = match alike {
             Some(other) => {
                 let mut twin = Dice::new(&[seed, IDENTITY, other as u64]);
@@ -263,4 +288,36 @@ fn hair(
             style: word,
         },
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn people_who_look_alike_wear_what_their_model_wears() {
+        let crowd = Crowd {
+            difficulty: Difficulty(0.8),
+            children: 0.1,
+            is_wet: false,
+        };
+        let all: Vec<Identity> = (1..60).map(|n| Identity::draw(5, n, crowd)).collect();
+        let clothes = |i: &Identity| -> Vec<Item> {
+            let is_worn = |i: &&Item| {
+                matches!(
+                    i.part,
+                    crate::material::Part::Top | crate::material::Part::Bottom
+                )
+            };
+            i.items.iter().filter(is_worn).copied().collect()
+        };
+        let copies: Vec<&Identity> = all.iter().filter(|i| i.alike.is_some()).collect();
+        assert!(copies.len() > 25, "{}", copies.len());
+        for i in copies {
+            let model = &all[i.alike.unwrap() - 1];
+            assert!(model.alike.is_none(), "{} copies a copy", i.number);
+            assert_eq!(clothes(i), clothes(model), "{}", i.number);
+            assert_eq!(i.group, model.group);
+        }
+    }
 }

@@ -7,7 +7,7 @@
 //! - `assets`, `meshfile`: find and read the people's files
 //! - `body`, `rig`, `pose`, `cycle`, `gait`: shapes, skeleton, movement
 //! - `palette`, `item`, `material`, `garment`, `solid`, `accessory`, `headwear`, `tailor`, `outerwear`, `wardrobe`, `identity`, `dressing`, `person`: who somebody is and wears
-//! - `texture`, `light`, `form`, `place`, `scenery`, `backdrop`: where
+//! - `texture`, `light`, `form`, `place`, `sieve`, `scenery`, `backdrop`: where
 //! - `lens`, `shadow`, `raster`, `canvas`, `photo`: pictures
 //! - `words`, `captions`: descriptions
 //! - `framing`, `shot`, `colour`, `crops`, `sheet`: pictures of one person each
@@ -64,6 +64,7 @@ pub mod scenery;
 pub mod shadow;
 pub mod sheet;
 pub mod shot;
+mod sieve;
 pub mod solid;
 pub mod spec;
 mod spec_check;

@@ -137,7 +137,11 @@ fn run(arguments: Arguments) -> anyhow::Result<()> {
             let stage = Stage::set(&library, parsed, seed)?;
             let folder = scene.parent().unwrap_or(Path::new("."));
             let made = film(&library, &stage, folder, &out)?;
-            fs_err::copy(&scene, out.join("scene.toml"))?;
+            let beside = out.join("scene.toml");
+            // A scene may be filmed into its own folder.
+            if !beside.exists() || fs_err::canonicalize(&beside)? != fs_err::canonicalize(&scene)? {
+                fs_err::copy(&scene, beside)?;
+            }
             say(&format!(
                 "{} cameras, {} frames, {} boxes, {:.1} MB of video in {:.0} s: {}",
                 made.cameras,

@@ -15,13 +15,20 @@ pub fn lattice(x: i32, y: i32, z: i32) -> f32 {
     ((h ^ (h >> 16)) & 0xffff) as f32 / 65535.0
 }
 
+/// The whole number below; without the call into the C library that `f32::floor` is on processors of the base line.
+#[inline]
+#[must_use]
+pub fn floor(x: f32) -> i32 {
+    let near = x as i32;
+    near - i32::from(near as f32 > x)
+}
+
 /// Noise in 0..1 at a point, and its gradient.
 #[inline]
 #[must_use]
 pub fn noise_gradient(x: f32, y: f32, z: f32) -> (f32, V3) {
-    let (fx, fy, fz) = (x.floor(), y.floor(), z.floor());
-    let (i, j, k) = (fx as i32, fy as i32, fz as i32);
-    let (u, v, w) = (x - fx, y - fy, z - fz);
+    let (i, j, k) = (floor(x), floor(y), floor(z));
+    let (u, v, w) = (x - i as f32, y - j as f32, z - k as f32);
     let (su, sv, sw) = (
         u * u * (3.0 - 2.0 * u),
         v * v * (3.0 - 2.0 * v),

@@ -172,6 +172,12 @@ impl Palette {
         *dice.weighted(&list)
     }
 
+    /// The share of patterned cloth that is plain after all.
+    #[must_use]
+    pub fn plain(self) -> f32 {
+        (0.45 * self.street).clamp(0.0, 1.0)
+    }
+
     /// A colour for the upper body.
     pub fn upper(self, dice: &mut Dice) -> Colour {
         self.draw(

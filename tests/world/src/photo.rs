@@ -50,8 +50,9 @@ impl Default for Photo {
 }
 
 impl Photo {
-    /// Takes the picture in place: `rgb` is sRGB 0..1, `width` pixels wide.
-    pub fn take(&self, rgb: &mut Vec<V3>, width: usize, dice: &mut Dice) {
+    /// Takes the picture in place: `rgb` is sRGB 0..1, `width` pixels wide, and becomes `wanted` pixels wide.
+    /// Motion, rain and the camera's own pixels come before the enlargement; sharpening, blur and noise after it.
+    pub fn take(&self, rgb: &mut Vec<V3>, width: usize, wanted: usize, dice: &mut Dice) {
         let height = rgb.len() / width;
         if self.motion_px > 0.6 {
             motion(rgb, width, self.motion_px, self.motion_angle);
@@ -66,14 +67,15 @@ impl Photo {
                 *c = (v + self.contrast * (v - 0.45) - 0.06 * self.contrast).clamp(0.0, 1.0);
             }
         }
-        if self.shrink > 1.01 {
+        if self.shrink > 1.01 || wanted != width {
             let (w, h) = (
                 ((width as f32 / self.shrink) as usize).max(8),
                 ((height as f32 / self.shrink) as usize).max(8),
             );
             let small = shrink(rgb, width, height, w, h);
-            *rgb = grow(&small, w, h, width, height);
+            *rgb = grow(&small, w, h, wanted, height * wanted / width);
         }
+        let width = wanted;
         if self.sharpen > 0.0 {
             let soft = blurred(rgb, width, 1.4);
             for (p, s) in rgb.iter_mut().zip(&soft) {
@@ -291,7 +293,7 @@ mod tests {
             blur_px: 0.0,
             ..Photo::default()
         }
-        .take(&mut rgb, 64, &mut Dice::new(&[1]));
+        .take(&mut rgb, 64, 64, &mut Dice::new(&[1]));
         assert!(
             rgb.iter()
                 .flatten()

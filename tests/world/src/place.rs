@@ -2,7 +2,8 @@
 
 use crate::form::Form;
 use crate::light::Light;
-use crate::math::{V3, add, dot, mix, scale, sub, unit};
+use crate::math::{V3, add, dot, mix, scale, unit};
+use crate::sieve::{CORNER_M, Sieve};
 use crate::texture::Surface;
 
 /// A solid that stands in the place.
@@ -77,54 +78,25 @@ impl Place {
     /// What a ray meets first.
     #[must_use]
     pub fn meet(&self, origin: V3, direction: V3, t_min: f32) -> Option<Hit> {
-        let mut best: Option<Hit> = None;
-        if direction[2] < -1e-6 {
-            let t = -origin[2] / direction[2];
-            if t > t_min {
-                let p = add(origin, scale(direction, t));
-                best = Some(Hit {
-                    t,
-                    normal: [0.0, 0.0, 1.0],
-                    uv: [p[0], p[1]],
-                    solid: None,
-                });
-            }
-        }
-        let squared = dot(direction, direction);
-        for (number, solid) in self.solids.iter().enumerate() {
-            let (centre, radius) = solid.form.ball();
-            let to = sub(centre, origin);
-            let along = dot(to, direction) / squared;
-            let off = sub(to, scale(direction, along));
-            if dot(off, off) > radius * radius || (along < 0.0 && dot(to, to) > radius * radius) {
-                continue;
-            }
-            if let Some((t, normal, uv)) = solid.form.meet(origin, direction, t_min)
-                && best.is_none_or(|b| t < b.t)
-            {
-                best = Some(Hit {
-                    t,
-                    normal,
-                    uv,
-                    solid: Some(number),
-                });
-            }
-        }
-        best
+        self.first(&Sieve::open(self).seen, origin, direction, t_min)
     }
 
     /// Whether the sun reaches a point.
     #[must_use]
     pub fn sunlit(&self, point: V3) -> bool {
-        let from = add(point, scale(self.light.towards, 0.02));
-        self.meet(from, self.light.towards, 1e-3).is_none()
+        !self.is_shaded(&Sieve::open(self).shading, point)
     }
 
-    /// The colour of what a camera's ray meets.
-    #[must_use]
-    pub fn see(&self, origin: V3, direction: V3) -> Seen {
+    /// The colour of what a camera's ray meets, or of the sky.
+    pub(crate) fn appear(
+        &self,
+        sieve: &Sieve,
+        origin: V3,
+        direction: V3,
+        hit: Option<Hit>,
+    ) -> Seen {
         let light = &self.light;
-        let Some(hit) = self.meet(origin, direction, 0.05) else {
+        let Some(hit) = hit else {
             let height = unit(direction)[2].max(0.0);
             let blue = [0.75, 0.88, 1.08];
             let colour = mix(
@@ -147,7 +119,9 @@ impl Place {
             None => self.ground_at([point[0], point[1]]),
         };
         let facing = dot(hit.normal, light.towards).max(0.0);
-        let sun = if facing > 0.0 && self.sunlit(add(point, scale(hit.normal, 0.01))) {
+        let sun = if facing > 0.0
+            && !self.is_shaded(&sieve.shading, add(point, scale(hit.normal, 0.01)))
+        {
             facing
         } else {
             0.0
@@ -160,15 +134,15 @@ impl Place {
             1.0
         };
         if hit.solid.is_none() {
-            for solid in self.solids.iter().filter(|s| s.blocks) {
-                let ([x, y], reach) = solid.form.footprint();
-                let (dx, dy) = (point[0] - x, point[1] - y);
-                if dx * dx + dy * dy > (reach + 0.7) * (reach + 0.7) {
+            for foot in &sieve.feet {
+                let (dx, dy) = (point[0] - foot.centre[0], point[1] - foot.centre[1]);
+                if dx * dx + dy * dy > foot.squared {
                     continue;
                 }
-                let d = solid.form.distance([point[0], point[1]]);
-                if d < 0.7 {
-                    open = open.min(0.55 + 0.45 * (d / 0.7).clamp(0.0, 1.0));
+                let form = &self.solids[foot.number].form;
+                let d = form.distance([point[0], point[1]]);
+                if d < CORNER_M {
+                    open = open.min(0.55 + 0.45 * (d / CORNER_M).clamp(0.0, 1.0));
                 }
             }
         }

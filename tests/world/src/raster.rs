@@ -4,6 +4,7 @@ use crate::lens::View;
 use crate::light::Light;
 use crate::material::{Part, Pattern};
 use crate::math::{V3, add, dot, scale, sub, unit};
+use crate::noise::floor;
 use crate::person::Person;
 use crate::rig::BoneMatrix;
 use crate::shadow::{DepthMap, bounds};
@@ -114,15 +115,15 @@ impl Tile {
                 continue;
             }
             let (a, b, c) = (self.screen[i], self.screen[j], self.screen[k]);
-            let area = (b[0] - a[0]) * (c[1] - a[1]) - (b[1] - a[1]) * (c[0] - a[0]);
-            if area.abs() < 1e-9 {
+            let x0 = (floor(a[0].min(b[0]).min(c[0]) - 0.5) + 1).max(0);
+            let x1 = floor(a[0].max(b[0]).max(c[0]) - 0.5).min(w as i32 - 1);
+            let y0 = (floor(a[1].min(b[1]).min(c[1]) - 0.5) + 1).max(0);
+            let y1 = floor(a[1].max(b[1]).max(c[1]) - 0.5).min(h as i32 - 1);
+            if x1 < x0 || y1 < y0 {
                 continue;
             }
-            let x0 = ((a[0].min(b[0]).min(c[0]) - 0.5).ceil() as i32).max(0);
-            let x1 = ((a[0].max(b[0]).max(c[0]) - 0.5).floor() as i32).min(w as i32 - 1);
-            let y0 = ((a[1].min(b[1]).min(c[1]) - 0.5).ceil() as i32).max(0);
-            let y1 = ((a[1].max(b[1]).max(c[1]) - 0.5).floor() as i32).min(h as i32 - 1);
-            if x1 < x0 || y1 < y0 {
+            let area = (b[0] - a[0]) * (c[1] - a[1]) - (b[1] - a[1]) * (c[0] - a[0]);
+            if area.abs() < 1e-9 {
                 continue;
             }
             let inverse = 1.0 / area;

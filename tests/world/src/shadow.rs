@@ -2,6 +2,7 @@
 
 use crate::body::Library;
 use crate::math::{V3, add, cross, dot, scale, sub, unit};
+use crate::noise::floor;
 use crate::person::Person;
 use crate::pose::{Action, Pose};
 
@@ -111,8 +112,8 @@ impl DepthMap {
     pub fn lit(&self, point: V3, bias: f32, radius: i32) -> f32 {
         let d = sub(point, self.centre);
         let k = self.size as f32 / (2.0 * self.half);
-        let x = ((dot(d, self.right) + self.half) * k).floor() as i32;
-        let y = ((dot(d, self.up) + self.half) * k).floor() as i32;
+        let x = floor((dot(d, self.right) + self.half) * k);
+        let y = floor((dot(d, self.up) + self.half) * k);
         let depth = dot(d, self.towards) + bias;
         let size = self.size as i32;
         if x + radius < 0 || y + radius < 0 || x - radius >= size || y - radius >= size {

@@ -108,7 +108,7 @@ impl DrawTarget for Drawing {
 }
 
 /// Rows of text below each person.
-const LINES: usize = 6;
+const LINES: usize = 9;
 /// Letters in a row.
 const LETTERS: usize = 25;
 

@@ -9,11 +9,13 @@ use crate::dice::Dice;
 use crate::error::Result;
 use crate::framing::{camera, framed, occlude, seat};
 use crate::identity::{Crowd, Difficulty, Identity};
+use crate::lens::View;
 use crate::light::{Tone, Weather};
 use crate::material::{Part, Pattern};
 use crate::math::length;
 use crate::person::Person;
 use crate::photo::{Photo, bytes, jpeg};
+use crate::place::Place;
 use crate::pose::{Action, Placement, Pose};
 use crate::scenery;
 
@@ -109,12 +111,14 @@ struct Style {
     quality: u8,
 }
 
+/// Less of a person than this is no crop.
+const LEAST_VISIBLE: f32 = 0.4;
 const CROP: u64 = 0xc0;
 const CAMERA: u64 = 0xca;
 
 fn style(seed: u64, camera: usize, difficulty: Difficulty, dice: &mut Dice) -> Style {
     let mut own = Dice::new(&[seed, CAMERA, camera as u64]);
-    let d = difficulty;
+    let d = difficulty.of_cameras();
     let weather = *own.weighted(&[
         (Weather::Cloudy, 4.0),
         (Weather::Sunny, 3.0),
@@ -122,16 +126,17 @@ fn style(seed: u64, camera: usize, difficulty: Difficulty, dice: &mut Dice) -> S
         (Weather::Indoor, 2.0),
         (Weather::Night, d.between(0.0, 1.6)),
     ]);
-    let cast = d.between(0.015, 0.13);
+    let cast = d.between(0.01, 0.2);
     let is_night = weather == Weather::Night;
-    let low = d.between(170.0, 44.0);
+    // From 170 pixels where it is easy to 28 where it is hardest; by default most people are about 60 tall.
+    let low = 170.0 * (d.between(0.0, 1.0) * -1.9).exp();
     let photo = Photo {
         balance: [
             1.0 + own.normal(0.0, cast),
             1.0 + own.normal(0.0, cast * 0.3),
             1.0 + own.normal(0.0, cast),
         ],
-        gain: own.range(1.0 - d.between(0.06, 0.26), 1.0 + d.between(0.05, 0.14))
+        gain: own.range(1.0 - d.between(0.06, 0.4), 1.0 + d.between(0.05, 0.18))
             * dice.range(0.96, 1.04),
         contrast: if own.chance(0.6) {
             own.range(0.08, 0.3)
@@ -144,7 +149,7 @@ fn style(seed: u64, camera: usize, difficulty: Difficulty, dice: &mut Dice) -> S
         } else {
             0.0
         },
-        blur_px: own.range(0.3, 0.3 + d.between(0.4, 1.1)),
+        blur_px: own.range(0.3, 0.3 + d.between(0.4, 1.6)),
         motion_px: if dice.chance(d.between(0.03, 0.25)) {
             dice.range(1.0, d.between(2.0, 6.0))
         } else {
@@ -233,7 +238,8 @@ impl Studio {
             stands: [0.0; 3],
         }];
         let (eye, yaw) = camera(&mut dice, style.far_m, style.pitch, &place);
-        let is_occluded = occlude(
+        let alone = place.solids.len();
+        let mut is_occluded = occlude(
             &mut dice,
             difficulty,
             library,
@@ -243,36 +249,40 @@ impl Studio {
             others,
             cast.identity.number,
         );
-        let frame = framed(&mut dice, &actors[0], eye, yaw, style.pitch, difficulty);
         let mut photo = style.photo;
-        photo.shrink = (HEIGHT as f32 * 0.9 / style.height_px).max(1.0);
-        // The place is cast as finely as the camera's own pixels; edges of what stands in front a little finer.
-        let step = (photo.shrink * if is_occluded { 0.6 } else { 0.8 })
-            .round()
-            .clamp(if is_occluded { 1.0 } else { 2.0 }, 3.0);
-        let backdrop = Backdrop::cast(&place, &frame, step as usize);
-        let appearances = self
-            .canvas
-            .draw(&place, &frame, &backdrop, &actors, &self.tone, 224);
-        let appearance = appearances
-            .into_iter()
-            .find(|a| a.actor == 0)
-            .unwrap_or(Appearance {
-                actor: 0,
-                full: [0.0; 4],
-                seen: None,
-                samples: 0,
-                visible: 0,
-                parts: std::collections::BTreeMap::new(),
-            });
-        // Sharpening, blur and motion happen on the camera's own pixels.
-        photo.motion_px *= photo.shrink.sqrt();
+        let shrink = (HEIGHT as f32 * 0.9 / style.height_px).max(1.0);
+        // Drawn at full size, or at half of it where that still gives every pixel of the camera its 2 x 2 samples and more.
+        let scale = if shrink >= 2.0 { 2 } else { 1 };
+        let (width, height) = (WIDTH / scale, HEIGHT / scale);
+        let frame = framed(
+            &mut dice,
+            &actors[0],
+            eye,
+            yaw,
+            style.pitch,
+            difficulty,
+            [width, height],
+        );
+        photo.shrink = shrink / scale as f32;
+        let mut appearance = self.draw(&place, &frame, &actors, photo.shrink, is_occluded);
+        // A detector cuts out only whom it sees: what hides too much goes away, first what was put in front, then all of the place's solids.
+        for keep in [alone, 0] {
+            if appearance.visibility() >= LEAST_VISIBLE {
+                break;
+            }
+            is_occluded = false;
+            actors.truncate(1);
+            place.solids.truncate(keep);
+            appearance = self.draw(&place, &frame, &actors, photo.shrink, is_occluded);
+        }
+        // Motion happens on the camera's own pixels.
+        photo.motion_px *= shrink.sqrt() / scale as f32;
         let mut rgb = std::mem::take(&mut self.canvas.rgb);
-        photo.take(&mut rgb, WIDTH, &mut dice);
+        photo.take(&mut rgb, width, WIDTH, &mut dice);
         let pixels = bytes(&rgb);
         self.canvas.rgb = rgb;
         let file = jpeg(&pixels, WIDTH, HEIGHT, style.quality)?;
-        let parts = self.parts(&actors);
+        let parts = self.parts(&actors, scale);
         let toward = (eye[1]).atan2(eye[0]);
         let off = crate::math::wrap_angle(heading - toward).abs().to_degrees();
         let side = if off < 55.0 {
@@ -303,11 +313,45 @@ impl Studio {
         })
     }
 
-    fn parts(&self, actors: &[Actor<'_>]) -> Vec<u8> {
+    /// Draws the crop and says how its first actor appears.
+    fn draw(
+        &mut self,
+        place: &Place,
+        frame: &View,
+        actors: &[Actor<'_>],
+        shrink: f32,
+        is_occluded: bool,
+    ) -> Appearance {
+        // The place is cast as finely as the camera's own pixels; edges of what stands in front a little finer.
+        let least = if is_occluded || frame.width < WIDTH {
+            1.0
+        } else {
+            2.0
+        };
+        let step = (shrink * if is_occluded { 0.6 } else { 0.8 })
+            .round()
+            .clamp(least, 3.0);
+        let backdrop = Backdrop::cast(place, frame, step as usize);
+        self.canvas
+            .draw(place, frame, &backdrop, actors, &self.tone, 224)
+            .into_iter()
+            .find(|a| a.actor == 0)
+            .unwrap_or(Appearance {
+                actor: 0,
+                full: [0.0; 4],
+                seen: None,
+                samples: 0,
+                visible: 0,
+                parts: std::collections::BTreeMap::new(),
+            })
+    }
+
+    fn parts(&self, actors: &[Actor<'_>], scale: usize) -> Vec<u8> {
         let mut parts = Vec::with_capacity(WIDTH * HEIGHT);
         for y in 0..HEIGHT {
             for x in 0..WIDTH {
-                parts.push(match self.canvas.part(actors, x, y, WIDTH) {
+                let at = (x / scale, y / scale);
+                parts.push(match self.canvas.part(actors, at.0, at.1, WIDTH / scale) {
                     Some((0, part)) => part as u8 + 1,
                     _ => 0,
                 });

@@ -24,9 +24,16 @@ impl Check<'_> {
         })
     }
 
+    fn colour(&self, key: &str, rgb: [f32; 3]) -> Result<()> {
+        for (n, c) in rgb.iter().enumerate() {
+            self.range(&format!("{key}.rgb[{n}]"), *c, 0.0, 255.0)?;
+        }
+        Ok(())
+    }
+
     fn inside(&self, key: &str, p: [f32; 2], size: [f32; 2], margin: f32) -> Result<()> {
-        self.range(&format!("{key}[0]"), p[0], -margin, size[0] + margin)?;
-        self.range(&format!("{key}[1]"), p[1], -margin, size[1] + margin)
+        self.range(&format!("{key}[0]"), p[0], 0.0 - margin, size[0] + margin)?;
+        self.range(&format!("{key}[1]"), p[1], 0.0 - margin, size[1] + margin)
     }
 }
 
@@ -41,6 +48,8 @@ impl Scene {
             ))?;
         }
         c.range("difficulty", self.difficulty, 0.0, 1.0)?;
+        c.range("sun_azimuth_deg", self.sun_azimuth_deg, -360.0, 360.0)?;
+        c.colour("plan", self.plan.rgb)?;
         let size = self.plan.size_m;
         c.range("plan.size_m[0]", size[0], 4.0, 200.0)?;
         c.range("plan.size_m[1]", size[1], 4.0, 200.0)?;
@@ -54,6 +63,14 @@ impl Scene {
                 0.02,
                 30.0,
             )?;
+            c.colour(&format!("walls[{i}]"), w.rgb)?;
+        }
+        for (i, a) in self.areas.iter().enumerate() {
+            c.inside(&format!("areas[{i}].at"), a.at, size, 60.0)?;
+            c.range(&format!("areas[{i}].size_m[0]"), a.size_m[0], 0.02, 400.0)?;
+            c.range(&format!("areas[{i}].size_m[1]"), a.size_m[1], 0.02, 400.0)?;
+            c.range(&format!("areas[{i}].turn_deg"), a.turn_deg, -360.0, 360.0)?;
+            c.colour(&format!("areas[{i}]"), a.rgb)?;
         }
         for (i, f) in self.furniture.iter().enumerate() {
             if !FURNITURE.contains(&f.kind.as_str()) {
@@ -64,6 +81,12 @@ impl Scene {
                 ))?;
             }
             c.inside(&format!("furniture[{i}].at"), f.at, size, 60.0)?;
+            c.range(
+                &format!("furniture[{i}].turn_deg"),
+                f.turn_deg,
+                -360.0,
+                360.0,
+            )?;
         }
         if self.gates.len() < 2 {
             c.refuse(format!(
@@ -99,6 +122,7 @@ impl Scene {
         }
         for (i, k) in self.cameras.iter().enumerate() {
             k.check(c, i)?;
+            c.inside(&format!("cameras[{i}].at"), k.at, size, 60.0)?;
             if self.cameras[..i].iter().any(|other| other.id == k.id) {
                 c.refuse(format!(
                     "`cameras[{i}].id` is `{}` again, expected every id once",
@@ -121,6 +145,7 @@ impl Camera {
         }
         let key = |name: &str| format!("cameras[{i}].{name}");
         c.range(&key("height_m"), self.height_m, 1.0, 30.0)?;
+        c.range(&key("yaw_deg"), self.yaw_deg, -360.0, 360.0)?;
         c.range(&key("pitch_deg"), self.pitch_deg, -10.0, 80.0)?;
         c.range(&key("view_deg"), self.view_deg, 15.0, 120.0)?;
         c.range(&key("width"), self.width as f32, 64.0, 3840.0)?;

@@ -44,7 +44,9 @@ impl Fitting<'_> {
     ) -> (Material, Option<(Decor, Colour)>) {
         let pattern = *self.dice.pick(patterns);
         let mut m = cloth(self.dice, part, colour, bias);
-        if pattern == Pattern::Plain {
+        // The darker the street, the plainer.
+        let is_plain = self.dice.chance(self.palette.plain());
+        if pattern == Pattern::Plain || is_plain {
             return (m, None);
         }
         let second = self.palette.beside(self.dice, colour);

@@ -38,10 +38,10 @@ impl Video {
             .field("height", height as i32)
             .field("framerate", rate)
             .build();
-        // One thread and no look-ahead by threads, so that the stream repeats.
+        // One thread, and no tree of macroblocks (x264 reads memory there that it never wrote), so that the stream repeats.
         let keys = (fps * 2.0).round().max(1.0) as i32;
         let line = format!(
-            "appsrc name=source format=time block=true max-buffers=8 ! videoconvert ! video/x-raw,format=I420 ! x264enc name=encoder threads=1 \
+            "appsrc name=source format=time block=true max-buffers=8 ! videoconvert ! video/x-raw,format=I420 ! x264enc name=encoder threads=1 mb-tree=false \
              speed-preset=medium key-int-max={keys} bitrate={bitrate_kbps} ! h264parse ! mp4mux ! filesink name=sink"
         );
         let pipeline = gst::parse::launch(&line)

@@ -249,3 +249,46 @@ fn the_same_seed_gives_the_same_bytes_on_any_number_of_threads() {
     assert_eq!(one.len(), 17);
     assert!(one == run(1) && one == run(3), "bytes differ between runs");
 }
+
+#[test]
+fn the_committed_crops_are_named_and_listed_as_readers_expect() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("crops");
+    let list: serde_json::Value =
+        serde_json::from_slice(&fs_err::read(folder.join("captions.json")).unwrap()).unwrap();
+    let list = list.as_array().unwrap();
+    assert_eq!(list.len(), 96);
+    for entry in list {
+        let path = entry["file_path"].as_str().unwrap();
+        let (id, camera) = (&entry["id"], &entry["camera"]);
+        let name = path.strip_prefix("images/").unwrap();
+        let start = format!("{:04}_c{}_", id.as_u64().unwrap(), camera.as_u64().unwrap());
+        assert!(name.starts_with(&start) && name.ends_with(".jpg"), "{name}");
+        let (rgb, width, height) = sightline_world::stage::picture(&folder.join(path)).unwrap();
+        assert_eq!((width, height, rgb.len()), (128, 256, 128 * 256 * 3));
+        assert_eq!(entry["split"], "test");
+        let captions = entry["captions"].as_array().unwrap();
+        assert!((2..=4).contains(&captions.len()));
+        // What is told to be absent is nowhere among the clauses.
+        let kinds: Vec<&str> = entry["clauses"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|c| c["part"].as_str().unwrap())
+            .collect();
+        let absent = entry["absent"].as_array().unwrap();
+        assert!(!absent.is_empty());
+        let is_denied =
+            |words: &[&str]| absent.iter().any(|a| words.contains(&a.as_str().unwrap()));
+        assert_ne!(
+            kinds.contains(&"umbrella"),
+            is_denied(&["no umbrella"]),
+            "{path}"
+        );
+        assert_ne!(
+            kinds.contains(&"hat"),
+            is_denied(&["no hat", "no cap"]),
+            "{path}"
+        );
+        assert!(entry["visibility"].as_f64().unwrap() >= 0.4, "{path}");
+    }
+}
