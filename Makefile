@@ -81,12 +81,12 @@ deny:
 
 unit: export SIGHTLINE_ONNXRUNTIME = $(firstword $(abspath $(wildcard $(RUNTIME)/libonnxruntime.so.*)))
 unit:
-	cargo test --release --locked --workspace --lib --bins
+	cargo test --release --locked --workspace --no-fail-fast --lib --bins
 	cargo test --release --locked --workspace --doc
 
 system: export SIGHTLINE_ONNXRUNTIME = $(firstword $(abspath $(wildcard $(RUNTIME)/libonnxruntime.so.*)))
 system:
-	cargo test --release --locked --workspace --test '*'
+	cargo test --release --locked --workspace --no-fail-fast --test '*'
 
 world: packages ## build the synthetic world's generator
 	cargo build --release --locked -p sightline-world

@@ -219,9 +219,7 @@ fn a_scene_of_one_camera_is_a_sequence() {
 #[test]
 fn sample_sequences_of_motmetrics_equal_the_published_evaluators() {
     let Some(folder) = std::env::var_os("SIGHTLINE_FOOTAGE") else {
-        println!(
-            "SKIPPED sample_sequences_of_motmetrics_equal_the_published_evaluators: SIGHTLINE_FOOTAGE is not set"
-        );
+        std::io::Write::write_all(&mut std::io::stderr(), b"SKIPPED sample_sequences_of_motmetrics_equal_the_published_evaluators: SIGHTLINE_FOOTAGE is not set\n").ok();
         return;
     };
     let golden = golden("samples.json");
@@ -230,10 +228,8 @@ fn sample_sequences_of_motmetrics_equal_the_published_evaluators() {
         let [truth, tracks] =
             ["truth_sha256", "tracks_sha256"].map(|key| find(Path::new(&folder), text(case, key)));
         let (Some(truth), Some(tracks)) = (truth, tracks) else {
-            println!(
-                "SKIPPED {}: not below SIGHTLINE_FOOTAGE; it comes with the Python package motmetrics 1.4.0",
-                text(case, "name")
-            );
+            std::io::Write::write_all(&mut std::io::stderr(), format!("SKIPPED {}: not below SIGHTLINE_FOOTAGE; it comes with the Python package motmetrics 1.4.0\n",
+                text(case, "name")).as_bytes()).ok();
             return;
         };
         let name = text(case, "name").to_owned();

@@ -232,7 +232,11 @@ mod tests {
     fn mirror(test: &str) -> Option<PathBuf> {
         let mirror = std::env::var_os(MIRROR_VARIABLE).map(PathBuf::from);
         if mirror.is_none() {
-            eprintln!("SKIPPED {test}: {MIRROR_VARIABLE} is not set");
+            Write::write_all(
+                &mut std::io::stderr(),
+                format!("SKIPPED {test}: {MIRROR_VARIABLE} is not set\n").as_bytes(),
+            )
+            .ok();
         }
         mirror
     }

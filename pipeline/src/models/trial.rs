@@ -14,7 +14,11 @@ use crate::config::Provider;
 /// Models of the manifest in a folder of their own; nothing without a mirror.
 fn installed(test: &str) -> Option<(tempfile::TempDir, ModelFolders)> {
     if std::env::var_os(MIRROR_VARIABLE).is_none() {
-        eprintln!("SKIPPED {test}: {MIRROR_VARIABLE} is not set");
+        std::io::Write::write_all(
+            &mut std::io::stderr(),
+            format!("SKIPPED {test}: {MIRROR_VARIABLE} is not set\n").as_bytes(),
+        )
+        .ok();
         return None;
     }
     let root = tempfile::tempdir().unwrap();

@@ -3,7 +3,6 @@
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,
-    clippy::print_stderr,
     reason = "what tests share fails by panic and says aloud what it skips, as tests do"
 )]
 

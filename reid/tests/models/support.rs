@@ -52,7 +52,11 @@ fn runtime_library() -> PathBuf {
 /// The file with this digest in the folder that `variable` names, at any depth; none if the variable is not set.
 pub fn find(test: &str, variable: &str, sha256: &str) -> Option<PathBuf> {
     let Ok(root) = std::env::var(variable) else {
-        eprintln!("SKIPPED {test}: {variable} is not set");
+        std::io::Write::write_all(
+            &mut std::io::stderr(),
+            format!("SKIPPED {test}: {variable} is not set\n").as_bytes(),
+        )
+        .ok();
         return None;
     };
     let mut folders = vec![PathBuf::from(&root)];

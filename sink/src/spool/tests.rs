@@ -245,9 +245,7 @@ fn a_full_disk_is_a_clear_error_loses_nothing_safe_and_passes() {
         .arg(dir.path())
         .status();
     if !mounted.is_ok_and(|status| status.success()) {
-        println!(
-            "SKIPPED a_full_disk_is_a_clear_error_loses_nothing_safe_and_passes: cannot mount a tmpfs here"
-        );
+        std::io::Write::write_all(&mut std::io::stderr(), b"SKIPPED a_full_disk_is_a_clear_error_loses_nothing_safe_and_passes: cannot mount a tmpfs here\n").ok();
         return;
     }
     let outcome = std::panic::catch_unwind(|| fill_and_free(dir.path()));

@@ -1,7 +1,6 @@
 //! Tests over the real meshes: geometry, captions, skin, determinism. They need `SIGHTLINE_PEOPLE`.
 #![expect(
     clippy::unwrap_used,
-    clippy::print_stdout,
     reason = "helpers of tests fail and speak like tests"
 )]
 
@@ -29,7 +28,11 @@ fn library(test: &str) -> Option<&'static Library> {
         Some(Library::load(&Files::from_environment().unwrap()).unwrap())
     });
     if library.is_none() {
-        println!("SKIPPED {test}: SIGHTLINE_PEOPLE is not set");
+        std::io::Write::write_all(
+            &mut std::io::stderr(),
+            format!("SKIPPED {test}: SIGHTLINE_PEOPLE is not set\n").as_bytes(),
+        )
+        .ok();
     }
     library.as_ref()
 }

@@ -1,7 +1,6 @@
 //! Tests over scenes: bad files, movement, formats read back, determinism.
 #![expect(
     clippy::unwrap_used,
-    clippy::print_stdout,
     reason = "helpers of tests fail and speak like tests"
 )]
 
@@ -164,7 +163,11 @@ fn every_committed_scene_file_is_valid() {
 
 fn library(test: &str) -> Option<Library> {
     if std::env::var_os("SIGHTLINE_PEOPLE").is_none() {
-        println!("SKIPPED {test}: SIGHTLINE_PEOPLE is not set");
+        std::io::Write::write_all(
+            &mut std::io::stderr(),
+            format!("SKIPPED {test}: SIGHTLINE_PEOPLE is not set\n").as_bytes(),
+        )
+        .ok();
         return None;
     }
     Some(Library::load(&Files::from_environment().unwrap()).unwrap())
