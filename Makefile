@@ -81,11 +81,12 @@ deny:
 
 unit: export SIGHTLINE_ONNXRUNTIME = $(firstword $(abspath $(wildcard $(RUNTIME)/libonnxruntime.so.*)))
 unit:
-	cargo test --release --locked --workspace --exclude sightline-tests
+	cargo test --release --locked --workspace --lib --bins
+	cargo test --release --locked --workspace --doc
 
 system: export SIGHTLINE_ONNXRUNTIME = $(firstword $(abspath $(wildcard $(RUNTIME)/libonnxruntime.so.*)))
 system:
-	cargo test --release --locked -p sightline-tests
+	cargo test --release --locked --workspace --test '*'
 
 world: packages ## build the synthetic world's generator
 	cargo build --release --locked -p sightline-world

@@ -312,6 +312,12 @@ impl Detector {
         self.session.shape()[0]
     }
 
+    /// Whether pictures are looked at in parts as well: then only [`Detector::detect`] does all of it.
+    #[must_use]
+    pub fn is_tiled(&self) -> bool {
+        self.tiling.is_some()
+    }
+
     /// Shape of the batch tensor, N x C x H x W, N being [`Detector::max_batch`].
     #[must_use]
     pub fn input_shape(&self) -> [usize; 4] {

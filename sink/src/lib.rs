@@ -31,7 +31,7 @@ pub use half::f16;
 pub use coverage::{CameraCoverage, Interval};
 pub use error::{Error, Reaction, Result};
 pub use event::{Coverage, Event, NamedVector, Sighting, TrackState};
-pub use flow::{Sink, SinkOptions, SinkStatus, Writer};
+pub use flow::{IndexingTime, Sink, SinkOptions, SinkStatus, Writer};
 pub use ids::{SightingId, TrackId};
 pub use search::{Answer, Filter, Hit, Query, QueryKind};
 pub use spool::{Spool, SpoolStatus};

@@ -178,7 +178,8 @@ impl RtspServer {
     fn mount(&self, stream: &Stream) -> Result<()> {
         let factory = gst_rtsp_server::RTSPMediaFactory::new();
         factory.set_launch(&stream.launch()?);
-        factory.set_shared(true);
+        // Every client its own: a shared media that one client left in trouble would be refused to all later ones.
+        factory.set_shared(false);
         factory.set_eos_shutdown(true);
         factory.add_role_from_structure(
             &gst::Structure::builder(ROLE)
@@ -233,7 +234,9 @@ impl RtspServer {
 impl Drop for RtspServer {
     fn drop(&mut self) {
         self.refuse();
-        self.main_loop.quit();
+        // On the loop's own thread: a quit that comes before the loop runs would be forgotten.
+        let main_loop = self.main_loop.clone();
+        self.context.invoke(move || main_loop.quit());
         if let Some(thread) = self.thread.take()
             && thread.join().is_err()
         {

@@ -8,12 +8,16 @@ mod bad_files;
 mod box_live;
 #[path = "system/box_replay.rs"]
 mod box_replay;
+#[path = "system/evaluate.rs"]
+mod evaluate;
 #[path = "system/live.rs"]
 mod live;
 #[path = "system/live_faults.rs"]
 mod live_faults;
 #[path = "system/recordings.rs"]
 mod recordings;
+#[path = "system/rooms.rs"]
+mod rooms;
 #[path = "system/units.rs"]
 mod units;
 #[path = "system/watch.rs"]

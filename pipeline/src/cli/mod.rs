@@ -5,6 +5,7 @@
 //! - `mod`: [`Cli`] and [`Command`], the choice of a command
 //! - `flow`: arguments of `replay`, `run`, `track`, `embed`, `bench`
 //! - `ask`: arguments of `search`
+//! - `measure`: arguments of `eval`
 //! - `care`: arguments of `models`, `check`, `cameras`, `completions`
 //! - `time`: points in time as people write them
 //! - `output`: stdout, and what an error becomes
@@ -12,6 +13,7 @@
 mod ask;
 mod care;
 mod flow;
+mod measure;
 mod output;
 mod time;
 
@@ -23,6 +25,7 @@ pub use care::{
     ModelsBenchArgs, ModelsCommand, ModelsListArgs, ProbeArgs, Shell,
 };
 pub use flow::{BenchArgs, EmbedArgs, EmbedInput, ReplayArgs, RunArgs, TrackArgs, VectorName};
+pub use measure::{EvalArgs, EvalCommand, TracksEvalArgs};
 pub use output::{ExitStatus, Stdout, StdoutClosed, exit_status, report, stdout};
 pub use time::{TimeFault, parse_time};
 
@@ -92,6 +95,8 @@ pub enum Command {
     ///
     /// The floor decodes the same frames and makes the same calls of the same networks on fixed tensors, and does nothing else.
     Bench(BenchArgs),
+    /// Measure results against what is known to be true
+    Eval(EvalArgs),
     /// Look at cameras without storing anything
     Cameras(CamerasArgs),
     /// Print a completion script for a shell
@@ -135,6 +140,8 @@ mod tests {
             "sightline check c.toml --json",
             "sightline check --schema",
             "sightline bench --json",
+            "sightline eval mot --gt MOT17/train --tracks out --json",
+            "sightline eval mtmc --gt ground_truth.txt --tracks persons.txt",
             "sightline cameras probe rtsp://host/a --transport tcp --json",
             "sightline completions bash",
             "sightline man",
@@ -156,6 +163,8 @@ mod tests {
             "sightline embed --texts b --vector joint --out a.npy --nonsense",
             "sightline search --store s --config c.toml",
             "sightline search --image a.jpg --track 67e55044-10b1-426f-9247-bb680e5fe0c8",
+            "sightline eval",
+            "sightline eval mot --gt a.txt",
             "sightline search --limit 0",
             "sightline search --from yesterday-ish",
             "sightline track --detections d --fps 0 --mot m",

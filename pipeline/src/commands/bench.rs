@@ -8,14 +8,14 @@ use std::sync::mpsc::sync_channel;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, anyhow, bail};
-use ndarray::Array4;
+use ndarray::{Array4, s};
 use serde::Serialize;
 use sightline_detector::Detector;
 use sightline_reid::ImageEncoder;
 
 use crate::cli::{BenchArgs, stdout};
 use crate::config::{Config, Inputs, Purpose};
-use crate::flow::timing::{StageReport, process_cpu_ns};
+use crate::flow::timing::{StageReport, StageTime, process_cpu_ns};
 use crate::flow::{
     self, Batching, EmbedStage, Outputs, Play, Recorder, StageTimes, Store, Workers,
 };
@@ -79,11 +79,15 @@ pub fn run(args: &BenchArgs) -> Result<()> {
 
     let times = Arc::new(StageTimes::default());
     let (calls, replay) = replay(&config, &specs, &mut detector, encoder, &times, most)?;
+    // Before anything else grows.
+    let peak_resident_bytes = peak_resident_bytes();
     let floor = floor(&specs, &mut detector, &mut floor_encoder, calls)?;
+    let mut stages = vec![decode(&specs, calls.frames)?];
+    stages.extend(times.report());
     let fps = |seconds: f64| calls.frames as f64 / seconds.max(1e-9);
     let report = Report {
         frames: calls.frames,
-        stages: times.report(),
+        stages,
         replay_seconds: replay.seconds,
         replay_fps: fps(replay.seconds),
         floor_seconds: floor.seconds,
@@ -92,7 +96,7 @@ pub fn run(args: &BenchArgs) -> Result<()> {
         replay_cpu_seconds: replay.cpu_seconds,
         floor_cpu_seconds: floor.cpu_seconds,
         overhead_cpu_share: 1.0 - floor.cpu_seconds / replay.cpu_seconds.max(1e-9),
-        peak_resident_bytes: peak_resident_bytes(),
+        peak_resident_bytes,
         threads_per_session: flow::session_threads(&config).get(),
     };
     if args.json {
@@ -166,6 +170,10 @@ fn replay(
         embed.join()?;
         let (record, _) = recorder.finish()?;
         store.drain(DRAIN_DEADLINE)?;
+        let indexing = store.status()?.indexing;
+        times
+            .index
+            .add(indexing.events, indexing.wall_ns, indexing.cpu_ns);
         Ok(record)
     })?;
     store.close()?;
@@ -178,6 +186,23 @@ fn replay(
     Ok((calls, took))
 }
 
+/// Decoding alone; its CPU time is that of all its threads.
+fn decode(specs: &[RecordingSpec], frames: u64) -> Result<StageReport> {
+    let time = StageTime::default();
+    let ((), took) = measured(|| {
+        for frame in Recordings::open(specs)?.take(usize::try_from(frames)?) {
+            frame?;
+        }
+        Ok(())
+    })?;
+    time.add(
+        frames,
+        (took.seconds * 1e9) as u64,
+        (took.cpu_seconds * 1e9) as u64,
+    );
+    Ok(time.report("decode"))
+}
+
 /// Decode, detector and encoder alone, each on the thread that it has in the flow.
 fn floor(
     specs: &[RecordingSpec],
@@ -187,9 +212,8 @@ fn floor(
 ) -> Result<Took> {
     let batch = detector.max_batch().max(1) as u64;
     let [_, channels, height, width] = encoder.input_shape();
-    let per_call = calls.crops.div_ceil(calls.embed_calls.max(1)).max(1);
-    let crops =
-        Array4::<f32>::from_elem((usize::try_from(per_call)?, channels, height, width), 0.5);
+    let most = calls.crops.div_ceil(calls.embed_calls.max(1)).max(1);
+    let crops = Array4::<f32>::from_elem((usize::try_from(most)?, channels, height, width), 0.5);
     let ((), took) = measured(|| {
         std::thread::scope(|scope| {
             let (decoded, arrivals) = sync_channel::<()>(QUEUE);
@@ -209,13 +233,18 @@ fn floor(
                 Ok(())
             });
             let embedding = scope.spawn(move || -> Result<()> {
-                let (mut frames, mut done) = (0_u64, 0_u64);
+                let (mut frames, mut done, mut sent) = (0_u64, 0_u64, 0_u64);
                 for () in crops_due {
                     frames += 1;
-                    // Spread evenly over the frames, and no more crops than there were.
-                    while done * calls.frames < frames * calls.crops {
-                        encoder.run_tensor(&crops.view())?;
-                        done += per_call;
+                    // As many calls as there were, spread evenly over the frames, with as many crops in all.
+                    while done * calls.frames < frames * calls.embed_calls {
+                        done += 1;
+                        let due = calls.crops * done / calls.embed_calls - sent;
+                        let due = usize::try_from(due)?.min(crops.dim().0);
+                        if due > 0 {
+                            encoder.run_tensor(&crops.slice(s![..due, .., .., ..]))?;
+                        }
+                        sent += due as u64;
                     }
                 }
                 Ok(())

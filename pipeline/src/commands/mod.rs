@@ -5,6 +5,7 @@ pub mod cameras;
 pub mod check;
 pub mod completions;
 pub mod embed;
+pub mod eval;
 pub mod man;
 pub mod models;
 pub mod replay;
@@ -28,6 +29,7 @@ pub fn dispatch(command: &Command) -> anyhow::Result<()> {
         Command::Models(args) => models::run(args),
         Command::Check(args) => check::run(args),
         Command::Bench(args) => bench::run(args),
+        Command::Eval(args) => eval::run(args),
         Command::Cameras(args) => cameras::run(args),
         Command::Completions(args) => completions::run(args),
         Command::Man => man::run(),

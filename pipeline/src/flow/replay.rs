@@ -223,10 +223,33 @@ pub(super) fn detect(
         return Ok(());
     }
     let planes: Vec<_> = batch.iter().map(|frame| frame.planes()).collect();
-    times
-        .detect
-        .measure(planes.len() as u64, || detector.detect_into(&planes, found))
-        .context("the detector failed")
+    let wrong = "the detector failed";
+    if detector.is_tiled() {
+        return times
+            .detect
+            .measure(planes.len() as u64, || detector.detect_into(&planes, found))
+            .context(wrong);
+    }
+    found.resize_with(planes.len(), Vec::new);
+    let most = detector.max_batch().max(1);
+    for (pictures, slots) in planes.chunks(most).zip(found.chunks_mut(most)) {
+        let count = pictures.len() as u64;
+        times
+            .preprocess
+            .measure(count, || detector.preprocess(pictures))
+            .context(wrong)?;
+        times
+            .detect
+            .measure(count, || {
+                detector.infer()?;
+                slots
+                    .iter_mut()
+                    .enumerate()
+                    .try_for_each(|(slot, found)| detector.decode(slot, found))
+            })
+            .context(wrong)?;
+    }
+    Ok(())
 }
 
 fn follow(

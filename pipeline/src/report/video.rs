@@ -33,7 +33,8 @@ impl VideoWriter {
     pub fn open(path: &Path, width: u32, height: u32) -> Result<Self> {
         gst::init().context("cannot start gstreamer")?;
         let info = gst_video::VideoInfo::builder(gst_video::VideoFormat::Rgb, width, height)
-            .fps(gst::Fraction::new(0, 1))
+            // Only nominal: every picture brings its own time. With 0/1 the last picture cannot be read back.
+            .fps(gst::Fraction::new(25, 1))
             .build()
             .context("the size of the annotated video is not usable")?;
         let source = gst_app::AppSrc::builder()
@@ -54,6 +55,8 @@ impl VideoWriter {
             .property_from_str("pass", "quant")
             .property("quantizer", 25u32)
             .property("key-int-max", 60u32)
+            // The file is small anyway, and pictures in order can be cut at any of them.
+            .property("bframes", 0u32)
             .build()
             .map_err(|_| {
                 anyhow!("gstreamer element `x264enc` is missing; install gstreamer1.0-plugins-ugly")

@@ -62,6 +62,8 @@ const MOST_ZOOM: f64 = 1.25;
 pub struct CameraMotionEstimator {
     config: CameraMotionConfig,
     small: Vec<u8>,
+    /// The two columns of the frame that each column of the small picture is sampled from.
+    pairs: Vec<(usize, usize)>,
     before: Vec<u8>,
     /// 255 where the background is seen, of the picture before.
     mask: Vec<u8>,
@@ -77,6 +79,7 @@ impl CameraMotionEstimator {
         Self {
             config,
             small: Vec::new(),
+            pairs: Vec::new(),
             before: Vec::new(),
             mask: Vec::new(),
             mask_before: Vec::new(),
@@ -124,18 +127,22 @@ impl CameraMotionEstimator {
         self.columns = width.min(self.config.width_px.max(16));
         self.rows = (height * self.columns / width).max(1);
         self.small.clear();
+        self.pairs.clear();
+        self.pairs.extend((0..self.columns).map(|column| {
+            let left = column * width / self.columns;
+            (left, (left + width / self.columns / 2).min(width - 1))
+        }));
         for row in 0..self.rows {
             let top = row * height / self.rows;
             let bottom = (top + height / self.rows / 2).min(height - 1);
-            for column in 0..self.columns {
-                let left = column * width / self.columns;
-                let right = (left + width / self.columns / 2).min(width - 1);
-                let sum = u16::from(luma[(top, left)])
-                    + u16::from(luma[(top, right)])
-                    + u16::from(luma[(bottom, left)])
-                    + u16::from(luma[(bottom, right)]);
-                self.small.push(((sum + 2) / 4) as u8);
-            }
+            let (top, bottom) = (luma.row(top), luma.row(bottom));
+            self.small.extend(self.pairs.iter().map(|&(left, right)| {
+                let sum = u16::from(top[left])
+                    + u16::from(top[right])
+                    + u16::from(bottom[left])
+                    + u16::from(bottom[right]);
+                ((sum + 2) / 4) as u8
+            }));
         }
     }
 

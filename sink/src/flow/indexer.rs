@@ -3,7 +3,9 @@
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use super::Shared;
+use rustix::time::{ClockId, clock_gettime};
+
+use super::{IndexingTime, Shared};
 use crate::spool::Reader;
 use crate::{Event, Result};
 
@@ -12,6 +14,33 @@ const RETRY: (Duration, Duration) = (Duration::from_millis(100), Duration::from_
 
 /// How long an idle thread sleeps at most.
 const IDLE: Duration = Duration::from_millis(20);
+
+/// When a piece of indexing began.
+struct Begin {
+    wall: Instant,
+    cpu_ns: u64,
+}
+
+impl Begin {
+    fn now() -> Self {
+        Self {
+            wall: Instant::now(),
+            cpu_ns: thread_cpu_ns(),
+        }
+    }
+
+    fn count(&self, time: &mut IndexingTime, events: u64) {
+        time.events += events;
+        time.calls += 1;
+        time.wall_ns += u64::try_from(self.wall.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        time.cpu_ns += thread_cpu_ns().saturating_sub(self.cpu_ns);
+    }
+}
+
+fn thread_cpu_ns() -> u64 {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    time.tv_sec.unsigned_abs() * 1_000_000_000 + time.tv_nsec.unsigned_abs()
+}
 
 /// Applied and not yet acknowledged.
 struct Pending {
@@ -65,12 +94,15 @@ fn step(
     let is_idle = batch.is_empty();
     if let Some((last, _)) = batch.last() {
         let last = *last;
+        let begin = Begin::now();
         let applied = shared.store.apply(batch)?;
+        let events = batch.len() as u64;
         batch.clear();
         pending.through = last;
         pending.since.get_or_insert_with(Instant::now);
         let mut progress = shared.progress();
         progress.applied.add(applied);
+        begin.count(&mut progress.indexing, events);
         progress.searchable = last;
         drop(progress);
         shared.changed.notify_all();
@@ -93,8 +125,10 @@ fn step(
 }
 
 fn acknowledge(shared: &Shared, pending: &mut Pending) -> Result<()> {
+    let begin = Begin::now();
     shared.store.flush()?;
     shared.spool.acknowledge(pending.through)?;
+    begin.count(&mut shared.progress().indexing, 0);
     pending.since = None;
     shared.changed.notify_all();
     Ok(())

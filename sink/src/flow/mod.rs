@@ -65,10 +65,25 @@ pub struct SinkStatus {
     pub store: StoreStatus,
     /// What was indexed since the sink was opened.
     pub applied: Applied,
+    /// What indexing took since the sink was opened.
+    pub indexing: IndexingTime,
     /// Highest spool sequence that is searchable.
     pub searchable: u64,
     /// The last failure of the indexer or of a sync, if it has not succeeded since.
     pub trouble: Option<String>,
+}
+
+/// The time taken by applying events to the store and by making it durable.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct IndexingTime {
+    /// Events applied.
+    pub events: u64,
+    /// Batches and flushes.
+    pub calls: u64,
+    /// By the clock, ns.
+    pub wall_ns: u64,
+    /// CPU time of the indexing thread, ns.
+    pub cpu_ns: u64,
 }
 
 /// The whole sink of one store folder.
@@ -103,6 +118,7 @@ struct Shared {
 struct Progress {
     searchable: u64,
     applied: Applied,
+    indexing: IndexingTime,
     sync_trouble: Option<String>,
     index_trouble: Option<String>,
 }
@@ -180,18 +196,24 @@ impl Sink {
     ///
     /// When the store cannot be asked.
     pub fn status(&self) -> Result<SinkStatus> {
-        let (searchable, applied, trouble) = {
+        let (searchable, applied, indexing, trouble) = {
             let progress = self.shared.progress();
             let trouble = progress
                 .sync_trouble
                 .clone()
                 .or_else(|| progress.index_trouble.clone());
-            (progress.searchable, progress.applied, trouble)
+            (
+                progress.searchable,
+                progress.applied,
+                progress.indexing,
+                trouble,
+            )
         };
         Ok(SinkStatus {
             spool: self.shared.spool.status(),
             store: self.shared.store.status()?,
             applied,
+            indexing,
             searchable,
             trouble,
         })
