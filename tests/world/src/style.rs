@@ -33,7 +33,7 @@ pub(crate) fn style(seed: u64, camera: usize, difficulty: Difficulty, dice: &mut
     let cast = d.between(0.01, 0.15);
     let warmth = own.normal(0.0, cast).clamp(-0.24, 0.24);
     let is_night = weather == Weather::Night;
-    // From 170 pixels where it is easy to 28 where it is hardest; by default most people are about 60 tall.
+    // From 170 pixels where it is easy to 25 where it is hardest; by default people are 41 to 70 tall.
     let low = 170.0 * (d.between(0.0, 1.0) * -1.9).exp();
     let photo = Photo {
         balance: [
