@@ -55,9 +55,9 @@ footage: EXTRA_PACKAGES := $(DEMO_PACKAGES)
 footage: packages
 	@mkdir -p $(FOOTAGE); test -e $(FOOTAGE)/vtest.avi || ln -s "$$(dpkg -L opencv-doc | grep '/vtest.avi$$')" $(FOOTAGE)/vtest.avi
 
-demo: footage build models ## run a recording through the whole flow and show what came out
+demo: build models ## run four cameras of the synthetic world through the whole flow and show what came out
 	@rm -rf $(DEMO)/store
-	@$(SIGHTLINE) replay $(FOOTAGE) --config configs/replay.toml --store $(DEMO)/store --mot $(DEMO)/mot \
+	@$(SIGHTLINE) replay tests/world/demo/manifest.toml --config configs/replay.toml --store $(DEMO)/store --mot $(DEMO)/mot \
 		--jsonl $(DEMO)/events.jsonl --video $(DEMO)/annotated.mp4 --sheet $(DEMO)/contact-sheet.png
 
 test: EXTRA_PACKAGES := $(DEMO_PACKAGES) $(TEST_PACKAGES)

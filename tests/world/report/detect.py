@@ -1,9 +1,9 @@
 """Do strangers' detectors agree that these are people? Recall and precision over a filmed scene.
 Usage: detect.py SCENE_FOLDER [yolox-nano|fastestdet] [every nth frame]   (folder as `world scene` writes it)
-       detect.py --agreement SCENE_FOLDER|VIDEO                            (FastestDet against YOLOX-nano, also on real video)"""
+       detect.py --agreement SCENE_FOLDER|VIDEO|vtest                      (FastestDet against YOLOX-nano, also on real video)"""
 import collections, pathlib, sys, tomllib
 import cv2, numpy as np
-from models import FastestDet, YoloxNano, iou
+from models import VTEST, FastestDet, YoloxNano, by_sha256, iou
 
 MODELS = {"yolox-nano": YoloxNano, "fastestdet": FastestDet}
 
@@ -74,7 +74,7 @@ def agreement(pictures, every):
 
 if __name__ == "__main__":
     if sys.argv[1] == "--agreement":
-        target = pathlib.Path(sys.argv[2])
+        target = by_sha256("SIGHTLINE_FOOTAGE", VTEST) if sys.argv[2] == "vtest" else pathlib.Path(sys.argv[2])
         if target.is_dir():
             films = [target / c["file"] for c in tomllib.loads((target / "manifest.toml").read_text())["cameras"]]
             print("fastestdet against yolox-nano", target, agreement((f for film in films for f in frames(film)), 7))

@@ -2,9 +2,7 @@
 Usage: gap.py CROPS_FOLDER SHEET.png   (real people: what YOLOX-nano finds in vtest.avi below SIGHTLINE_FOOTAGE)"""
 import json, pathlib, sys
 import cv2, numpy as np
-from models import Reid, YoloxNano, by_sha256
-
-VTEST = "45cddc9490be69345cbdab64ca583be65987e864ca408038e648db99e10516cf"
+from models import VTEST, Reid, YoloxNano, by_sha256
 
 
 def real(count):

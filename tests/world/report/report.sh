@@ -18,5 +18,7 @@ cd "$here"
 "$python" colour.py "$work/colour"
 "$python" detect.py "$work/demo" yolox-nano
 "$python" detect.py "$work/demo" fastestdet
-"$python" detect.py --footage vtest.avi
+"$python" detect.py --agreement "$work/demo"
+"$python" detect.py --agreement vtest
+"$python" reid.py "$work/default" osnet
 "$python" gap.py "$work/default" "$work/real_above_synthetic_below.png"

@@ -137,7 +137,8 @@ pub(crate) fn framed(
     }
     let loose = difficulty.of_cameras().between(0.03, 0.2);
     let (w, h) = ((high[0] - low[0]).max(2.0), (high[1] - low[1]).max(2.0));
-    let zoom = (height / h * dice.range(0.86, 0.94 + loose)).min(width / w * 0.97);
+    let zoom =
+        (height / h * dice.range(0.86 - loose * 0.5, 0.94 + loose * 0.4)).min(width / w * 0.97);
     let middle = [
         (low[0] + high[0]) / 2.0 + dice.normal(0.0, loose * 0.35) * h * 0.5,
         (low[1] + high[1]) / 2.0 + dice.normal(0.0, loose * 0.35) * h,

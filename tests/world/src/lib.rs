@@ -10,7 +10,7 @@
 //! - `texture`, `light`, `form`, `place`, `sieve`, `scenery`, `backdrop`: where
 //! - `lens`, `shadow`, `raster`, `canvas`, `photo`: pictures
 //! - `words`, `captions`: descriptions
-//! - `framing`, `shot`, `colour`, `crops`, `sheet`: pictures of one person each
+//! - `style`, `framing`, `shot`, `colour`, `crops`, `sheet`: pictures of one person each
 //! - `spec`, `spec_check`, `way`, `routes`, `walk`, `stage`, `film`, `truth`, `plan_map`, `video`, `check`: scenes with many
 //! - `math`, `dice`, `noise`, `error`: what all of them use
 //!
@@ -69,6 +69,7 @@ pub mod solid;
 pub mod spec;
 mod spec_check;
 pub mod stage;
+mod style;
 mod tailor;
 pub mod texture;
 pub mod truth;

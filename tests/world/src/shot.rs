@@ -14,10 +14,11 @@ use crate::light::{Tone, Weather};
 use crate::material::{Part, Pattern};
 use crate::math::length;
 use crate::person::Person;
-use crate::photo::{Photo, bytes, jpeg};
+use crate::photo::{bytes, jpeg};
 use crate::place::Place;
 use crate::pose::{Action, Placement, Pose};
 use crate::scenery;
+use crate::style::style;
 
 /// Width of a crop, pixels.
 pub const WIDTH: usize = 128;
@@ -100,75 +101,9 @@ pub struct Studio {
     tone: Tone,
 }
 
-/// One camera of the crops: its own lens, light and colour habits.
-#[derive(Debug, Clone, Copy)]
-struct Style {
-    weather: Weather,
-    pitch: f32,
-    far_m: f32,
-    photo: Photo,
-    height_px: f32,
-    quality: u8,
-}
-
 /// Less of a person than this is no crop.
 const LEAST_VISIBLE: f32 = 0.4;
 const CROP: u64 = 0xc0;
-const CAMERA: u64 = 0xca;
-
-fn style(seed: u64, camera: usize, difficulty: Difficulty, dice: &mut Dice) -> Style {
-    let mut own = Dice::new(&[seed, CAMERA, camera as u64]);
-    let d = difficulty.of_cameras();
-    let weather = *own.weighted(&[
-        (Weather::Cloudy, 4.0),
-        (Weather::Sunny, 3.0),
-        (Weather::Warm, 1.5),
-        (Weather::Indoor, 2.0),
-        (Weather::Night, d.between(0.0, 1.6)),
-    ]);
-    let cast = d.between(0.01, 0.2);
-    let is_night = weather == Weather::Night;
-    // From 170 pixels where it is easy to 28 where it is hardest; by default most people are about 60 tall.
-    let low = 170.0 * (d.between(0.0, 1.0) * -1.9).exp();
-    let photo = Photo {
-        balance: [
-            1.0 + own.normal(0.0, cast),
-            1.0 + own.normal(0.0, cast * 0.3),
-            1.0 + own.normal(0.0, cast),
-        ],
-        gain: own.range(1.0 - d.between(0.06, 0.4), 1.0 + d.between(0.05, 0.18))
-            * dice.range(0.96, 1.04),
-        contrast: if own.chance(0.6) {
-            own.range(0.08, 0.3)
-        } else {
-            0.0
-        },
-        saturation: own.range(1.0 - d.between(0.05, 0.5), 1.06) * if is_night { 0.6 } else { 1.0 },
-        sharpen: if own.chance(0.6) {
-            own.range(0.3, 0.9)
-        } else {
-            0.0
-        },
-        blur_px: own.range(0.3, 0.3 + d.between(0.4, 1.6)),
-        motion_px: if dice.chance(d.between(0.03, 0.25)) {
-            dice.range(1.0, d.between(2.0, 6.0))
-        } else {
-            0.0
-        },
-        motion_angle: dice.range(-0.3, 0.3),
-        noise: own.range(0.004, d.between(0.012, 0.03)) * if is_night { 2.0 } else { 1.0 },
-        rain: if own.chance(0.06) { 0.03 } else { 0.0 },
-        shrink: 1.0,
-    };
-    Style {
-        weather,
-        pitch: own.range(4.0, 26.0).to_radians(),
-        far_m: own.range(7.0, 22.0),
-        photo,
-        height_px: dice.range(low, low * 1.7).min(250.0),
-        quality: own.range(d.between(75.0, 45.0), 92.0) as u8,
-    }
-}
 
 /// Who else walks by: the people that may stand in the way.
 pub type Passers = Vec<Cast>;
