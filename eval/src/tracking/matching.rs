@@ -165,6 +165,8 @@ fn ends(candidate: &Candidate, rows: usize) -> (usize, usize) {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use proptest::prelude::*;
 
     use super::*;
@@ -200,15 +202,19 @@ mod tests {
                 gain[usize::from(c.row) * columns + usize::from(c.column)] = c.score;
             }
             let whole = Assignment::new().maximise(&gain, rows, columns);
-            let mut pairs: Vec<_> = whole.into_iter().filter(|&(r, c)| gain[r * columns + c] > 0.0).collect();
-            pairs.sort_unstable();
+            let best: f64 = whole.into_iter().map(|(r, c)| gain[r * columns + c]).sum();
             let mut matching = Matching::default();
-            let chosen: Vec<_> = matching
+            let chosen: Vec<Candidate> = matching
                 .solve(rows, columns, &candidates)
                 .iter()
-                .map(|&at| (usize::from(candidates[at].row), usize::from(candidates[at].column)))
+                .map(|&at| candidates[at])
                 .collect();
-            prop_assert_eq!(chosen, pairs);
+            // Sums may tie where no two scores do (2 + 1 and 3), so it is the total that must be equal.
+            let total: f64 = chosen.iter().map(|pair| pair.score).sum();
+            prop_assert!((total - best).abs() < 1e-9, "{total} instead of {best}");
+            let distinct = |of: fn(&Candidate) -> u16| chosen.iter().map(of).collect::<BTreeSet<_>>().len();
+            prop_assert_eq!(distinct(|pair| pair.row), chosen.len());
+            prop_assert_eq!(distinct(|pair| pair.column), chosen.len());
         }
     }
 }
