@@ -1,6 +1,7 @@
 //! Watches four cameras for an hour and tells whether memory stays flat and how late sightings become searchable.
 //!
-//! `cargo run --release -p sightline-tests --example live_hour -- [MINUTES] [FRAMES_A_SECOND]`
+//! `MALLOC_ARENA_MAX=2 cargo run --release -p sightline-tests --example live_hour -- [MINUTES] [FRAMES_A_SECOND]`, with
+//! the allocator's setting that the systemd unit gives too.
 //!
 //! The cameras are RTSP servers of this process that show the footage below `SIGHTLINE_FOOTAGE`; each hangs up at its
 //! end and is reopened, so the hour also sees some 200 reconnections.
@@ -23,6 +24,9 @@ const LATENCY: &str = "sightline_capture_to_indexed_seconds";
 #[derive(Debug, Clone, Copy)]
 struct Look {
     minutes: f64,
+    /// Memory that belongs to no file: what leaks would show in.
+    anonymous_mib: f64,
+    /// With the pages of files that are mapped, which the kernel takes back when it needs them.
     resident_mib: f64,
     frames: f64,
     sightings: f64,
@@ -68,7 +72,10 @@ fn main() -> Result<()> {
     });
 
     let mut out = std::io::stdout();
-    writeln!(out, "minute  resident MiB    frames  sightings")?;
+    writeln!(
+        out,
+        "minute  anonymous MiB  resident MiB    frames  sightings"
+    )?;
     let begin = Instant::now();
     let mut looks: Vec<Look> = Vec::new();
     let mut metrics = String::new();
@@ -83,14 +90,15 @@ fn main() -> Result<()> {
         metrics = text;
         let look = Look {
             minutes: begin.elapsed().as_secs_f64() / 60.0,
+            anonymous_mib: anonymous_mib(program.id())?,
             resident_mib: total(&metrics, "sightline_process_resident_bytes") / f64::from(1 << 20),
             frames: total(&metrics, "sightline_ingest_frames_total"),
             sightings: total(&metrics, &format!("{LATENCY}_count")),
         };
         writeln!(
             out,
-            "{:>6.1}  {:>12.1}  {:>8}  {:>9}",
-            look.minutes, look.resident_mib, look.frames, look.sightings
+            "{:>6.1}  {:>13.1}  {:>12.1}  {:>8}  {:>9}",
+            look.minutes, look.anonymous_mib, look.resident_mib, look.frames, look.sightings
         )?;
         looks.push(look);
     }
@@ -100,7 +108,7 @@ fn main() -> Result<()> {
     let (steady, last) = (looks.len() / 4, looks.len() * 3 / 4);
     writeln!(
         out,
-        "memory: median {:.1} MiB in the second quarter, {:.1} MiB in the last, slope {:+.2} MiB an hour after the first quarter",
+        "anonymous memory: median {:.1} MiB in the second quarter, {:.1} MiB in the last, slope {:+.2} MiB an hour after the first quarter",
         median(&looks[steady..looks.len() / 2]),
         median(&looks[last..]),
         slope_an_hour(&looks[steady..])
@@ -122,6 +130,15 @@ fn main() -> Result<()> {
 
 fn log(folder: &std::path::Path) -> String {
     fs_err::read_to_string(folder.join("log")).unwrap_or_default()
+}
+
+fn anonymous_mib(process: u32) -> Result<f64> {
+    let status = fs_err::read_to_string(format!("/proc/{process}/status"))?;
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("RssAnon:"));
+    let kib = line.and_then(|line| line.split_whitespace().next()?.parse::<f64>().ok());
+    Ok(kib.context("the kernel tells no RssAnon")? / 1024.0)
 }
 
 /// Sum over all labels of a metric.
@@ -165,7 +182,7 @@ fn quantile(metrics: &str, share: f64) -> String {
 }
 
 fn median(looks: &[Look]) -> f64 {
-    let mut values: Vec<f64> = looks.iter().map(|look| look.resident_mib).collect();
+    let mut values: Vec<f64> = looks.iter().map(|look| look.anonymous_mib).collect();
     values.sort_by(f64::total_cmp);
     values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
 }
@@ -174,10 +191,10 @@ fn median(looks: &[Look]) -> f64 {
 fn slope_an_hour(looks: &[Look]) -> f64 {
     let count = looks.len() as f64;
     let mean = |value: fn(&Look) -> f64| looks.iter().map(value).sum::<f64>() / count;
-    let (minute, resident) = (mean(|it| it.minutes), mean(|it| it.resident_mib));
+    let (minute, anonymous) = (mean(|it| it.minutes), mean(|it| it.anonymous_mib));
     let (mut above, mut below) = (0.0, 0.0);
     for look in looks {
-        above += (look.minutes - minute) * (look.resident_mib - resident);
+        above += (look.minutes - minute) * (look.anonymous_mib - anonymous);
         below += (look.minutes - minute).powi(2);
     }
     60.0 * above / below
