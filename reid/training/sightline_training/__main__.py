@@ -1,0 +1,84 @@
+"""python -m sightline_training: train, evaluate, export."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+
+from sightline_training.dataset import DatasetError, read_any
+
+
+def settings_of(args: argparse.Namespace):
+    """Settings from a JSON file and the switches that were given."""
+    from sightline_training.training import Settings
+
+    settings = Settings.of(json.loads(args.settings.read_text())) if args.settings else Settings()
+    given = {k: getattr(args, k) for k in ("steps", "seed", "identities") if getattr(args, k) is not None}
+    return replace(settings, **given)
+
+
+def train(args: argparse.Namespace) -> None:
+    """Trains a pair."""
+    from sightline_training.retrieval import evaluate
+    from sightline_training.training import Run
+    from sightline_training.training import train as loop
+
+    settings = settings_of(args)
+    pictures = [picture for path in args.data for picture in read_any(path)]
+    run = Run(settings, pictures)
+    last = args.out / "last.pt"
+    if args.resume and last.is_file():
+        run.resume(last)
+    print(f"{len(pictures)} pictures of {len(run.sampler.people)} people, from step {run.step}", flush=True)
+    held = read_any(args.held) if args.held else None
+    measure = None if held is None else lambda pair, s: evaluate(pair, s, held)
+    loop(run, args.out, args.minutes, args.save_every_s, measure)
+
+
+def evaluate(args: argparse.Namespace) -> None:
+    """Prints the measures of a checkpoint as JSON."""
+    from sightline_training.retrieval import evaluate as measure
+    from sightline_training.training import load_pair
+
+    pair, settings = load_pair(args.checkpoint)
+    print(json.dumps(measure(pair, settings, read_any(args.data)), indent=2))
+
+
+def main() -> int:
+    """The command line."""
+    parser = argparse.ArgumentParser(prog="sightline_training", description=__doc__)
+    parser.add_argument("--threads", type=int, default=1)
+    commands = parser.add_subparsers(required=True)
+    command = commands.add_parser("train", help="train the joint pair")
+    command.add_argument("--data", type=Path, nargs="+", required=True)
+    command.add_argument("--held", type=Path, help="a small dataset to measure on at every checkpoint")
+    command.add_argument("--out", type=Path, required=True)
+    command.add_argument("--settings", type=Path, help="JSON with any of the settings")
+    command.add_argument("--steps", type=int)
+    command.add_argument("--seed", type=int)
+    command.add_argument("--identities", type=int)
+    command.add_argument("--minutes", type=float, help="let the learning rate follow the clock instead of steps")
+    command.add_argument("--save-every-s", type=float, default=300)
+    command.add_argument("--resume", action="store_true")
+    command.set_defaults(run=train)
+    command = commands.add_parser("evaluate", help="measure a checkpoint")
+    command.add_argument("--checkpoint", type=Path, required=True)
+    command.add_argument("--data", type=Path, required=True)
+    command.set_defaults(run=evaluate)
+    args = parser.parse_args()
+    torch.set_num_threads(args.threads)
+    try:
+        args.run(args)
+    except (DatasetError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
