@@ -14,6 +14,7 @@
 //! - [`encoder`]: crops to vectors
 //! - [`text_card`], [`wordpiece`]: the model card of a text encoder, and text to tokens
 //! - [`text_encoder`]: sentences to vectors of the same space
+//! - [`calibration`]: similarities to probabilities
 //! - [`embedding`]: vectors that know their model
 //! - `thumbnail`: a crop as a small picture for people
 //! - [`mend`]: repairs published ONNX files that do not run as they are
@@ -40,6 +41,7 @@
 //! # }
 //! ```
 
+pub mod calibration;
 pub mod card;
 mod color;
 mod digest;
@@ -58,6 +60,7 @@ pub mod text_encoder;
 mod thumbnail;
 pub mod wordpiece;
 
+pub use calibration::Calibration;
 pub use card::Card;
 pub use embedding::{Embedding, ModelId};
 pub use encoder::ImageEncoder;

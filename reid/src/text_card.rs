@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use crate::Error;
+use crate::calibration::Calibration;
 use crate::embedding::ModelId;
 
 /// Most tokens that a card may ask for; vocabularies of this kind come with 512 places.
@@ -37,6 +38,8 @@ pub struct TextCard {
     pub vocabulary_sha256: String,
     /// Longest text in tokens.
     pub most_tokens: usize,
+    /// What similarities to pictures are worth; without it there are no probabilities.
+    pub calibration: Option<Calibration>,
 }
 
 #[derive(Deserialize)]
@@ -48,6 +51,7 @@ struct RawCard {
     input: RawInput,
     tokenizer: RawTokenizer,
     output: RawOutput,
+    calibration: Option<Calibration>,
 }
 
 #[derive(Deserialize)]
@@ -203,6 +207,9 @@ impl RawCard {
             .pairs_with
             .parse()
             .map_err(|_| format!("output.pairs_with is `{}`, expected the id of a picture model, `name@0123456789ab`", output.pairs_with))?;
+        self.calibration
+            .as_ref()
+            .map_or(Ok(()), Calibration::check)?;
         let [output_name] = <[String; 1]>::try_from(self.output.names)
             .map_err(|names| format!("output.names has {} names, expected one", names.len()))?;
         Ok(TextCard {
@@ -218,6 +225,7 @@ impl RawCard {
             vocabulary: path.with_file_name(self.tokenizer.file),
             vocabulary_sha256: self.tokenizer.sha256,
             most_tokens: most,
+            calibration: self.calibration,
         })
     }
 }

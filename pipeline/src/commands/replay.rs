@@ -15,7 +15,7 @@ use sightline_sink::TrackId;
 use crate::cli::{ReplayArgs, stdout};
 use crate::config::{Config, Inputs, Purpose, Recording, Start};
 use crate::flow::{
-    self, Batching, EmbedStage, Outputs, Record, Recorder, StageTimes, Store, Workers,
+    self, Batching, Encoders, Outputs, Record, Recorder, StageTimes, Store, Workers,
 };
 use crate::ingest::Recordings;
 use crate::models::runtime;
@@ -60,10 +60,10 @@ pub fn run(args: &ReplayArgs) -> Result<()> {
         .collect::<Result<Vec<_>>>()?;
     let environment = runtime::environment(Some(&config.models.onnxruntime))?;
     let mut detector = flow::load_detector(environment, &config)?;
-    let encoder = flow::load_encoder(environment, &config)?;
+    let encoders = Encoders::load(environment, &config)?;
     let recordings = Recordings::open(&specs)?;
     let times = Arc::new(StageTimes::default());
-    let store = Store::open(&config, flow::vector_spec(encoder.card())?)?;
+    let store = Store::open(&config, encoders.vectors()?)?;
     let outputs = Outputs {
         mot: args.mot.clone(),
         jsonl: args.jsonl.clone(),
@@ -72,8 +72,8 @@ pub fn run(args: &ReplayArgs) -> Result<()> {
     };
     let cameras = specs.iter().map(|spec| spec.camera.to_string()).collect();
     let mut recorder = Recorder::open(store.writer(), cameras, &outputs, times.clone())?;
-    let (embed, embedder) = EmbedStage::start(encoder, Batching::Fixed, times.clone())?;
-    let parts = flow::follower_parts(&config, embedder, times, args.video.is_some());
+    let (embed, embedders) = encoders.start(Batching::Fixed, &times)?;
+    let parts = flow::follower_parts(&config, embedders, times, args.video.is_some());
 
     let is_cancelled = Arc::new(AtomicBool::new(false));
     for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {

@@ -49,6 +49,24 @@ def evaluate(args: argparse.Namespace) -> None:
     print(json.dumps(measure(pair, settings, read_any(args.data)), indent=2))
 
 
+def export(args: argparse.Namespace) -> None:
+    """Writes a pair as the program ships it."""
+    from sightline_training.augment import plain, read_rgb
+    from sightline_training.export import export_pair
+    from sightline_training.picture_tower import normalised
+    from sightline_training.training import load_pair
+
+    samples = None
+    if args.data is not None:
+        settings = load_pair(args.checkpoint)[1]
+        size = (settings.picture.height, settings.picture.width)
+        samples = normalised(torch.stack([plain(read_rgb(p.path), *size) for p in read_any(args.data)[:64]]))
+    quality = json.loads(args.quality.read_text()) if args.quality else {}
+    calibration = json.loads(args.calibration.read_text()) if args.calibration else None
+    parity = export_pair(args.checkpoint, args.out, args.picture, args.text, samples, quality, calibration)
+    print(json.dumps(parity, indent=2))
+
+
 def main() -> int:
     """The command line."""
     parser = argparse.ArgumentParser(prog="sightline_training", description=__doc__)
@@ -70,6 +88,15 @@ def main() -> int:
     command.add_argument("--checkpoint", type=Path, required=True)
     command.add_argument("--data", type=Path, required=True)
     command.set_defaults(run=evaluate)
+    command = commands.add_parser("export", help="write both sides of a pair as ONNX files with their cards")
+    command.add_argument("--checkpoint", type=Path, required=True)
+    command.add_argument("--out", type=Path, required=True, help="folder of the models")
+    command.add_argument("--picture", choices=("fp32", "fp16", "int8"), default="fp16")
+    command.add_argument("--text", choices=("fp32", "fp16", "int8"), default="int8")
+    command.add_argument("--data", type=Path, help="pictures to hold the export against PyTorch with; else noise")
+    command.add_argument("--quality", type=Path, help="JSON of what was measured, for the cards")
+    command.add_argument("--calibration", type=Path, help="JSON of a table, for the card of the text side")
+    command.set_defaults(run=export)
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     try:
