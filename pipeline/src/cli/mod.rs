@@ -25,7 +25,7 @@ pub use care::{
     ModelsBenchArgs, ModelsCommand, ModelsListArgs, ProbeArgs, Shell,
 };
 pub use flow::{BenchArgs, EmbedArgs, EmbedInput, ReplayArgs, RunArgs, TrackArgs, VectorName};
-pub use measure::{EvalArgs, EvalCommand, TracksEvalArgs};
+pub use measure::{EvalArgs, EvalCommand, RetrievalEvalArgs, TracksEvalArgs};
 pub use output::{ExitStatus, Stdout, StdoutClosed, exit_status, report, stdout};
 pub use time::{TimeFault, parse_time};
 
@@ -143,6 +143,8 @@ mod tests {
             "sightline bench --json",
             "sightline eval mot --gt MOT17/train --tracks out --json",
             "sightline eval mtmc --gt ground_truth.txt --tracks persons.txt",
+            "sightline eval text --dataset crops --model joint-picture --json",
+            "sightline eval reid --dataset Market-1501 --model person-reid-0267 --rerank",
             "sightline cameras probe rtsp://host/a --transport tcp --json",
             "sightline completions bash",
             "sightline man",
@@ -168,6 +170,7 @@ mod tests {
             "sightline search --not hat --image a.jpg",
             "sightline eval",
             "sightline eval mot --gt a.txt",
+            "sightline eval text --model joint-picture",
             "sightline search --limit 0",
             "sightline search --from yesterday-ish",
             "sightline track --detections d --fps 0 --mot m",

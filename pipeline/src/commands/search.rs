@@ -86,9 +86,24 @@ fn ask_store(config: &Config, request: &SearchRequest) -> Result<SearchResponse>
         "the store's vectors need the cards of their models; run `sightline models fetch`",
     )?;
     let needs = Needs::of(&question, config);
-    let store = Store::open(config, vectors)?;
+    let store = Store::open(config, vectors).map_err(|error| hint_at_switch(error, config))?;
     let encoders = needs.any().then(|| start_encoders(config, &needs));
     Ok(StoreAsk::new(store, encoders.transpose()?).search(&question)?)
+}
+
+/// A store that was made without sentences is no fault of its own.
+fn hint_at_switch(error: anyhow::Error, config: &Config) -> anyhow::Error {
+    let is_mismatch = matches!(
+        error.downcast_ref(),
+        Some(sightline_sink::Error::Mismatch { .. })
+    );
+    if is_mismatch && config.models.text_search {
+        let said = error.to_string();
+        return anyhow!(
+            "{said}; a store made without sentences is searched with `text_search = false` under [models]"
+        );
+    }
+    error
 }
 
 /// Models that questions need.

@@ -1,6 +1,5 @@
 //! The encoders of a configuration: one that tells people apart, and the pair that also understands sentences.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::{Result, bail};
@@ -91,6 +90,19 @@ impl EmbedStages {
     }
 }
 
+/// Loads any encoder of pictures by its name.
+///
+/// # Errors
+/// As [`Encoders::load`].
+pub fn load_named_encoder(
+    environment: &Environment,
+    config: &Config,
+    name: &Name,
+) -> Result<ImageEncoder> {
+    let folder = model_folder(config, name.as_str())?;
+    Ok(ImageEncoder::load(environment, &folder, &options(config))?)
+}
+
 /// Loads the encoder of `appearance` vectors that the configuration names.
 ///
 /// # Errors
@@ -170,8 +182,7 @@ fn load(
     vector: &str,
     key: &str,
 ) -> Result<ImageEncoder> {
-    let folder: PathBuf = model_folder(config, name.as_str())?;
-    let encoder = ImageEncoder::load(environment, &folder, &options(config))?;
+    let encoder = load_named_encoder(environment, config, name)?;
     if encoder.vector_name() != vector {
         bail!(
             "model `{name}` gives `{}` vectors, expected `{vector}`; choose another in {key}",

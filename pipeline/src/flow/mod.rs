@@ -36,8 +36,8 @@ pub mod timing;
 
 pub use encoder::{Batching, EmbedStage, Embedder};
 pub use encoders::{
-    EmbedStages, Embedders, Encoders, load_encoder, load_joint_encoder, load_text_encoder,
-    vectors_of,
+    EmbedStages, Embedders, Encoders, load_encoder, load_joint_encoder, load_named_encoder,
+    load_text_encoder, vectors_of,
 };
 pub use engines::{
     areas, follower_parts, gate_options, load_detector, recording_spec, session_threads,

@@ -8,6 +8,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from sightline_training.dataset import DatasetError, read_any
@@ -67,6 +68,44 @@ def export(args: argparse.Namespace) -> None:
     print(json.dumps(parity, indent=2))
 
 
+def calibrate(args: argparse.Namespace) -> None:
+    """Makes the table of the text side's card on one dataset, and measures what its probabilities are worth on another."""
+    from sightline_training import calibration as C
+    from sightline_training.retrieval import picture_vectors, text_vectors
+    from sightline_training.training import load_pair
+
+    pair, settings = load_pair(args.checkpoint)
+
+    def parts(path: Path):
+        pictures = [picture for picture in read_any(path) if picture.captions]
+        names = {name: number for number, name in enumerate(sorted({p.identity for p in pictures}))}
+        who = np.array([names[picture.identity] for picture in pictures])
+        tracks = C.tracks_of(picture_vectors(pair, settings, pictures), who)
+        words = text_vectors(pair, settings, [picture.captions[0] for picture in pictures])
+        return words, who, tracks
+
+    words, asked, tracks = parts(args.fit)
+    similar = tracks.similarities(words)
+    same = asked[:, None] == tracks.who[None, :]
+    table = C.fit(similar[same], similar[~same], float(len(tracks.who) / len(np.unique(tracks.who))))
+    words, asked, tracks = parts(args.test)
+    measured = {}
+    for gallery in (100, 1000):
+        if gallery <= len(tracks.who) - 10:
+            error, bins = C.reliability(table, words, asked, tracks, gallery)
+            measured[f"calibration_error_of_{gallery}"] = round(error, 4)
+            measured[f"reliability_of_{gallery}"] = [[round(value, 3) for value in row] for row in bins]
+    args.out.write_text(json.dumps(table, indent=2) + "\n")
+    print(json.dumps(measured, indent=2))
+
+
+def plot(args: argparse.Namespace) -> None:
+    """Draws losses and measures of a training."""
+    from sightline_training.plot import draw
+
+    draw(args.log, args.out)
+
+
 def main() -> int:
     """The command line."""
     parser = argparse.ArgumentParser(prog="sightline_training", description=__doc__)
@@ -88,6 +127,16 @@ def main() -> int:
     command.add_argument("--checkpoint", type=Path, required=True)
     command.add_argument("--data", type=Path, required=True)
     command.set_defaults(run=evaluate)
+    command = commands.add_parser("calibrate", help="make the table of probabilities, and measure it")
+    command.add_argument("--checkpoint", type=Path, required=True)
+    command.add_argument("--fit", type=Path, required=True, help="dataset that the table is made on")
+    command.add_argument("--test", type=Path, required=True, help="dataset that it is measured on")
+    command.add_argument("--out", type=Path, required=True, help="JSON of the table, for export --calibration")
+    command.set_defaults(run=calibrate)
+    command = commands.add_parser("plot", help="draw losses and measures of a training")
+    command.add_argument("--log", type=Path, required=True, help="log.jsonl of the training")
+    command.add_argument("--out", type=Path, required=True, help="PNG")
+    command.set_defaults(run=plot)
     command = commands.add_parser("export", help="write both sides of a pair as ONNX files with their cards")
     command.add_argument("--checkpoint", type=Path, required=True)
     command.add_argument("--out", type=Path, required=True, help="folder of the models")
