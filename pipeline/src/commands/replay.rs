@@ -42,6 +42,8 @@ struct Summary<'a> {
     store: &'a Path,
     digest: String,
     faults: &'a [String],
+    #[serde(skip)]
+    reads_text: bool,
 }
 
 /// Plays the recordings, and prints what came of them.
@@ -122,6 +124,7 @@ pub fn run(args: &ReplayArgs) -> Result<()> {
         store: &config.store.folder,
         digest,
         faults: &faults,
+        reads_text: config.models.text_search,
     };
     if args.json {
         stdout().json(&summary)?;
@@ -212,10 +215,18 @@ fn print(args: &ReplayArgs, summary: &Summary<'_>, record: &Record) -> Result<()
             clock(longest.start_ns),
             longest.track
         )?;
-        writeln!(
-            out,
-            "What was seen, in order of time, and what was watched?\n  sightline search --store {store} --limit 10 --json"
-        )?;
+        if summary.reads_text {
+            // Somebody of the demo's scene.
+            writeln!(
+                out,
+                "Who fits a description?\n  sightline search --store {store} \"a woman in a blue T-shirt and a brown skirt\""
+            )?;
+        } else {
+            writeln!(
+                out,
+                "What was seen, in order of time, and what was watched?\n  sightline search --store {store} --limit 10 --json"
+            )?;
+        }
     }
     out.finish()?;
     Ok(())
