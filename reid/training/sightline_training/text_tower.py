@@ -38,6 +38,7 @@ def tokenizer(tokens: int) -> Tokenizer:
     words = Tokenizer.from_file(str(minilm_folder() / "tokenizer.json"))
     words.no_padding()
     words.enable_truncation(tokens)
+    words.encode_special_tokens = True
     return words
 
 

@@ -192,5 +192,5 @@ fn a_sentence_finds_the_person_it_describes() {
 }
 
 /// What the shipped pair reaches here, less a few sentences.
-const FIRST: f64 = 0.3;
-const FIVE: f64 = 0.5;
+const FIRST: f64 = 0.75;
+const FIVE: f64 = 0.9;
