@@ -9,8 +9,9 @@
 //! - [`time`]: points in time as RFC 3339
 //! - [`question`]: a request whose every value was checked
 //! - [`picture`]: pictures from strangers, bounded before they are decoded
-//! - [`encode`]: pictures to vectors, one at a time
-//! - `appearance`: the encoder of the field behind that
+//! - [`words`]: a description, and what the person does not have
+//! - [`encode`]: queries to vectors, one at a time
+//! - [`encoders`]: the encoders of the field behind that
 //! - [`ask`]: the contract of who answers
 //! - [`store`]: the store of this process as the one who answers
 //! - [`socket`]: the Unix socket, its group, and leftovers of the dead
@@ -40,11 +41,11 @@
 //! # }
 //! ```
 
-mod appearance;
 pub mod ask;
 pub mod audit;
 pub mod client;
 pub mod encode;
+pub mod encoders;
 pub mod error;
 pub mod picture;
 pub mod question;
@@ -54,11 +55,13 @@ pub mod socket;
 pub mod store;
 pub mod time;
 pub mod wire;
+pub mod words;
 
 pub use ask::{Ask, PictureDigest};
 pub use audit::{Audit, AuditEvent, LogAudit, Peer};
 pub use client::Client;
-pub use encode::{EncodePicture, EncodeQueue, QueryVector};
+pub use encode::{EncodeQuery, EncodeQueue, QueryVector};
+pub use encoders::QueryEncoders;
 pub use error::{Error, TEXT_NOT_INSTALLED};
 pub use question::{By, Question, Window};
 pub use routes::MAX_BODY_BYTES;
@@ -70,3 +73,4 @@ pub use wire::{
     CameraCoverage, CoverageRequest, CoverageResponse, ErrorResponse, Hit, Interval,
     NOT_CALIBRATED, PictureBytes, SearchRequest, SearchResponse, StatusResponse,
 };
+pub use words::Words;

@@ -6,6 +6,7 @@ pub mod check;
 pub mod completions;
 pub mod embed;
 pub mod eval;
+mod eval_retrieval;
 pub mod man;
 pub mod models;
 pub mod replay;

@@ -6,9 +6,9 @@ use std::path::Path;
 use anyhow::{Context as _, Result, anyhow, bail};
 use sightline_console::wire::PictureBytes;
 use sightline_console::{
-    Ask as _, Client, EncodeQueue, Question, SearchRequest, SearchResponse, StoreAsk, UtcTime,
+    Ask as _, By, Client, EncodeQueue, QueryEncoders, Question, SearchRequest, SearchResponse,
+    StoreAsk, UtcTime,
 };
-use sightline_reid::Card;
 
 use crate::cli::{SearchArgs, stdout};
 use crate::config::{Config, Purpose};
@@ -45,6 +45,7 @@ fn request(args: &SearchArgs) -> Result<SearchRequest> {
     let time = |ns: Option<i64>| ns.map(UtcTime::from_unix_ns);
     Ok(SearchRequest {
         text: args.text.clone(),
+        not: args.not.clone(),
         image,
         track: args.track.map(|id| id.to_string()),
         cameras: args.cameras.clone(),
@@ -81,27 +82,86 @@ fn ask_store(config: &Config, request: &SearchRequest) -> Result<SearchResponse>
         );
     }
     let question = Question::try_from(request.clone())?;
-    let model = config.models.folder.join(config.models.appearance.as_str());
-    let card = Card::read(&model).context(
-        "the store's vectors need the card of their model; run `sightline models fetch`",
+    let vectors = flow::vectors_of(config).context(
+        "the store's vectors need the cards of their models; run `sightline models fetch`",
     )?;
-    let store = Store::open(config, flow::vector_spec(&card)?)?;
-    let encoder = match &request.image {
-        Some(_) => Some(start_encoder(config)?),
-        None => None,
-    };
-    Ok(StoreAsk::new(store, encoder).search(&question)?)
+    let needs = Needs::of(&question, config);
+    let store = Store::open(config, vectors).map_err(|error| hint_at_switch(error, config))?;
+    let encoders = needs.any().then(|| start_encoders(config, &needs));
+    Ok(StoreAsk::new(store, encoders.transpose()?).search(&question)?)
 }
 
-/// Loads the encoder for picture queries, on its own thread.
+/// A store that was made without sentences is no fault of its own.
+fn hint_at_switch(error: anyhow::Error, config: &Config) -> anyhow::Error {
+    let is_mismatch = matches!(
+        error.downcast_ref(),
+        Some(sightline_sink::Error::Mismatch { .. })
+    );
+    if is_mismatch && config.models.text_search {
+        let said = error.to_string();
+        return anyhow!(
+            "{said}; a store made without sentences is searched with `text_search = false` under [models]"
+        );
+    }
+    error
+}
+
+/// Models that questions need.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Needs {
+    appearance: bool,
+    joint: bool,
+    text: bool,
+}
+
+impl Needs {
+    /// Whatever may be asked.
+    #[must_use]
+    pub fn all(config: &Config) -> Self {
+        let text = config.models.text_search;
+        Self {
+            appearance: true,
+            joint: text,
+            text,
+        }
+    }
+
+    /// What one question needs; a sentence needs nothing where text search is off, and is refused then.
+    fn of(question: &Question, config: &Config) -> Self {
+        let can_read = config.models.text_search;
+        Self {
+            appearance: matches!(question.by, By::Picture(_)),
+            joint: can_read && matches!(question.by, By::TextAndPicture(..)),
+            text: can_read && matches!(question.by, By::Text(_) | By::TextAndPicture(..)),
+        }
+    }
+
+    fn any(self) -> bool {
+        self != Self::default()
+    }
+}
+
+/// Loads the models for queries, on their own thread.
 ///
 /// # Errors
-/// When the model cannot be loaded.
-pub fn start_encoder(config: &Config) -> Result<EncodeQueue> {
+/// When one of them cannot be loaded.
+pub fn start_encoders(config: &Config, needs: &Needs) -> Result<EncodeQueue> {
     let environment = runtime::environment(Some(&config.models.onnxruntime))?;
-    let encoder = flow::load_encoder(environment, config)?;
-    let model = encoder.model_id().as_str().to_owned();
-    Ok(EncodeQueue::start(model, move || Ok(encoder))?)
+    let mut encoders = QueryEncoders::default();
+    if needs.appearance {
+        encoders.appearance = Some(flow::load_encoder(environment, config)?);
+    }
+    if needs.joint {
+        encoders.joint = flow::load_joint_encoder(environment, config)?;
+    }
+    if needs.text {
+        encoders.text = Some(flow::load_text_encoder(environment, config)?);
+    }
+    let model = encoders
+        .appearance
+        .as_ref()
+        .map_or_else(String::new, |encoder| encoder.model_id().to_string());
+    Ok(EncodeQueue::start(model, move || Ok(encoders))?)
 }
 
 fn ask_socket(socket: &Path, request: &SearchRequest) -> Result<SearchResponse> {
@@ -117,9 +177,11 @@ fn ask_socket(socket: &Path, request: &SearchRequest) -> Result<SearchResponse> 
 fn print(response: &SearchResponse) -> Result<()> {
     let mut out = stdout();
     for hit in &response.hits {
-        let similarity = hit
-            .similarity
-            .map_or_else(String::new, |value| format!(", similarity {value:.3}"));
+        let similarity = match (hit.score, hit.similarity) {
+            (Some(score), _) => format!(", {} ({:.0}%)", band(score), 100.0 * score),
+            (None, Some(value)) => format!(", similarity {value:.3}"),
+            (None, None) => String::new(),
+        };
         writeln!(
             out,
             "{:>3}. camera {} {} to {}{similarity}, {}\n     track {}",
@@ -140,11 +202,35 @@ fn print(response: &SearchResponse) -> Result<()> {
             "scores: not calibrated (the model's card has no table); hits are in order of similarity"
         )?;
     }
+    if response.calibrated && response.hits.iter().all(|hit| hit.score < Some(POSSIBLE)) {
+        writeln!(
+            out,
+            "perhaps nobody: no hit is likelier than {:.0}%",
+            100.0 * POSSIBLE
+        )?;
+    }
+    for note in &response.notes {
+        writeln!(out, "note: {note}")?;
+    }
     for camera in &response.coverage {
         writeln!(out, "{}", coverage_words(camera))?;
     }
     out.finish()?;
     Ok(())
+}
+
+/// Probabilities from which a hit is called likely, and possible.
+const LIKELY: f64 = 0.7;
+const POSSIBLE: f64 = 0.2;
+
+fn band(score: f64) -> &'static str {
+    if score >= LIKELY {
+        "likely"
+    } else if score >= POSSIBLE {
+        "possible"
+    } else {
+        "unlikely"
+    }
 }
 
 fn coverage_words(camera: &sightline_console::CameraCoverage) -> String {
