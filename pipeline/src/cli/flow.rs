@@ -22,6 +22,9 @@ pub struct ReplayArgs {
     /// Write each camera's tracks to DIR/<camera>.txt in MOTChallenge form
     #[arg(long, value_name = "DIR")]
     pub mot: Option<PathBuf>,
+    /// Write every box with its person, over all cameras: the form of the AI City Challenge, for `eval mtmc`
+    #[arg(long, value_name = "FILE")]
+    pub mtmc: Option<PathBuf>,
     /// Write every track as one line of JSON
     #[arg(long, value_name = "FILE")]
     pub jsonl: Option<PathBuf>,

@@ -1,6 +1,6 @@
 //! `sightline replay`: recordings through the whole flow.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::io::Write as _;
 use std::path::Path;
 use std::sync::Arc;
@@ -36,6 +36,7 @@ struct Summary<'a> {
     frames: u64,
     detections: u64,
     tracks: usize,
+    persons: usize,
     sightings: u64,
     tracklets: u64,
     seconds: f64,
@@ -66,6 +67,7 @@ pub fn run(args: &ReplayArgs) -> Result<()> {
     let store = Store::open(&config, flow::vector_spec(encoder.card())?)?;
     let outputs = Outputs {
         mot: args.mot.clone(),
+        mtmc: args.mtmc.clone(),
         jsonl: args.jsonl.clone(),
         video: args.video.clone(),
         keep_crops: args.sheet.is_some(),
@@ -103,9 +105,18 @@ pub fn run(args: &ReplayArgs) -> Result<()> {
     bar.finish_and_clear();
     drop(parts);
     embed.join()?;
-    let (record, writer) = recorder.finish()?;
+    let (mut record, writer) = recorder.finish()?;
     drop(writer);
     store.drain(DRAIN_DEADLINE)?;
+    store.settle_persons()?;
+    let persons: BTreeSet<_> = record
+        .tracks
+        .iter()
+        .filter_map(|line| store.person_of(line.track))
+        .collect();
+    if let Some(boxes) = record.boxes.take() {
+        boxes.finish(&config.map.to_site_map(), |track| store.person_of(track))?;
+    }
     let status = store.status()?;
     let digest = store.digest()?;
     store.close()?;
@@ -116,6 +127,7 @@ pub fn run(args: &ReplayArgs) -> Result<()> {
         frames: record.frames,
         detections: record.detections,
         tracks: record.tracks.len(),
+        persons: persons.len(),
         sightings: record.sightings,
         tracklets: status.store.tracklets,
         seconds: begin.elapsed().as_secs_f64(),
@@ -182,11 +194,12 @@ fn print(args: &ReplayArgs, summary: &Summary<'_>, record: &Record) -> Result<()
     }
     writeln!(
         out,
-        "{} frames in {:.1} s: {} people on them, {} tracks, {} sightings, {} tracklets searchable in {}",
+        "{} frames in {:.1} s: {} people on them, {} tracks of {} persons, {} sightings, {} tracklets searchable in {}",
         summary.frames,
         summary.seconds,
         summary.detections,
         summary.tracks,
+        summary.persons,
         summary.sightings,
         summary.tracklets,
         summary.store.display()
@@ -195,6 +208,7 @@ fn print(args: &ReplayArgs, summary: &Summary<'_>, record: &Record) -> Result<()
         ("annotated video", &args.video),
         ("contact sheet", &args.sheet),
         ("tracks (MOTChallenge)", &args.mot),
+        ("boxes with persons (AI City 2024)", &args.mtmc),
         ("events (JSON lines)", &args.jsonl),
     ];
     for (what, path) in written {

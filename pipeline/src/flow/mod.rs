@@ -13,7 +13,7 @@
 //! - `replay`: recordings through all of it
 //! - `live`: cameras through all of it
 //! - `observer`: what the stages tell about themselves; `telemetry`: the same as metrics
-//! - `store`: the sink of a configuration
+//! - `persons`: how tracks are joined; `store`: the sink of a configuration
 //! - `engines`: models and stages as the configuration wants them
 //! - [`timing`]: what each stage costs
 
@@ -24,6 +24,7 @@ mod follow;
 mod live;
 mod observer;
 mod outcome;
+mod persons;
 mod picture;
 mod record;
 mod replay;
