@@ -9,11 +9,13 @@ use hyper::header::{CONTENT_TYPE, HOST};
 use hyper::{Method, Request};
 use hyper_util::rt::TokioIo;
 use serde::de::DeserializeOwned;
+use sightline_sink::PersonId;
 use tokio::net::UnixStream;
 
 use crate::Error;
 use crate::ask::PictureDigest;
 use crate::error::one_line;
+use crate::person::PersonResponse;
 use crate::socket;
 use crate::wire::{
     CoverageRequest, CoverageResponse, ErrorResponse, SearchRequest, SearchResponse, StatusResponse,
@@ -69,6 +71,15 @@ impl Client {
             Error::BadRequest(format!("request cannot be written as a query: {error}"))
         })?;
         self.json(Method::GET, &format!("/v1/coverage?{query}"), Vec::new())
+            .await
+    }
+
+    /// `GET /v1/person/{id}`.
+    ///
+    /// # Errors
+    /// As [`Client::search`]; status 404 for a person nobody knows.
+    pub async fn person(&self, id: &PersonId) -> Result<PersonResponse, Error> {
+        self.json(Method::GET, &format!("/v1/person/{id}"), Vec::new())
             .await
     }
 

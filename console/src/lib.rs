@@ -9,6 +9,7 @@
 //! - [`time`]: points in time as RFC 3339
 //! - [`question`]: a request whose every value was checked
 //! - [`picture`]: pictures from strangers, bounded before they are decoded
+//! - [`person`]: persons with every visit
 //! - [`encode`]: pictures to vectors, one at a time
 //! - `appearance`: the encoder of the field behind that
 //! - [`ask`]: the contract of who answers
@@ -46,6 +47,7 @@ pub mod audit;
 pub mod client;
 pub mod encode;
 pub mod error;
+pub mod person;
 pub mod picture;
 pub mod question;
 mod routes;
@@ -60,6 +62,7 @@ pub use audit::{Audit, AuditEvent, LogAudit, Peer};
 pub use client::Client;
 pub use encode::{EncodePicture, EncodeQueue, QueryVector};
 pub use error::{Error, TEXT_NOT_INSTALLED};
+pub use person::{PersonHit, PersonResponse, Visit};
 pub use question::{By, Question, Window};
 pub use routes::MAX_BODY_BYTES;
 pub use serve::{Limits, serve, serve_with};

@@ -108,6 +108,7 @@ impl Desk {
 pub(crate) fn router(desk: Arc<Desk>) -> Router {
     Router::new()
         .route("/v1/search", post(search))
+        .route("/v1/person/{id}", get(person))
         .route("/v1/coverage", get(coverage))
         .route("/v1/status", get(status))
         .route("/v1/thumbnail/{sha256}", get(thumbnail))
@@ -206,6 +207,15 @@ async fn coverage(
     entry.close(result)
 }
 
+async fn person(State(desk): State<Arc<Desk>>, asker: Asker, Path(id): Path<String>) -> Response {
+    let mut entry = Entry::new(Arc::clone(&desk), asker, "person");
+    let result = desk.answer(move |ask| ask.person(&id)).await;
+    if let Ok(answer) = &result {
+        entry.event.hits = answer.visits.len();
+    }
+    entry.close(result.map(|answer| json(StatusCode::OK, &answer)))
+}
+
 async fn status(State(desk): State<Arc<Desk>>, asker: Asker) -> Response {
     let entry = Entry::new(Arc::clone(&desk), asker, "status");
     let result = desk
@@ -250,7 +260,7 @@ async fn thumbnail(
 
 async fn unknown_path() -> Response {
     refusal(&Error::NotFound(
-        "no such path, expected /v1/search, /v1/coverage, /v1/status or /v1/thumbnail/{sha256}"
+        "no such path, expected /v1/search, /v1/person/{id}, /v1/coverage, /v1/status or /v1/thumbnail/{sha256}"
             .into(),
     ))
 }

@@ -8,6 +8,7 @@ use crate::Error;
 use crate::ask::{Ask, PictureDigest};
 use crate::encode::EncodeQueue;
 use crate::error::one_line;
+use crate::person::{MOST_VISITS, PersonResponse, Visit, person_id};
 use crate::question::{By, Question, Window};
 use crate::time::UtcTime;
 use crate::wire::{
@@ -35,6 +36,9 @@ pub trait Store: Send + Sync + 'static {
     /// # Errors
     /// Those of sink.
     fn query(&self, query: &sink::Query) -> sink::Result<sink::Answer>;
+
+    /// A person as association knows it; none where association is elsewhere or off, or does not know it.
+    fn person(&self, id: sink::PersonId) -> Option<sink::PersonRecord>;
 
     /// What the cameras of a filter saw of its time; all cameras if it names none.
     ///
@@ -102,6 +106,56 @@ impl<S: Store> Ask for StoreAsk<S> {
             limit: question.limit as usize,
         };
         Ok(response_from(self.store.query(&query).map_err(from_sink)?))
+    }
+
+    fn person(&self, id: &str) -> Result<PersonResponse, Error> {
+        let asked = person_id(id)?;
+        let record = self.store.person(asked);
+        let person = record.as_ref().map_or(asked, |record| record.person);
+        let answer = self.store.query(&sink::Query {
+            kind: sink::QueryKind::Time,
+            filter: sink::Filter {
+                person: Some(person),
+                ..sink::Filter::default()
+            },
+            limit: MOST_VISITS,
+        });
+        let mut hits = answer.map_err(from_sink)?.hits;
+        hits.sort_by_key(|hit| (hit.start_ns, hit.track));
+        let (Some(first), Some(last_ns)) = (hits.first(), hits.iter().map(|hit| hit.end_ns).max())
+        else {
+            return Err(Error::NotFound(format!(
+                "person {asked} is not in the store"
+            )));
+        };
+        let between = sink::Filter {
+            site: Some(first.site.clone()),
+            from_ns: Some(first.start_ns),
+            to_ns: Some(last_ns),
+            ..sink::Filter::default()
+        };
+        let coverage = self.store.coverage(&between).map_err(from_sink)?;
+        let join = |track| {
+            let tracks = record.iter().flat_map(|record| &record.tracks);
+            tracks
+                .filter(|known| known.track == track)
+                .find_map(|known| known.join)
+        };
+        Ok(PersonResponse {
+            person: person.to_string(),
+            visits: hits
+                .into_iter()
+                .zip(1..)
+                .map(|(mut hit, place)| {
+                    hit.rank = place;
+                    Visit {
+                        join: join(hit.track),
+                        track: Hit::from(hit),
+                    }
+                })
+                .collect(),
+            coverage: coverage.into_iter().map(CameraCoverage::from).collect(),
+        })
     }
 
     fn coverage(&self, window: &Window) -> Result<CoverageResponse, Error> {

@@ -37,6 +37,14 @@ impl Store for Fixed {
         })
     }
 
+    fn person(&self, id: sink::PersonId) -> Option<sink::PersonRecord> {
+        let track = sink::TrackId::derive("harbour", "gate-2", 1, 0);
+        (id == sink::PersonId::derive(track)).then(|| sink::PersonRecord {
+            person: sink::PersonId::derive(sink::TrackId::derive("harbour", "gate-1", 0, 0)),
+            tracks: Vec::new(),
+        })
+    }
+
     fn coverage(&self, _: &sink::Filter) -> sink::Result<Vec<sink::CameraCoverage>> {
         Ok(vec![sink::CameraCoverage {
             site: "harbour".into(),

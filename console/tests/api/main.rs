@@ -13,6 +13,7 @@ mod socket;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
+use sightline_console::person::{PersonResponse, Visit};
 use sightline_console::{
     Ask, Audit, AuditEvent, By, CameraCoverage, CoverageResponse, Error, Hit, Interval, Limits,
     ListenOptions, Listener, NOT_CALIBRATED, PictureDigest, Question, SearchResponse,
@@ -51,6 +52,20 @@ impl Ask for Memory {
                 calibrated: false,
                 calibration: Some(NOT_CALIBRATED.into()),
             }),
+        }
+    }
+
+    fn person(&self, id: &str) -> Result<PersonResponse, Error> {
+        match id {
+            TRACK => Ok(PersonResponse {
+                person: TRACK.into(),
+                visits: vec![Visit {
+                    track: hit(),
+                    join: None,
+                }],
+                coverage: vec![coverage()],
+            }),
+            _ => Err(Error::NotFound(format!("person {id} is not in the store"))),
         }
     }
 

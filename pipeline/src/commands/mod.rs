@@ -1,13 +1,16 @@
 //! What each command does: one file a command, with one `run`.
 
+pub mod answering;
 pub mod bench;
 pub mod cameras;
 pub mod check;
 pub mod completions;
 pub mod embed;
 pub mod eval;
+pub mod evaluated;
 pub mod man;
 pub mod models;
+pub mod person;
 pub mod replay;
 pub mod run;
 pub mod search;
@@ -24,6 +27,7 @@ pub fn dispatch(command: &Command) -> anyhow::Result<()> {
         Command::Replay(args) => replay::run(args),
         Command::Run(args) => run::run(args),
         Command::Search(args) => search::run(args),
+        Command::Person(args) => person::run(args),
         Command::Track(args) => track::run(args),
         Command::Embed(args) => embed::run(args),
         Command::Models(args) => models::run(args),

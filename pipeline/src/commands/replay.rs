@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::io::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -12,6 +12,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 use sightline_sink::TrackId;
 
+use super::evaluated::Evaluated;
 use crate::cli::{ReplayArgs, stdout};
 use crate::config::{Config, Inputs, Purpose, Recording, Start};
 use crate::flow::{
@@ -55,6 +56,7 @@ pub fn run(args: &ReplayArgs) -> Result<()> {
     let config = configuration(args)?;
     let inputs = Inputs::from_args(&args.inputs)?;
     tell_of_unknown_times(&inputs);
+    let evaluated = Evaluated::prepare(args, &inputs)?;
     let specs = inputs
         .iter()
         .map(|recording| flow::recording_spec(&config, recording))
@@ -67,10 +69,10 @@ pub fn run(args: &ReplayArgs) -> Result<()> {
     let store = Store::open(&config, flow::vector_spec(encoder.card())?)?;
     let outputs = Outputs {
         mot: args.mot.clone(),
-        mtmc: args.mtmc.clone(),
+        boxes: (args.mtmc.is_some() || evaluated.is_some()).then(|| boxes_file(&config)),
         jsonl: args.jsonl.clone(),
         video: args.video.clone(),
-        keep_crops: args.sheet.is_some(),
+        keep_crops: args.sheet.is_some() || evaluated.is_some(),
     };
     let cameras = specs.iter().map(|spec| spec.camera.to_string()).collect();
     let mut recorder = Recorder::open(store.writer(), cameras, &outputs, times.clone())?;
@@ -114,11 +116,20 @@ pub fn run(args: &ReplayArgs) -> Result<()> {
         .iter()
         .filter_map(|line| store.person_of(line.track))
         .collect();
-    if let Some(boxes) = record.boxes.take() {
-        boxes.finish(&config.map.to_site_map(), |track| store.person_of(track))?;
-    }
     let status = store.status()?;
     let digest = store.digest()?;
+    let mut missed = Vec::new();
+    if let Some(boxes) = record.boxes.take() {
+        let boxes = boxes.close()?;
+        if let Some(path) = &args.mtmc {
+            let map = config.map.to_site_map();
+            boxes.write(path, &map, |track| store.person_of(track))?;
+        }
+        if let Some(evaluated) = &evaluated {
+            missed = evaluated.report(&boxes, &store, &record, &digest)?;
+        }
+        boxes.remove()?;
+    }
     store.close()?;
     if let Some(path) = &args.sheet {
         draw_sheet(path, &record)?;
@@ -140,6 +151,9 @@ pub fn run(args: &ReplayArgs) -> Result<()> {
     } else {
         print(args, &summary, &record)?;
     }
+    if !missed.is_empty() {
+        bail!("the gate is not met: {}", missed.join("; "));
+    }
     if is_cancelled.load(Ordering::Relaxed) {
         bail!(
             "stopped by a signal after {} frames; what was seen is stored",
@@ -158,6 +172,11 @@ fn configuration(args: &ReplayArgs) -> Result<Config> {
         config.store.folder.clone_from(folder);
     }
     Ok(config)
+}
+
+/// Where boxes wait while it is not certain whose they are.
+fn boxes_file(config: &Config) -> PathBuf {
+    config.store.folder.join("replay-boxes.part")
 }
 
 fn tell_of_unknown_times(inputs: &[Recording]) {
@@ -204,11 +223,13 @@ fn print(args: &ReplayArgs, summary: &Summary<'_>, record: &Record) -> Result<()
         summary.tracklets,
         summary.store.display()
     )?;
+    let page = args.eval.as_ref().map(|folder| folder.join("report.html"));
     let written = [
         ("annotated video", &args.video),
         ("contact sheet", &args.sheet),
         ("tracks (MOTChallenge)", &args.mot),
         ("boxes with persons (AI City 2024)", &args.mtmc),
+        ("report, and report.json beside it", &page),
         ("events (JSON lines)", &args.jsonl),
     ];
     for (what, path) in written {

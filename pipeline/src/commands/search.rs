@@ -3,36 +3,39 @@
 use std::io::Write as _;
 use std::path::Path;
 
-use anyhow::{Context as _, Result, anyhow, bail};
+use anyhow::{Result, bail};
 use sightline_console::wire::PictureBytes;
-use sightline_console::{
-    Ask as _, Client, EncodeQueue, Question, SearchRequest, SearchResponse, StoreAsk, UtcTime,
-};
-use sightline_reid::Card;
+use sightline_console::{EncodeQueue, SearchRequest, SearchResponse, UtcTime};
 
+use super::answering::{Answering, coverage_words};
+use super::person::print_persons;
 use crate::cli::{SearchArgs, stdout};
-use crate::config::{Config, Purpose};
-use crate::flow::{self, Store};
+use crate::config::Config;
+use crate::flow;
 use crate::models::runtime;
 
 /// Largest picture that is read for a query, bytes: what the socket takes.
 const MOST_PICTURE_BYTES: u64 = 6 << 20;
+
+/// Tracks that are asked for each person that is wanted: persons are seen more than once.
+const TRACKS_A_PERSON: u32 = 10;
+/// Most tracks that can be asked for.
+const MOST_TRACKS: u32 = 1000;
 
 /// Asks, and prints the answer.
 ///
 /// # Errors
 /// What went wrong, where and what to do. An empty answer is none: it says why it is empty.
 pub fn run(args: &SearchArgs) -> Result<()> {
-    let mut config = Config::load_or_built_in(args.access.config.as_deref(), Purpose::Offline)?;
-    if let Some(folder) = &args.access.store {
-        config.store.folder.clone_from(folder);
-        config.api.socket = None;
+    let mut request = request(args)?;
+    let asked = Answering::open(&args.access, request.image.is_some())?;
+    if args.persons {
+        let tracks = |limit: u32| limit.saturating_mul(TRACKS_A_PERSON).min(MOST_TRACKS);
+        request.limit = request.limit.map(tracks);
+        let answer = asked.search(&request)?;
+        return print_persons(answer, args.limit.get(), &asked, args.json);
     }
-    let request = request(args)?;
-    let response = match &args.access.api {
-        Some(socket) => ask_socket(socket, &request)?,
-        None => ask_store(&config, &request)?,
-    };
+    let response = asked.search(&request)?;
     if args.json {
         stdout().json(&response)?;
         return Ok(());
@@ -66,33 +69,6 @@ fn read_picture(path: &Path) -> Result<PictureBytes> {
     Ok(PictureBytes(fs_err::read(path)?))
 }
 
-/// Asks the process that holds the store; when nobody does, opens it here.
-fn ask_store(config: &Config, request: &SearchRequest) -> Result<SearchResponse> {
-    let folder = &config.store.folder;
-    let socket = config.socket_path();
-    if socket.exists() && std::os::unix::net::UnixStream::connect(&socket).is_ok() {
-        return ask_socket(&socket, request);
-    }
-    if !folder.join("index").is_dir() {
-        bail!(
-            "there is no store in {}; name another with --store, or make one with `sightline replay INPUT --store {}`",
-            folder.display(),
-            folder.display()
-        );
-    }
-    let question = Question::try_from(request.clone())?;
-    let model = config.models.folder.join(config.models.appearance.as_str());
-    let card = Card::read(&model).context(
-        "the store's vectors need the card of their model; run `sightline models fetch`",
-    )?;
-    let store = Store::open(config, flow::vector_spec(&card)?)?;
-    let encoder = match &request.image {
-        Some(_) => Some(start_encoder(config)?),
-        None => None,
-    };
-    Ok(StoreAsk::new(store, encoder).search(&question)?)
-}
-
 /// Loads the encoder for picture queries, on its own thread.
 ///
 /// # Errors
@@ -102,16 +78,6 @@ pub fn start_encoder(config: &Config) -> Result<EncodeQueue> {
     let encoder = flow::load_encoder(environment, config)?;
     let model = encoder.model_id().as_str().to_owned();
     Ok(EncodeQueue::start(model, move || Ok(encoder))?)
-}
-
-fn ask_socket(socket: &Path, request: &SearchRequest) -> Result<SearchResponse> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
-    let client = Client::connect(socket)?;
-    runtime
-        .block_on(client.search(request))
-        .map_err(|error| anyhow!("{error}"))
 }
 
 fn print(response: &SearchResponse) -> Result<()> {
@@ -145,32 +111,4 @@ fn print(response: &SearchResponse) -> Result<()> {
     }
     out.finish()?;
     Ok(())
-}
-
-fn coverage_words(camera: &sightline_console::CameraCoverage) -> String {
-    let mut words = camera.camera.clone();
-    match (camera.watched.first(), camera.watched.last()) {
-        (Some(first), Some(last)) => {
-            words.push_str(&format!(" watched {} to {}", first.start, last.end));
-        }
-        _ => words.push_str(" not watched"),
-    }
-    const SHOWN: usize = 5;
-    for blind in camera.blind.iter().take(SHOWN) {
-        words.push_str(&format!("; blind {} to {}", blind.start, blind.end));
-    }
-    if camera.blind.len() > SHOWN {
-        words.push_str(&format!("; and {} more gaps", camera.blind.len() - SHOWN));
-    }
-    if camera.frames_dropped > 0 {
-        let all = camera.frames_seen + camera.frames_dropped;
-        words.push_str(&format!(
-            "; {} of {all} frames dropped",
-            camera.frames_dropped
-        ));
-    }
-    if let Some(indexed) = camera.indexed_to {
-        words.push_str(&format!("; indexed up to {indexed}"));
-    }
-    words
 }

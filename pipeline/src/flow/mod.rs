@@ -25,6 +25,8 @@ mod live;
 mod observer;
 mod outcome;
 mod persons;
+#[cfg(test)]
+mod persons_oracle;
 mod picture;
 mod record;
 mod replay;

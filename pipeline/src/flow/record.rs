@@ -32,8 +32,8 @@ pub struct Outputs {
     pub mot: Option<PathBuf>,
     /// File of one JSON value an event.
     pub jsonl: Option<PathBuf>,
-    /// File of every box with its person.
-    pub mtmc: Option<PathBuf>,
+    /// File of every box, for as long as its person is not certain.
+    pub boxes: Option<PathBuf>,
     /// Annotated video.
     pub video: Option<PathBuf>,
     /// Whether crops are kept in memory for a contact sheet.
@@ -99,7 +99,7 @@ impl<W: EventWriter> Recorder<W> {
             None => Vec::new(),
         };
         let boxes = outputs
-            .mtmc
+            .boxes
             .as_deref()
             .map(|path| MtmcWriter::create(path, cameras.clone()))
             .transpose()?;

@@ -8,8 +8,8 @@ use anyhow::{Context as _, Result};
 use sightline_console::StoreCounts;
 use sightline_sink::spool::Limits;
 use sightline_sink::{
-    Answer, CameraCoverage, CropLimits, Event, Filter, PersonId, Query, Sink, SinkOptions,
-    SinkStatus, StoreOptions, TrackId, VectorSpec, Writer,
+    Answer, CameraCoverage, CropLimits, Event, Filter, PersonId, PersonRecord, Query, Sink,
+    SinkOptions, SinkStatus, StoreOptions, TrackId, VectorSpec, Writer,
 };
 
 use super::EventWriter;
@@ -88,6 +88,11 @@ impl Store {
         self.sink.person_of(track)
     }
 
+    /// Why a track belongs to its person; none for the first.
+    pub fn join_of(&self, track: TrackId) -> Option<sightline_sink::persons::Join> {
+        self.sink.join_of(track)
+    }
+
     /// A hash over everything that is searchable; see the sink's digest.
     ///
     /// # Errors
@@ -135,6 +140,10 @@ impl EventWriter for Writer {
 impl sightline_console::Store for Store {
     fn query(&self, query: &Query) -> sightline_sink::Result<Answer> {
         self.sink.search(query)
+    }
+
+    fn person(&self, id: PersonId) -> Option<PersonRecord> {
+        self.sink.person(id)
     }
 
     fn coverage(&self, filter: &Filter) -> sightline_sink::Result<Vec<CameraCoverage>> {

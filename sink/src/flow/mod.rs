@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 
 use crate::coverage::CameraCoverage;
-use crate::persons::WalkingTime;
+use crate::persons::{Join, WalkingTime};
 use crate::spool::{Limits, Recovery, Spool, SpoolStatus};
 use crate::store::{Applied, Store, StoreOptions, StoreStatus};
 use crate::{Answer, Error, Event, PersonId, PersonRecord, Query, Result, TrackId};
@@ -208,6 +208,11 @@ impl Sink {
     /// Whose a track is, as of now.
     pub fn person_of(&self, track: TrackId) -> Option<PersonId> {
         self.shared.store.person_of(track)
+    }
+
+    /// Why a track belongs to its person, as of now; none for the person's first track.
+    pub fn join_of(&self, track: TrackId) -> Option<Join> {
+        self.shared.store.join_of(track)
     }
 
     /// What association learned of the ways between cameras.

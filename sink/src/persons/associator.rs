@@ -9,8 +9,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use super::event::{Assigned, PersonEvent};
-use super::evidence::{Calibration, Evidence};
-use super::map::SiteMap;
+use super::evidence::Evidence;
+use super::options::{AssociationCounts, AssociationOptions};
 use super::person::Person;
 use super::track::Track;
 use super::transit::{Transit, WalkingTime, seconds};
@@ -18,55 +18,11 @@ use super::waiting::Waiting;
 use crate::event::{Event, Sighting};
 use crate::{PersonId, Result, TrackId};
 
-/// How association works.
-#[derive(Debug, Clone, PartialEq)]
-pub struct AssociationOptions {
-    /// What is known of the site.
-    pub map: SiteMap,
-    /// From similarity to log odds, for the model in use.
-    pub calibration: Calibration,
-    /// A sighting may come this much later than others of its time; decisions wait for it.
-    pub lateness_ns: i64,
-    /// Tracks that ended longer ago are not joined to any more.
-    pub window_ns: i64,
-    /// Most tracks that are compared; beyond it the oldest are let go of sooner.
-    pub most_tracks: usize,
-}
-
-impl Default for AssociationOptions {
-    fn default() -> Self {
-        Self {
-            map: SiteMap::default(),
-            calibration: Calibration::default(),
-            lateness_ns: 10_000_000_000,
-            window_ns: 2 * 3600 * 1_000_000_000,
-            most_tracks: 20_000,
-        }
-    }
-}
-
 /// Decisions are looked at again until a track's end lies this far back.
 pub(super) const REVISIT_NS: i64 = 90_000_000_000;
 
 /// How often recent decisions are looked at again.
 const SWEEP_NS: i64 = 10_000_000_000;
-
-/// What was counted.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct AssociationCounts {
-    /// Sightings taken in.
-    pub sightings: u64,
-    /// Tracks taken in.
-    pub tracks: u64,
-    /// Sightings that came after the watermark: taken in at once, out of order.
-    pub late: u64,
-    /// Sightings that were known already.
-    pub repeated: u64,
-    /// Tracks that were let go of.
-    pub retired: u64,
-    /// Decisions: assignments and renamings.
-    pub decisions: u64,
-}
 
 /// The state that a restart must find again.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -11,8 +11,9 @@ use std::path::{Path, PathBuf};
 use fs_err::File;
 use serde::{Deserialize, Serialize};
 
-use super::associator::{AssociationCounts, AssociationOptions, Associator, State};
+use super::associator::{Associator, State};
 use super::event::{Join, PersonEvent};
+use super::options::{AssociationCounts, AssociationOptions};
 use super::transit::WalkingTime;
 use crate::event::{self, Event, Sighting};
 use crate::spool::record::{self, Parsed};
@@ -220,6 +221,11 @@ impl PersonBook {
     /// Whose a track is, as of now.
     pub fn person_of(&self, track: TrackId) -> Option<PersonId> {
         self.associator.person_of(track)
+    }
+
+    /// Why a track belongs to its person, as of now; none for the person's first track.
+    pub fn join_of(&self, track: TrackId) -> Option<Join> {
+        self.associator.explain(track)
     }
 
     /// A person with the reasons of its joins; an id that was renamed leads to the one that holds.

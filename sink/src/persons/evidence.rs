@@ -26,8 +26,8 @@ impl Default for Calibration {
     /// A cautious curve that holds for no model in particular.
     fn default() -> Self {
         Self {
-            slope: 14.0,
-            even: 0.42,
+            slope: 18.0,
+            even: 0.30,
             is_fitted: false,
         }
     }
@@ -47,6 +47,9 @@ const WALK_M_S: f64 = 1.25;
 
 /// Faster than this nobody goes, metres a second.
 const MOST_M_S: f64 = 7.0;
+
+/// Least log odds by time of two tracks whose places at the same time are known.
+const PLACED: f64 = -1.0;
 
 /// Standard error of a place on the ground, metres, and the share of the ground that a person could be on.
 const PLACE_ERROR_M: f64 = 1.0;
@@ -68,6 +71,8 @@ pub(crate) struct Pair {
     place: f64,
     /// Seconds to walk from the earlier one's exit to the later one's entry.
     walk_s: Option<f64>,
+    /// Both stand where they do at the same time: how long anybody takes says nothing more.
+    is_placed: bool,
 }
 
 /// What links a track to the one before it.
@@ -143,8 +148,13 @@ impl Evidence {
             walk_s: pair.walk_s,
         };
         let floor = -MOST_AGAINST;
+        let transit = transit.log_ratio(&self.map, &way, now_ns);
         Link {
-            transit: transit.log_ratio(&self.map, &way, now_ns).max(floor),
+            transit: if pair.is_placed {
+                transit.max(PLACED)
+            } else {
+                transit.max(floor)
+            },
             place: pair.place.max(floor),
         }
     }
@@ -161,6 +171,7 @@ impl Evidence {
             is_ruled_out: false,
             place: 0.0,
             walk_s: None,
+            is_placed: false,
         };
         let overlap_s = seconds(later.start_ns, earlier.end_ns.min(later.end_ns));
         let is_together = overlap_s > TOLERANCE_S + clocks_s(earlier, later);
@@ -198,6 +209,7 @@ impl Evidence {
             return;
         };
         let samples = distances.len();
+        pair.is_placed = true;
         pair.is_ruled_out = samples >= 2 && median_m > TWO_PLACES_M;
         pair.place = by_distance(median_m, PLACE_ERROR_M, GROUND_M2, 0.02);
     }

@@ -2,6 +2,7 @@
 //!
 //! # Layout
 //!
+//! - `options`: how it works
 //! - [`map`]: what is known of the site
 //! - `track`, `vectors`: what is known of a track
 //! - `transit`: walking times, learned; `evidence`: what speaks for two tracks being one person
@@ -16,6 +17,7 @@ mod candidates;
 pub mod event;
 pub mod evidence;
 pub mod map;
+mod options;
 mod person;
 mod settle;
 #[cfg(test)]
@@ -25,11 +27,12 @@ mod transit;
 mod vectors;
 mod waiting;
 
-pub use associator::{AssociationCounts, AssociationOptions, Associator};
+pub use associator::Associator;
 pub use book::{PersonBook, PersonRecord};
 pub use event::{Assigned, Join, PersonEvent, RunnerUp};
 pub use evidence::Calibration;
 pub use map::{CameraPlace, SiteMap, Way};
+pub use options::{AssociationCounts, AssociationOptions};
 pub use transit::WalkingTime;
 
 /// Maps with keys that are no texts, as lists of pairs.

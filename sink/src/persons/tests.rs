@@ -317,10 +317,15 @@ fn an_id_that_was_renamed_still_leads_to_its_person() {
     assert!(decisions.contains(&renamed), "{decisions:?}");
     drop(book);
     let book = PersonBook::open(dir.path(), AssociationOptions::default()).unwrap();
-    let record = book.person(PersonId::derive(second)).expect("it leads somewhere");
+    let record = book
+        .person(PersonId::derive(second))
+        .expect("it leads somewhere");
     assert_eq!(record.person, PersonId::derive(first));
     assert_eq!(record.tracks.len(), 2);
-    assert_eq!(book.person(PersonId::derive(TrackId::derive("s", "c", 1, 1))), None);
+    assert_eq!(
+        book.person(PersonId::derive(TrackId::derive("s", "c", 1, 1))),
+        None
+    );
 }
 
 proptest! {

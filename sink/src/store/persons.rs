@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::Store;
 use crate::event::Event;
-use crate::persons::{AssociationCounts, PersonBook, PersonEvent, WalkingTime};
+use crate::persons::{AssociationCounts, Join, PersonBook, PersonEvent, WalkingTime};
 use crate::{Error, PersonId, PersonRecord, Result, TrackId};
 
 impl Store {
@@ -66,6 +66,11 @@ impl Store {
     /// Whose a track is, as of now; none where association is off.
     pub fn person_of(&self, track: TrackId) -> Option<PersonId> {
         self.book_of_persons()?.person_of(track)
+    }
+
+    /// Why a track belongs to its person, as of now; none for the person's first track.
+    pub fn join_of(&self, track: TrackId) -> Option<Join> {
+        self.book_of_persons()?.join_of(track)
     }
 
     /// What association counted; none where it is off.

@@ -1,0 +1,161 @@
+//! Whoever answers: the process that holds the store, over its socket, or the store opened here.
+
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+
+use anyhow::{Context as _, Result, anyhow, bail};
+use sightline_console::person::PersonResponse;
+use sightline_console::{
+    Ask as _, Client, PictureDigest, Question, SearchRequest, SearchResponse, StoreAsk,
+};
+use sightline_reid::Card;
+use sightline_sink::SiteMap;
+
+use super::search::start_encoder;
+use crate::cli::StoreAccess;
+use crate::config::{Config, Purpose};
+use crate::flow::{self, Store};
+
+/// Whom a command asks.
+pub struct Answering {
+    config: Config,
+    who: Who,
+}
+
+enum Who {
+    Socket(Client, tokio::runtime::Runtime),
+    Store(Box<StoreAsk<Store>>),
+}
+
+impl Answering {
+    /// Finds who holds the store; when nobody does, opens it here. Pictures can be asked for `with_pictures`.
+    ///
+    /// # Errors
+    /// When there is no store, it cannot be opened, or its models are not there.
+    pub fn open(access: &StoreAccess, with_pictures: bool) -> Result<Self> {
+        let mut config = Config::load_or_built_in(access.config.as_deref(), Purpose::Offline)?;
+        if let Some(folder) = &access.store {
+            config.store.folder.clone_from(folder);
+            config.api.socket = None;
+        }
+        let socket = config.socket_path();
+        let who = match &access.api {
+            Some(socket) => Who::socket(socket)?,
+            None if socket.exists() && UnixStream::connect(&socket).is_ok() => {
+                Who::socket(&socket)?
+            }
+            None => Who::store(&config, with_pictures)?,
+        };
+        Ok(Self { config, who })
+    }
+
+    /// What is known of the site.
+    pub fn map(&self) -> SiteMap {
+        self.config.map.to_site_map()
+    }
+
+    /// Asks for tracks.
+    ///
+    /// # Errors
+    /// What whoever answers says.
+    pub fn search(&self, request: &SearchRequest) -> Result<SearchResponse> {
+        match &self.who {
+            Who::Socket(client, runtime) => said(runtime.block_on(client.search(request))),
+            Who::Store(store) => Ok(store.search(&Question::try_from(request.clone())?)?),
+        }
+    }
+
+    /// Asks for a person.
+    ///
+    /// # Errors
+    /// What whoever answers says.
+    pub fn person(&self, id: &str) -> Result<PersonResponse> {
+        match &self.who {
+            Who::Socket(client, runtime) => {
+                let id = id.parse()?;
+                said(runtime.block_on(client.person(&id)))
+            }
+            Who::Store(store) => Ok(store.person(id)?),
+        }
+    }
+
+    /// Asks for a stored picture; none when it was removed.
+    ///
+    /// # Errors
+    /// What whoever answers says.
+    pub fn thumbnail(&self, digest: &str) -> Result<Option<Vec<u8>>> {
+        let digest = PictureDigest::new(digest)?;
+        match &self.who {
+            Who::Socket(client, runtime) => match runtime.block_on(client.thumbnail(&digest)) {
+                Ok(bytes) => Ok(Some(bytes.to_vec())),
+                Err(error) if error.status() == 404 => Ok(None),
+                Err(error) => Err(anyhow!("{error}")),
+            },
+            Who::Store(store) => Ok(store.thumbnail(&digest)?),
+        }
+    }
+}
+
+impl Who {
+    fn socket(path: &Path) -> Result<Self> {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
+        Ok(Self::Socket(Client::connect(path)?, runtime))
+    }
+
+    fn store(config: &Config, with_pictures: bool) -> Result<Self> {
+        let folder = &config.store.folder;
+        if !folder.join("index").is_dir() {
+            bail!(
+                "there is no store in {}; name another with --store, or make one with `sightline replay INPUT --store {}`",
+                folder.display(),
+                folder.display()
+            );
+        }
+        let model = config.models.folder.join(config.models.appearance.as_str());
+        let card = Card::read(&model).context(
+            "the store's vectors need the card of their model; run `sightline models fetch`",
+        )?;
+        let store = Store::open(config, flow::vector_spec(&card)?)?;
+        let encoder = if with_pictures {
+            Some(start_encoder(config)?)
+        } else {
+            None
+        };
+        Ok(Self::Store(Box::new(StoreAsk::new(store, encoder))))
+    }
+}
+
+fn said<T>(answer: Result<T, sightline_console::Error>) -> Result<T> {
+    answer.map_err(|error| anyhow!("{error}"))
+}
+
+/// What a camera watched, in one line.
+pub fn coverage_words(camera: &sightline_console::CameraCoverage) -> String {
+    let mut words = camera.camera.clone();
+    match (camera.watched.first(), camera.watched.last()) {
+        (Some(first), Some(last)) => {
+            words.push_str(&format!(" watched {} to {}", first.start, last.end));
+        }
+        _ => words.push_str(" not watched"),
+    }
+    const SHOWN: usize = 5;
+    for blind in camera.blind.iter().take(SHOWN) {
+        words.push_str(&format!("; blind {} to {}", blind.start, blind.end));
+    }
+    if camera.blind.len() > SHOWN {
+        words.push_str(&format!("; and {} more gaps", camera.blind.len() - SHOWN));
+    }
+    if camera.frames_dropped > 0 {
+        let all = camera.frames_seen + camera.frames_dropped;
+        words.push_str(&format!(
+            "; {} of {all} frames dropped",
+            camera.frames_dropped
+        ));
+    }
+    if let Some(indexed) = camera.indexed_to {
+        words.push_str(&format!("; indexed up to {indexed}"));
+    }
+    words
+}
