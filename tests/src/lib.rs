@@ -2,6 +2,7 @@
 //!
 //! # Layout
 //!
+//! - [`foreign`]: every reader of bytes from outside, for fuzzing
 //! - [`footage`]: videos found by hash, or made for a test
 //! - [`program`]: the `sightline` program as a user runs it
 //! - [`rtsp`]: an RTSP server on loopback that misbehaves on request
@@ -18,5 +19,6 @@
 //! ```
 
 pub mod footage;
+pub mod foreign;
 pub mod program;
 pub mod rtsp;

@@ -10,6 +10,8 @@ mod box_live;
 mod box_replay;
 #[path = "system/evaluate.rs"]
 mod evaluate;
+#[path = "system/foreign.rs"]
+mod foreign;
 #[path = "system/live.rs"]
 mod live;
 #[path = "system/live_faults.rs"]

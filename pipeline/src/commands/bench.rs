@@ -62,9 +62,7 @@ struct Calls {
 /// What a replay can fail with.
 pub fn run(args: &BenchArgs) -> Result<()> {
     if args.inputs.is_empty() {
-        bail!(
-            "name a recording to measure on: `sightline bench INPUT`; a synthetic scene is not in this build yet"
-        );
+        bail!("name a recording or a manifest to measure on: `sightline bench INPUT`");
     }
     let config = Config::load_or_built_in(args.config.as_deref(), Purpose::Offline)?;
     let specs = Inputs::from_args(&args.inputs)?

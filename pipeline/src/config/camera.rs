@@ -45,7 +45,7 @@ pub struct View {
 pub struct Source {
     /// The main stream.
     pub url: StreamUrl,
-    /// A smaller stream of the same camera, decoded in its place; absent means the main one.
+    /// A smaller stream of the same camera, on which people are found and followed; crops are cut from the main one.
     pub detect_url: Option<StreamUrl>,
     /// User name for the camera.
     pub username: Option<String>,

@@ -16,27 +16,31 @@ const WIDEST_PX: f32 = 192.0;
 /// Qualities that are tried in turn until the crop is small enough.
 const QUALITIES: [u8; 6] = [85, 75, 65, 50, 35, 20];
 
-/// The part of a frame inside `bbox`, as encoders take it.
+/// What is seen inside `bbox` of a frame, as encoders take it: from the main stream where `frame` is of a smaller one.
 pub(super) fn crop(frame: &Frame, bbox: BBox) -> Crop<'_> {
+    let sharpest = frame.for_crops();
+    let across = sharpest.width() as f32 / frame.width() as f32;
+    let down = sharpest.height() as f32 / frame.height() as f32;
     Crop {
-        planes: frame.reid_planes(),
-        x0: bbox.x0,
-        y0: bbox.y0,
-        x1: bbox.x1,
-        y1: bbox.y1,
+        planes: sharpest.reid_planes(),
+        x0: bbox.x0 * across,
+        y0: bbox.y0 * down,
+        x1: bbox.x1 * across,
+        y1: bbox.y1 * down,
     }
 }
 
-/// The crop of `bbox` as pixels, H x W x 3, never larger than it is in the frame.
+/// The crop of `bbox` as pixels, H x W x 3, never larger than it is in the picture.
 ///
 /// # Errors
 /// When the box does not lie in the frame.
 pub fn cut(frame: &Frame, bbox: BBox) -> Result<Array3<u8>> {
-    let (width, height) = (bbox.width(), bbox.height());
+    let crop = crop(frame, bbox);
+    let (width, height) = (crop.x1 - crop.x0, crop.y1 - crop.y0);
     let scale = (TALLEST_PX / height).min(WIDEST_PX / width).min(1.0);
     // Boxes are finite and sides at most a few thousand pixels: the casts saturate.
     let side = |length: f32| ((length * scale).round() as usize).max(1);
-    sightline_reid::thumbnail(&crop(frame, bbox), side(width), side(height))
+    sightline_reid::thumbnail(&crop, side(width), side(height))
         .with_context(|| format!("camera `{}`: the crop of a person", frame.camera))
 }
 

@@ -30,8 +30,15 @@ pub struct Telemetry {
 }
 
 #[derive(Default)]
+struct ToldOfCamera {
+    dropped: [u64; 4],
+    reconnects: u64,
+    main_missed: u64,
+}
+
+#[derive(Default)]
 struct Told {
-    cameras: HashMap<String, ([u64; 4], u64)>,
+    cameras: HashMap<String, ToldOfCamera>,
     spool_dropped: u64,
     spool_broken: u64,
 }
@@ -91,14 +98,19 @@ impl Telemetry {
     pub fn poll_camera(&self, spec: &LiveSpec, status: &CameraStatus) {
         let camera = self.camera(&spec.camera);
         let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
-        let (dropped, reconnects) = told.cameras.entry(spec.camera.to_string()).or_default();
+        let told = told.cameras.entry(spec.camera.to_string()).or_default();
         let reasons = [
             DropReason::Overtaken,
             DropReason::RateCap,
             DropReason::Corrupt,
             DropReason::Failed,
         ];
-        for ((told, now), reason) in dropped.iter_mut().zip(status.counts.dropped).zip(reasons) {
+        for ((told, now), reason) in told
+            .dropped
+            .iter_mut()
+            .zip(status.counts.dropped)
+            .zip(reasons)
+        {
             for _ in *told..now {
                 FrameDropped {
                     camera: &camera,
@@ -110,8 +122,13 @@ impl Telemetry {
         }
         camera
             .reconnects
-            .inc_by(status.counts.reconnects.saturating_sub(*reconnects));
-        *reconnects = status.counts.reconnects;
+            .inc_by(status.counts.reconnects.saturating_sub(told.reconnects));
+        told.reconnects = status.counts.reconnects;
+        let main_missed = status.main.as_ref().map_or(0, |main| main.missed);
+        camera
+            .main_missed
+            .inc_by(main_missed.saturating_sub(told.main_missed));
+        told.main_missed = main_missed;
         if let Some(error_ns) = status.clock_error_ns {
             camera.clock_error.set(error_ns as f64 / 1e9);
         }

@@ -1,6 +1,6 @@
 //! One decoded picture with its camera and time, lent out as strided views of the decoder's own memory.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use gstreamer as gst;
 use gstreamer_video as gst_video;
@@ -8,7 +8,7 @@ use gstreamer_video::prelude::*;
 use ndarray::{ArrayView2, ArrayView3, ShapeBuilder};
 use sightline_detector::{Color, Matrix, Planes};
 
-use super::Error;
+use super::{Error, MainStream};
 
 /// What a capture time rests on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,6 +38,10 @@ pub struct Frame {
     pub sequence: u64,
     picture: gst_video::VideoFrame<gst_video::video_frame::Readable>,
     color: Color,
+    /// Pictures of the camera's main stream, when this is one of its detection stream.
+    pub(super) main_stream: Option<Arc<MainStream<Frame>>>,
+    /// The one of this moment, once somebody has asked: all crops of a frame are cut from the same picture.
+    of_main: OnceLock<Option<Arc<Frame>>>,
 }
 
 impl Frame {
@@ -75,6 +79,8 @@ impl Frame {
             sequence,
             picture,
             color,
+            main_stream: None,
+            of_main: OnceLock::new(),
         })
     }
 
@@ -88,6 +94,21 @@ impl Frame {
     #[must_use]
     pub fn height(&self) -> usize {
         self.picture.height() as usize
+    }
+
+    /// Bytes that the picture takes in memory.
+    pub(super) fn bytes(&self) -> usize {
+        self.picture.info().size()
+    }
+
+    /// The picture to cut crops from, which may be larger than this one: that of the camera's main stream taken at the
+    /// same moment, else this one. The first call decides.
+    #[must_use]
+    pub fn for_crops(&self) -> &Self {
+        self.of_main
+            .get_or_init(|| self.main_stream.as_ref()?.nearest(self.capture_ns))
+            .as_deref()
+            .unwrap_or(self)
     }
 
     /// How samples relate to colours.

@@ -47,10 +47,11 @@ mod spec;
 pub use decode::{hardware_decoders, init};
 pub use error::Error;
 pub use frame::{Frame, TimeSource};
+use live::MainStream;
 pub use live::{
     Address, BackoffLimits, CameraState, CameraStatus, Clock, Counts, Credentials, DropReason,
-    Event, EventKind, Latest, Live, LiveOptions, LiveSpec, ProbeReport, SystemClock, Transport,
-    probe,
+    Event, EventKind, Latest, Live, LiveOptions, LiveSpec, MainStatus, ProbeReport, SystemClock,
+    Transport, probe,
 };
 pub use rate::{FrameRate, RateCap};
 pub use recording::Recording;

@@ -66,6 +66,7 @@ struct Families {
     dropped: Family<DropLabels, Counter>,
     clock_error: Family<CameraLabel, Seconds>,
     reconnects: Family<CameraLabel, Counter>,
+    main_missed: Family<CameraLabel, Counter>,
     frame_age: Family<CameraLabel, Seconds>,
     skipped: Family<CameraLabel, Counter>,
     tracks_active: Family<CameraLabel, Gauge>,
@@ -94,6 +95,8 @@ pub struct CameraMetrics {
     pub clock_error: Seconds,
     /// Attempts to open it again.
     pub reconnects: Counter,
+    /// Frames whose crops came from the detection stream, since the main stream had none of their moment.
+    pub main_missed: Counter,
     /// Pictures the motion gate kept from the detector.
     pub detect_skipped: Counter,
     /// Confirmed tracks in the picture now.
@@ -137,6 +140,7 @@ impl Families {
         put(registry, names::INGEST_FRAMES_DROPPED, &self.dropped);
         put(registry, names::INGEST_CLOCK_ERROR, &self.clock_error);
         put(registry, names::INGEST_RECONNECTS, &self.reconnects);
+        put(registry, names::INGEST_MAIN_MISSED, &self.main_missed);
         put(registry, names::INGEST_FRAME_AGE, &self.frame_age);
         put(registry, names::DETECT_SKIPPED, &self.skipped);
         put(registry, names::TRACKS_ACTIVE, &self.tracks_active);
@@ -222,6 +226,7 @@ impl Metrics {
             dropped_log: Default::default(),
             clock_error: families.clock_error.get_or_create_owned(&label),
             reconnects: families.reconnects.get_or_create_owned(&label),
+            main_missed: families.main_missed.get_or_create_owned(&label),
             detect_skipped: families.skipped.get_or_create_owned(&label),
             tracks_active: families.tracks_active.get_or_create_owned(&label),
             tracks: families.tracks.get_or_create_owned(&label),
@@ -243,6 +248,7 @@ impl Metrics {
         for counters in [
             &families.frames,
             &families.reconnects,
+            &families.main_missed,
             &families.skipped,
             &families.tracks,
             &families.crops,

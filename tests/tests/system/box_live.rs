@@ -1,33 +1,19 @@
 //! One box, live: the program watches an RTSP camera that goes away and comes back, while it is searched.
 
 use fs_err as fs;
-use std::io::{Read as _, Write as _};
-use std::net::TcpStream;
 use std::path::Path;
 use std::time::Duration;
 
 use rustix::process::Signal;
 use serde_json::Value;
 use sightline_tests::footage::{self, VTEST};
-use sightline_tests::program::{Running, checkout, models_are_here, run_well, until};
+use sightline_tests::program::{
+    Running, checkout, free_port, get, models_are_here, run_well, until,
+};
 use sightline_tests::rtsp::{Codec, Options, RtspServer, Scene, Stream};
 use tempfile::TempDir;
 
 const PATIENCE: Duration = Duration::from_secs(90);
-
-fn get(port: u16, path: &str) -> Option<(u16, String)> {
-    let mut stream = TcpStream::connect(("127.0.0.1", port)).ok()?;
-    stream.set_read_timeout(Some(Duration::from_secs(5))).ok()?;
-    write!(
-        stream,
-        "GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n"
-    )
-    .ok()?;
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).ok()?;
-    let status = answer.split_whitespace().nth(1)?.parse().ok()?;
-    Some((status, answer))
-}
 
 fn search(store: &Path) -> Value {
     run_well(&[
@@ -39,15 +25,6 @@ fn search(store: &Path) -> Value {
         "--json",
     ])
     .json()
-}
-
-/// A port that was free a moment ago.
-fn free_port() -> u16 {
-    std::net::TcpListener::bind(("127.0.0.1", 0))
-        .unwrap()
-        .local_addr()
-        .unwrap()
-        .port()
 }
 
 #[test]

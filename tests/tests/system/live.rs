@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use sightline::ingest::{
-    Address, CameraState, Credentials, DropReason, FrameRate, LiveSpec, Polygon, TimeSource,
+    Address, CameraState, Credentials, DropReason, Frame, FrameRate, LiveSpec, Polygon, TimeSource,
     Transport, probe,
 };
 use sightline_tests::footage::{self, Made};
@@ -185,15 +185,34 @@ fn privacy_masks_of_a_live_camera_are_black() {
 }
 
 #[test]
-fn the_detection_stream_is_the_one_that_is_decoded() {
+fn people_are_found_on_the_detection_stream_and_cut_from_the_main_one() {
     let main = camera(Codec::H264);
     let small =
         RtspServer::start(Options::new(Stream::pattern(Codec::H264, 160, 120, 15))).unwrap();
     let mut spec = spec("gate", &main.url());
     spec.detect_address = Some(Address::parse("gate", &small.url()).unwrap());
-    let frame = Watch::new(vec![spec]).next();
-    assert_eq!((frame.width(), frame.height()), (160, 120));
-    assert_eq!(main.clients(), 0);
+    let mut watch = Watch::new(vec![spec]);
+    let size = |frame: &Frame| (frame.width(), frame.height());
+    let frame = watch.next_that("a frame with a picture of the main stream", |frame| {
+        size(frame.for_crops()) != (160, 120)
+    });
+    assert_eq!(size(&frame), (160, 120));
+    assert_eq!(size(frame.for_crops()), (320, 240));
+    let apart_ns = (frame.for_crops().capture_ns - frame.capture_ns).abs();
+    assert!(apart_ns <= 100_000_000, "{apart_ns}");
+
+    main.refuse();
+    let frame = watch.next_that("a frame while the main stream is away", |frame| {
+        size(frame.for_crops()) == (160, 120)
+    });
+    assert_eq!(size(&frame), (160, 120));
+    let status = watch.live.status("gate").unwrap();
+    assert_eq!(status.state, CameraState::Watching);
+    assert!(status.main.unwrap().missed > 0);
+    main.come_back().unwrap();
+    watch.next_that("the main stream again", |frame| {
+        size(frame.for_crops()) == (320, 240)
+    });
 }
 
 #[test]

@@ -5,12 +5,12 @@
 pub enum Error {
     /// `SIGHTLINE_PEOPLE` is not set.
     #[error(
-        "the people's meshes are missing: set SIGHTLINE_PEOPLE to a folder that holds the files of tests/world/assets.toml (found by sha256)"
+        "the people's meshes are missing: run `tests/world/fetch-people DIR` and set SIGHTLINE_PEOPLE to DIR, or to a folder that holds the files of tests/world/assets.toml (found by sha256)"
     )]
     NoPeople,
     /// Files of the manifest were not found under the folder.
     #[error(
-        "`{folder}` holds {found} of {wanted} files that people are made of; the first missing is `{first}` (tests/world/assets.toml names sources and sha256)"
+        "`{folder}` holds {found} of {wanted} files that people are made of; the first missing is `{first}` (`tests/world/fetch-people DIR` brings them)"
     )]
     MissingAssets {
         /// The folder that was searched.

@@ -14,11 +14,11 @@ use super::super::{Error, Frame};
 use super::backoff::Backoff;
 use super::clock::{Cancel, TICK};
 use super::coverage::CoverageLog;
-use super::intake::Intake;
+use super::intake::{Intake, Outlet};
 use super::sender::SenderClock;
 use super::session::{Fault, Session};
-use super::state::{CameraState, CameraStatus, Event, Tally};
-use super::{Clock, Latest, LiveSpec};
+use super::state::{CameraState, CameraStatus, Event, MainStatus, Tally};
+use super::{Clock, Latest, LiveSpec, MainStream};
 
 /// How often a stretch is reported while nothing changes.
 const REPORT_EVERY_NS: i64 = 2_000_000_000;
@@ -38,6 +38,13 @@ pub(super) struct Camera {
     index: usize,
     shared: Arc<Shared>,
     thread: Option<JoinHandle<()>>,
+    main: Option<Main>,
+}
+
+/// The main stream of a camera whose people are found on its detection stream.
+struct Main {
+    stream: Box<Camera>,
+    pictures: Arc<MainStream<Frame>>,
 }
 
 /// What the camera's thread and its readers share.
@@ -67,16 +74,43 @@ impl Camera {
         index: usize,
         surroundings: &Surroundings,
     ) -> Result<Self, Error> {
+        let main = match spec.main_stream() {
+            Some(main) => {
+                let pictures = Arc::new(MainStream::default());
+                let outlet = Outlet::Crops(Arc::clone(&pictures));
+                // Whether the camera is watched is told by the stream that people are found on.
+                let stream = Self::watch(main, index, surroundings, outlet, None, None)?;
+                let stream = Box::new(stream);
+                Some(Main { stream, pictures })
+            }
+            None => None,
+        };
+        let outlet = Outlet::Flow {
+            mailbox: Arc::clone(&surroundings.mailbox),
+            main: main.as_ref().map(|main| Arc::clone(&main.pictures)),
+        };
+        let events = surroundings.events.clone();
+        Self::watch(spec, index, surroundings, outlet, events, main)
+    }
+
+    fn watch(
+        spec: LiveSpec,
+        index: usize,
+        surroundings: &Surroundings,
+        outlet: Outlet,
+        events: Option<SyncSender<Event>>,
+        main: Option<Main>,
+    ) -> Result<Self, Error> {
         let shared = Arc::new(Shared::default());
         let mut log = CoverageLog::new(
             Arc::clone(&spec.camera),
             index,
             Arc::clone(&shared.tally),
-            surroundings.events.clone(),
+            events,
             surroundings.clock.now_ns(),
         );
         let thread = if spec.is_enabled {
-            let watcher = Watcher::new(&spec, index, surroundings, &shared, log);
+            let watcher = Watcher::new(&spec, index, surroundings, &shared, outlet, log);
             let thread = std::thread::Builder::new()
                 .name(format!("watch-{}", spec.camera))
                 .spawn(move || watcher.run())
@@ -95,6 +129,7 @@ impl Camera {
             index,
             shared,
             thread,
+            main,
         })
     }
 
@@ -114,6 +149,14 @@ impl Camera {
             clock_error_ns: self.shared.sender.error_ns(),
             last_frame_ns: (last_frame_ns != 0).then_some(last_frame_ns),
             decoder: self.shared.decoder().clone(),
+            main: self.main.as_ref().map(|main| {
+                let [used, missed] = main.pictures.counts();
+                MainStatus {
+                    state: main.stream.shared.state().clone(),
+                    used,
+                    missed,
+                }
+            }),
         }
     }
 
@@ -121,11 +164,15 @@ impl Camera {
     pub(super) fn is_dead(&self) -> bool {
         self.thread.as_ref().is_some_and(JoinHandle::is_finished)
             && !self.shared.cancel.is_cancelled()
+            || self.main.as_ref().is_some_and(|main| main.stream.is_dead())
     }
 
     /// Asks the camera to stop, without waiting for it.
     pub(super) fn cancel(&self) {
         self.shared.cancel.cancel();
+        if let Some(main) = &self.main {
+            main.stream.cancel();
+        }
     }
 }
 
@@ -156,6 +203,7 @@ impl Watcher {
         index: usize,
         surroundings: &Surroundings,
         shared: &Arc<Shared>,
+        outlet: Outlet,
         log: CoverageLog,
     ) -> Self {
         let intake = Intake::new(
@@ -164,7 +212,7 @@ impl Watcher {
             Arc::clone(&surroundings.clock),
             Arc::clone(&shared.sender),
             Arc::clone(&shared.tally),
-            Arc::clone(&surroundings.mailbox),
+            outlet,
         );
         // Each camera draws its own waits from the one seed.
         let mut rng = ChaCha8Rng::seed_from_u64(surroundings.seed);

@@ -11,11 +11,24 @@ use super::super::mask::MaskPainter;
 use super::super::{Frame, RateCap};
 use super::sender::SenderClock;
 use super::state::{DropReason, Tally};
-use super::{Clock, Latest, LiveSpec};
+use super::{Clock, Latest, LiveSpec, MainStream};
 
 /// A step back of our time source up to this size is bridged, so that the times of one camera increase; a larger one is
 /// a clock that somebody set, and is followed.
 const BRIDGED_NS: i64 = 5_000_000_000;
+
+/// Where the pictures of a stream go.
+#[derive(Clone)]
+pub(super) enum Outlet {
+    /// To the flow, the newest of each camera.
+    Flow {
+        mailbox: Arc<Latest<Frame>>,
+        /// The camera's main stream, when this is its detection stream.
+        main: Option<Arc<MainStream<Frame>>>,
+    },
+    /// To wait for crops of what the detection stream shows.
+    Crops(Arc<MainStream<Frame>>),
+}
 
 /// Times, thins out, masks and delivers the pictures of one camera. Outlives connections.
 pub(super) struct Intake {
@@ -25,7 +38,7 @@ pub(super) struct Intake {
     sender: Arc<SenderClock>,
     sender_bound_ns: i64,
     tally: Arc<Tally>,
-    mailbox: Arc<Latest<Frame>>,
+    outlet: Outlet,
     painter: Option<MaskPainter>,
     cap: Option<RateCap>,
     format: Option<(gst::Caps, gst_video::VideoInfo)>,
@@ -49,7 +62,7 @@ impl Intake {
         clock: Arc<dyn Clock>,
         sender: Arc<SenderClock>,
         tally: Arc<Tally>,
-        mailbox: Arc<Latest<Frame>>,
+        outlet: Outlet,
     ) -> Self {
         Self {
             camera: Arc::clone(&spec.camera),
@@ -58,7 +71,7 @@ impl Intake {
             sender,
             sender_bound_ns: i64::try_from(spec.sender_clock_bound.as_nanos()).unwrap_or(i64::MAX),
             tally,
-            mailbox,
+            outlet,
             painter: MaskPainter::new(&spec.masks),
             cap: spec.fps_cap.map(RateCap::new),
             format: None,
@@ -95,15 +108,23 @@ impl Intake {
             sequence,
         };
         match self.frame_of(sample, head) {
-            Ok(frame) => {
-                if self.mailbox.put(self.camera_index, frame).is_some() {
-                    self.tally.drop_one(DropReason::Superseded);
-                }
-            }
+            Ok(frame) => self.deliver(frame),
             Err(detail) => {
                 self.tally.drop_one(DropReason::Unusable);
                 tracing::warn!(camera = %self.camera, %detail, "picture is unusable");
             }
+        }
+    }
+
+    fn deliver(&self, mut frame: Frame) {
+        match &self.outlet {
+            Outlet::Flow { mailbox, main } => {
+                frame.main_stream.clone_from(main);
+                if mailbox.put(self.camera_index, frame).is_some() {
+                    self.tally.drop_one(DropReason::Superseded);
+                }
+            }
+            Outlet::Crops(main) => main.put(frame.capture_ns, frame.bytes(), frame),
         }
     }
 

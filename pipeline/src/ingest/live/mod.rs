@@ -1,7 +1,7 @@
 //! Live cameras: the newest frame of each, whatever the others do.
 //!
 //! Each camera has its own pipeline and its own thread that connects, watches, gives up, waits and connects again, for
-//! ever. Frames meet in one [`Latest`] mailbox, where a newer frame of a camera takes the place of an older one.
+//! ever. A camera with a detection stream has two of them, and the frames of its main stream wait for crops. Frames meet in one [`Latest`] mailbox, where a newer frame of a camera takes the place of an older one.
 //!
 //! Capture time is the camera's own clock (RTCP sender reports) while that is within a bound of ours; before the first
 //! report, without reports, or with a wrong clock it is the moment the picture reached us.
@@ -13,6 +13,7 @@ mod clock;
 mod coverage;
 mod intake;
 mod latest;
+mod main_stream;
 mod probe;
 mod sender;
 mod session;
@@ -27,9 +28,10 @@ pub use address::{Address, Credentials, Transport};
 pub use backoff::BackoffLimits;
 pub use clock::{Clock, SystemClock};
 pub use latest::Latest;
+pub(in crate::ingest) use main_stream::MainStream;
 pub use probe::{ProbeReport, probe};
 pub use spec::LiveSpec;
-pub use state::{CameraState, CameraStatus, Counts, DropReason, Event, EventKind};
+pub use state::{CameraState, CameraStatus, Counts, DropReason, Event, EventKind, MainStatus};
 
 use camera::{Camera, Surroundings};
 

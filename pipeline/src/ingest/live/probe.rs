@@ -7,7 +7,7 @@ use gstreamer as gst;
 use serde::Serialize;
 
 use super::super::{Error, Frame};
-use super::intake::Intake;
+use super::intake::{Intake, Outlet};
 use super::sender::SenderClock;
 use super::session::Session;
 use super::state::Tally;
@@ -60,7 +60,10 @@ pub fn probe(spec: &LiveSpec, deadline: Duration) -> Result<ProbeReport, Error> 
         Arc::clone(&clock),
         Arc::clone(&sender),
         Arc::clone(&tally),
-        Arc::clone(&mailbox),
+        Outlet::Flow {
+            mailbox: Arc::clone(&mailbox),
+            main: None,
+        },
     )));
     let since = Instant::now();
     let session = Session::open(spec, &intake, &sender, &clock)?;

@@ -14,8 +14,8 @@ pub struct LiveSpec {
     pub camera: Arc<str>,
     /// The main stream.
     pub address: Address,
-    /// A smaller stream of the same scene. Where given, it is the one that is decoded, for everything: detection, tracking
-    /// and crops. The main stream is then not opened, which saves its decoding and costs detail in the crops.
+    /// A smaller stream of the same scene. Where given, people are found and followed on it, and their crops are cut from
+    /// the picture of the main stream taken at the same moment; from this one while the main stream has none.
     pub detect_address: Option<Address>,
     /// Whether the camera is watched at all.
     pub is_enabled: bool,
@@ -64,7 +64,17 @@ impl LiveSpec {
         }
     }
 
-    /// The stream that is decoded: the detection stream where there is one.
+    /// The main stream of a camera that has a detection stream, as a stream of its own; every picture of it, since
+    /// crops are cut from the one nearest in time.
+    pub(super) fn main_stream(&self) -> Option<Self> {
+        self.detect_address.is_some().then(|| Self {
+            detect_address: None,
+            fps_cap: None,
+            ..self.clone()
+        })
+    }
+
+    /// The stream that people are found on: the detection stream where there is one.
     #[must_use]
     pub fn decoded_address(&self) -> &Address {
         self.detect_address.as_ref().unwrap_or(&self.address)

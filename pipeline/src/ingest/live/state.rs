@@ -108,6 +108,19 @@ pub struct CameraStatus {
     pub last_frame_ns: Option<i64>,
     /// The decoder at work.
     pub decoder: Option<String>,
+    /// The main stream, where people are found on another one.
+    pub main: Option<MainStatus>,
+}
+
+/// What is known about the main stream of a camera whose people are found on its detection stream.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct MainStatus {
+    /// Where it stands.
+    pub state: CameraState,
+    /// Frames whose crops were cut from it.
+    pub used: u64,
+    /// Frames whose crops were cut from the detection stream, since it had no picture of their moment.
+    pub missed: u64,
 }
 
 /// What happened to a camera; the ground that coverage is recorded from.
