@@ -2,7 +2,7 @@
 //!
 //! Whose a track is stands fast only when everything is settled, so boxes wait in a file of their own.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io::{BufReader, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
 
@@ -150,7 +150,7 @@ impl BoxLog {
     }
 
     /// Writes the scene's file: persons are numbered from 1 in the order in which their boxes come; a track
-    /// without a person gets a number of its own. Places on the ground stand in it when the map has all cameras.
+    /// without a person gets a number of its own. Nobody is twice in one picture: the first box holds. Places on the ground stand in it when the map has all cameras.
     ///
     /// # Errors
     /// When the disk refuses.
@@ -168,6 +168,7 @@ impl BoxLog {
         let mut persons: HashMap<PersonId, u32> = HashMap::new();
         let mut of_track: HashMap<TrackId, u32> = HashMap::new();
         let mut count = 0;
+        let mut written: HashSet<(usize, u64, u32)> = HashSet::new();
         self.each(|row| {
             let id = *of_track.entry(row.track).or_insert_with(|| {
                 let mut next = || {
@@ -179,6 +180,10 @@ impl BoxLog {
                     None => next(),
                 }
             });
+            // Two tracks of one person in one picture: nobody is there twice.
+            if !written.insert((row.camera, row.frame, id)) {
+                return Ok(());
+            }
             let [left, top, width, height] = row.left_top_width_height();
             write!(
                 out,
@@ -214,12 +219,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn boxes_get_the_person_that_is_known_at_the_end() {
+    fn boxes_get_the_person_that_is_known_at_the_end_once_a_picture() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("boxes");
         let tracks = [0, 1, 2].map(|n| TrackId::derive("s", "c", n, 0));
         let mut writer = MtmcWriter::create(&path, vec!["a".into(), "b".into()]).unwrap();
-        for (camera, frame, track) in [(0, 0, 0), (1, 7, 1), (0, 8, 2)] {
+        for (camera, frame, track) in [(0, 0, 0), (1, 7, 1), (0, 8, 2), (1, 7, 0)] {
             let bbox = BBox::new(10.0, 20.0, 30.0, 70.0);
             writer
                 .push(camera, frame, tracks[track], &bbox, [640.0, 360.0])
