@@ -8,7 +8,7 @@ use crate::Error;
 use crate::ask::{Ask, PictureDigest};
 use crate::encode::EncodeQueue;
 use crate::error::one_line;
-use crate::person::{MOST_VISITS, PersonResponse, Visit, person_id};
+use crate::person::{MOST_VISITS, PersonResponse, Visit, WordRequest, WordResponse, person_id};
 use crate::question::{By, Question, Window};
 use crate::time::UtcTime;
 use crate::wire::{
@@ -39,6 +39,16 @@ pub trait Store: Send + Sync + 'static {
 
     /// A person as association knows it; none where association is elsewhere or off, or does not know it.
     fn person(&self, id: sink::PersonId) -> Option<sink::PersonRecord>;
+
+    /// Takes somebody's word on two tracks; false where one is not known, or association is elsewhere or off.
+    ///
+    /// # Errors
+    /// Those of sink.
+    fn say_word(
+        &self,
+        tracks: [sink::TrackId; 2],
+        verdict: sink::persons::Verdict,
+    ) -> sink::Result<bool>;
 
     /// What the cameras of a filter saw of its time; all cameras if it names none.
     ///
@@ -156,6 +166,16 @@ impl<S: Store> Ask for StoreAsk<S> {
                 .collect(),
             coverage: coverage.into_iter().map(CameraCoverage::from).collect(),
         })
+    }
+
+    fn say(&self, word: &WordRequest) -> Result<WordResponse, Error> {
+        let mut response = WordResponse::default();
+        for pair in word.tracks()? {
+            let is_taken = self.store.say_word(pair, word.verdict).map_err(from_sink)?;
+            response.taken += u64::from(is_taken);
+            response.refused += u64::from(!is_taken);
+        }
+        Ok(response)
     }
 
     fn coverage(&self, window: &Window) -> Result<CoverageResponse, Error> {

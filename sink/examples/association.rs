@@ -30,7 +30,7 @@ impl Dice {
 
 fn look(who: u64, dice: &mut Dice) -> Vec<NamedVector> {
     let mut own = Dice(who.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
-    let mut value = |dice: &mut Dice| dice.next(2001) as f32 / 1000.0 - 1.0;
+    let value = |dice: &mut Dice| dice.next(2001) as f32 / 1000.0 - 1.0;
     let values = (0..DIMENSION).map(|_| f16::from_f32(value(&mut own) + 0.7 * value(dice)));
     vec![NamedVector {
         name: "appearance".into(),

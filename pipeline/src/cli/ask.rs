@@ -72,6 +72,51 @@ pub struct PersonArgs {
 pub enum PersonCommand {
     /// Every visit on every camera in order of time, and why each belongs to the person
     Show(PersonShowArgs),
+    /// Say that all visits of a person are one person; this stands, whatever comes
+    Confirm(PersonConfirmArgs),
+    /// Say that a track does not belong to a person
+    Reject(PersonRejectArgs),
+    /// Say that two persons are one
+    Join(PersonJoinArgs),
+}
+
+/// `sightline person confirm`
+#[derive(Debug, Args)]
+pub struct PersonConfirmArgs {
+    /// The person
+    #[arg(value_name = "ID")]
+    pub person: Uuid,
+    /// Where the store is.
+    #[command(flatten)]
+    pub access: StoreAccess,
+}
+
+/// `sightline person reject`
+#[derive(Debug, Args)]
+pub struct PersonRejectArgs {
+    /// The person
+    #[arg(value_name = "ID")]
+    pub person: Uuid,
+    /// The track that is somebody else
+    #[arg(long, value_name = "ID")]
+    pub track: Uuid,
+    /// Where the store is.
+    #[command(flatten)]
+    pub access: StoreAccess,
+}
+
+/// `sightline person join`
+#[derive(Debug, Args)]
+pub struct PersonJoinArgs {
+    /// One person
+    #[arg(value_name = "ID")]
+    pub person: Uuid,
+    /// The other
+    #[arg(value_name = "OTHER")]
+    pub other: Uuid,
+    /// Where the store is.
+    #[command(flatten)]
+    pub access: StoreAccess,
 }
 
 /// `sightline person show`

@@ -19,7 +19,10 @@ mod time;
 
 use clap::{Parser, Subcommand};
 
-pub use ask::{PersonArgs, PersonCommand, PersonShowArgs, SearchArgs, StoreAccess};
+pub use ask::{
+    PersonArgs, PersonCommand, PersonConfirmArgs, PersonJoinArgs, PersonRejectArgs, PersonShowArgs,
+    SearchArgs, StoreAccess,
+};
 pub use care::{
     CamerasArgs, CamerasCommand, CheckArgs, CompletionsArgs, ModelNames, ModelsArgs,
     ModelsBenchArgs, ModelsCommand, ModelsListArgs, ProbeArgs, Shell,
@@ -133,6 +136,9 @@ mod tests {
             "sightline search --from 00:00 --config c.toml",
             "sightline search --image p.jpg --persons --limit 5 --store s",
             "sightline person show 67e55044-10b1-426f-9247-bb680e5fe0c8 --png p.png --store s",
+            "sightline person confirm 67e55044-10b1-426f-9247-bb680e5fe0c8 --store s",
+            "sightline person reject 67e55044-10b1-426f-9247-bb680e5fe0c8 --track 67e55044-10b1-426f-9247-bb680e5fe0c9",
+            "sightline person join 67e55044-10b1-426f-9247-bb680e5fe0c8 67e55044-10b1-426f-9247-bb680e5fe0c9 --store s",
             "sightline replay scene.toml --mtmc persons.txt",
             "sightline replay --eval scene.toml",
             "sightline replay scene.toml --eval=report --gate gate.toml",

@@ -4,7 +4,7 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 
 use anyhow::{Context as _, Result, anyhow, bail};
-use sightline_console::person::PersonResponse;
+use sightline_console::person::{PersonResponse, WordRequest, WordResponse};
 use sightline_console::{
     Ask as _, Client, PictureDigest, Question, SearchRequest, SearchResponse, StoreAsk,
 };
@@ -76,6 +76,17 @@ impl Answering {
                 said(runtime.block_on(client.person(&id)))
             }
             Who::Store(store) => Ok(store.person(id)?),
+        }
+    }
+
+    /// Says a word on pairs of tracks.
+    ///
+    /// # Errors
+    /// What whoever answers says.
+    pub fn say(&self, word: &WordRequest) -> Result<WordResponse> {
+        match &self.who {
+            Who::Socket(client, runtime) => said(runtime.block_on(client.say(word))),
+            Who::Store(store) => Ok(store.say(word)?),
         }
     }
 

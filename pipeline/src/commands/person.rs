@@ -2,13 +2,17 @@
 
 use std::io::Write as _;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use serde::Serialize;
-use sightline_console::person::{PersonHit, PersonResponse, persons_of};
+use sightline_console::person::{PersonHit, PersonResponse, WordRequest, persons_of};
 use sightline_console::{CameraCoverage, SearchResponse};
+use sightline_sink::persons::Verdict;
 
 use super::answering::{Answering, coverage_words};
-use crate::cli::{PersonArgs, PersonCommand, PersonShowArgs, stdout};
+use crate::cli::{
+    PersonArgs, PersonCommand, PersonConfirmArgs, PersonJoinArgs, PersonRejectArgs, PersonShowArgs,
+    stdout,
+};
 use crate::report::canvas::Canvas;
 use crate::report::path::{DrawnVisit, MOST_PICTURES, draw};
 
@@ -19,6 +23,9 @@ use crate::report::path::{DrawnVisit, MOST_PICTURES, draw};
 pub fn run(args: &PersonArgs) -> Result<()> {
     match &args.command {
         PersonCommand::Show(args) => show(args),
+        PersonCommand::Confirm(args) => confirm(args),
+        PersonCommand::Reject(args) => reject(args),
+        PersonCommand::Join(args) => join(args),
     }
 }
 
@@ -41,6 +48,71 @@ fn show(args: &PersonShowArgs) -> Result<()> {
     if let Some(path) = &args.png {
         writeln!(out, "picture: {}", path.display())?;
     }
+    Ok(out.finish()?)
+}
+
+fn tracks(person: &PersonResponse) -> Vec<String> {
+    let visits = person.visits.iter();
+    visits.map(|visit| visit.track.track.clone()).collect()
+}
+
+fn confirm(args: &PersonConfirmArgs) -> Result<()> {
+    let asked = Answering::open(&args.access, false)?;
+    let tracks = tracks(&asked.person(&args.person.to_string())?);
+    let pairs = tracks
+        .windows(2)
+        .map(|pair| [pair[0].clone(), pair[1].clone()]);
+    say(&asked, Verdict::Same, pairs.collect())
+}
+
+fn reject(args: &PersonRejectArgs) -> Result<()> {
+    let asked = Answering::open(&args.access, false)?;
+    let (tracks, track) = (
+        tracks(&asked.person(&args.person.to_string())?),
+        args.track.to_string(),
+    );
+    if !tracks.contains(&track) {
+        bail!("track {track} does not belong to person {}", args.person);
+    }
+    let others = tracks.into_iter().filter(|other| *other != track);
+    say(
+        &asked,
+        Verdict::Different,
+        others.map(|other| [track.clone(), other]).collect(),
+    )
+}
+
+fn join(args: &PersonJoinArgs) -> Result<()> {
+    let asked = Answering::open(&args.access, false)?;
+    let one = tracks(&asked.person(&args.person.to_string())?);
+    let other = tracks(&asked.person(&args.other.to_string())?);
+    let (Some(one), Some(other)) = (one.last(), other.last()) else {
+        bail!("a person without visits cannot be joined");
+    };
+    if one == other {
+        bail!("person {} is person {} already", args.person, args.other);
+    }
+    say(&asked, Verdict::Same, vec![[one.clone(), other.clone()]])
+}
+
+fn say(asked: &Answering, verdict: Verdict, pairs: Vec<[String; 2]>) -> Result<()> {
+    if pairs.is_empty() {
+        bail!("the person has one visit, so there is nothing to say of it");
+    }
+    let response = asked.say(&WordRequest { verdict, pairs })?;
+    if response.refused > 0 {
+        bail!(
+            "{} of {} pairs were not taken: their tracks are too old to be compared, or association is off; see [persons]",
+            response.refused,
+            response.refused + response.taken
+        );
+    }
+    let mut out = stdout();
+    writeln!(
+        out,
+        "{} pairs taken; they stand from now on",
+        response.taken
+    )?;
     Ok(out.finish()?)
 }
 
@@ -108,6 +180,9 @@ fn visits(out: &mut impl std::io::Write, person: &PersonResponse) -> Result<()> 
             join.transit,
             join.place
         )?;
+        if join.word > 0.0 {
+            write!(out, "; somebody said so")?;
+        }
         match join.runner_up {
             Some(other) => writeln!(out, "; next person {} {:+.1}", other.person, other.log_odds)?,
             None => writeln!(out, "; nobody else came into question")?,

@@ -146,6 +146,14 @@ impl sightline_console::Store for Store {
         self.sink.person(id)
     }
 
+    fn say_word(
+        &self,
+        tracks: [TrackId; 2],
+        verdict: sightline_sink::persons::Verdict,
+    ) -> sightline_sink::Result<bool> {
+        self.sink.say_word(tracks, verdict)
+    }
+
     fn coverage(&self, filter: &Filter) -> sightline_sink::Result<Vec<CameraCoverage>> {
         Ok(self
             .sink

@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 
 use crate::coverage::CameraCoverage;
-use crate::persons::{Join, WalkingTime};
+use crate::persons::{Join, Verdict, WalkingTime};
 use crate::spool::{Limits, Recovery, Spool, SpoolStatus};
 use crate::store::{Applied, Store, StoreOptions, StoreStatus};
 use crate::{Answer, Error, Event, PersonId, PersonRecord, Query, Result, TrackId};
@@ -203,6 +203,15 @@ impl Sink {
     /// A person; see [`Store::person`].
     pub fn person(&self, id: PersonId) -> Option<PersonRecord> {
         self.shared.store.person(id)
+    }
+
+    /// Takes somebody's word on two tracks; see [`Store::say_word`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Store::say_word`].
+    pub fn say_word(&self, tracks: [TrackId; 2], verdict: Verdict) -> Result<bool> {
+        self.shared.store.say_word(tracks, verdict)
     }
 
     /// Whose a track is, as of now.

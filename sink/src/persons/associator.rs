@@ -15,6 +15,7 @@ use super::person::Person;
 use super::track::Track;
 use super::transit::{Transit, WalkingTime, seconds};
 use super::waiting::Waiting;
+use super::word::{Feedback, Verdict, Words};
 use crate::event::{Event, Sighting};
 use crate::{PersonId, Result, TrackId};
 
@@ -42,6 +43,7 @@ pub(crate) struct State {
     swept_ns: i64,
     pub(super) revision: u64,
     pub(super) counts: AssociationCounts,
+    pub(super) words: Words,
 }
 
 /// The one writer of a site's persons.
@@ -80,6 +82,7 @@ impl Associator {
                 swept_ns: i64::MIN,
                 revision: 0,
                 counts: AssociationCounts::default(),
+                words: Words::default(),
             },
             changed: BTreeMap::new(),
             centres: super::candidates::Centres::default(),
@@ -131,6 +134,33 @@ impl Associator {
         let all = self.in_order_of_start(|_| true);
         self.settle(all);
         self.say(decisions);
+    }
+
+    /// Takes somebody's word on two tracks, which stands from now on. None when one of the tracks is not known
+    /// any more, or no more words are taken.
+    pub fn say_word(
+        &mut self,
+        [a, b]: [TrackId; 2],
+        verdict: Verdict,
+        decisions: &mut Vec<PersonEvent>,
+    ) -> Option<Feedback> {
+        let (a, b) = (a.min(b), a.max(b));
+        let (one, other) = (self.state.tracks.get(&a)?, self.state.tracks.get(&b)?);
+        let (earlier, later) = super::person::in_order(one, other);
+        let feedback = Feedback {
+            tracks: [a, b],
+            verdict,
+            cameras: [one.camera.clone(), other.camera.clone()],
+            similarity: self.evidence.pair(earlier, later).similarity,
+            was_same: self.person_of(a) == self.person_of(b),
+            at_ns: self.state.now_ns,
+        };
+        if a == b || !self.state.words.say(a, b, verdict) {
+            return None;
+        }
+        self.settle(vec![a, b]);
+        self.say(decisions);
+        Some(feedback)
     }
 
     /// Up to this time all sightings were taken in, Unix time in ns.

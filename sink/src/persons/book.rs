@@ -15,6 +15,7 @@ use super::associator::{Associator, State};
 use super::event::{Join, PersonEvent};
 use super::options::{AssociationCounts, AssociationOptions};
 use super::transit::WalkingTime;
+use super::word::Verdict;
 use crate::event::{self, Event, Sighting};
 use crate::spool::record::{self, Parsed};
 use crate::{Error, PersonId, Result, TrackId};
@@ -168,6 +169,35 @@ impl PersonBook {
         self.note(&decisions[before..])
     }
 
+    /// Takes somebody's word on two tracks, and makes it durable; false when one of them is not compared any more.
+    ///
+    /// # Errors
+    ///
+    /// When the disk refuses.
+    pub fn say_word(
+        &mut self,
+        tracks: [TrackId; 2],
+        verdict: Verdict,
+        decisions: &mut Vec<PersonEvent>,
+    ) -> Result<bool> {
+        let before = decisions.len();
+        let Some(feedback) = self.associator.say_word(tracks, verdict, decisions) else {
+            return Ok(false);
+        };
+        self.note(&decisions[before..])?;
+        let mut line = serde_json::to_vec(&feedback).map_err(|e| Error::io(WHAT)(e.into()))?;
+        line.push(b'\n');
+        let mut options = File::options();
+        let path = self.dir.join("feedback.jsonl");
+        let file = options.append(true).create(true).open(path);
+        let mut file = file.map_err(Error::io(WHAT))?;
+        file.write_all(&line).map_err(Error::io(WHAT))?;
+        file.sync_data().map_err(Error::io(WHAT))?;
+        self.is_finished = true;
+        self.flush()?;
+        Ok(true)
+    }
+
     /// Nothing more will come for now: takes in what waits, and settles everything.
     ///
     /// # Errors
@@ -208,7 +238,7 @@ impl PersonBook {
             self.history = File::create(&path).map_err(Error::io(WHAT))?;
             self.history_bytes = 0;
         }
-        // What `finish` did is not in the log, so it has to be in the snapshot.
+        // What `finish` and people's words did is not in the log, so it has to be in the snapshot.
         if self.log_bytes > LOG_BYTES || self.is_finished {
             self.write_snapshot()?;
             self.log.set_len(0).map_err(Error::io(WHAT))?;

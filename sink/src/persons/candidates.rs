@@ -79,6 +79,9 @@ impl Associator {
             .map(|(_, id)| id)
             .chain(by_time.into_iter().map(|(_, id)| id))
             .collect();
+        let said = self.state.words.same_as(track);
+        let said = said.into_iter().filter_map(|other| self.person_of(other));
+        ids.extend(said.filter(|person| Some(*person) != own));
         ids.sort_unstable();
         ids.dedup();
         ids

@@ -53,6 +53,8 @@ pub struct Join {
     pub transit: f64,
     /// By place.
     pub place: f64,
+    /// By the word of an operator, against which nothing else counts.
+    pub word: f64,
     /// The person's track that it follows on.
     pub follows: TrackId,
     /// The candidate that came next.

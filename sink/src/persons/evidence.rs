@@ -243,7 +243,7 @@ fn clocks_s(a: &Track, b: &Track) -> f64 {
 /// How far the looks of a track can be trusted, 0 to 1: with more and better crops further.
 pub(crate) fn trust(track: &Track) -> f64 {
     let weight = f64::from(track.weight);
-    0.55 + 0.45 * (weight / (weight + 0.6))
+    0.3 + 0.7 * (weight / (weight + 0.6))
 }
 
 /// Cosine of the looks: of the means, and of the best two pairs of views.

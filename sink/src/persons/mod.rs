@@ -8,6 +8,7 @@
 //! - `transit`: walking times, learned; `evidence`: what speaks for two tracks being one person
 //! - `person`: what a set of tracks is worth as one person
 //! - `candidates`, `settle`: finding the arrangement that is worth most
+//! - `word`: what people said
 //! - `waiting`, [`associator`]: sightings in event time into decisions; [`event`]: the decisions
 //! - [`book`]: all of it on disk, so that a restart goes on where it stopped
 
@@ -26,6 +27,7 @@ mod track;
 mod transit;
 mod vectors;
 mod waiting;
+mod word;
 
 pub use associator::Associator;
 pub use book::{PersonBook, PersonRecord};
@@ -34,6 +36,7 @@ pub use evidence::Calibration;
 pub use map::{CameraPlace, SiteMap, Way};
 pub use options::{AssociationCounts, AssociationOptions};
 pub use transit::WalkingTime;
+pub use word::{Feedback, Verdict};
 
 /// Maps with keys that are no texts, as lists of pairs.
 mod listed {

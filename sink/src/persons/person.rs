@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::evidence::{Evidence, Link};
 use super::track::Track;
 use super::transit::Transit;
+use super::word::{Verdict, WORTH, Words};
 use crate::{PersonId, TrackId};
 
 /// Tracks that are kept of a person for comparison: the latest.
@@ -35,6 +36,7 @@ pub(crate) struct Judge<'a> {
     pub(crate) tracks: &'a BTreeMap<TrackId, Track>,
     pub(crate) evidence: &'a Evidence,
     pub(crate) transit: &'a Transit,
+    pub(crate) words: &'a Words,
     pub(crate) now_ns: i64,
 }
 
@@ -44,11 +46,12 @@ pub(crate) struct Worth {
     pub(crate) appearance: f64,
     pub(crate) transit: f64,
     pub(crate) place: f64,
+    pub(crate) word: f64,
 }
 
 impl Worth {
     pub(crate) fn total(&self) -> f64 {
-        self.appearance + self.transit + self.place
+        self.appearance + self.transit + self.place + self.word
     }
 
     fn minus(self, other: Self) -> Self {
@@ -56,6 +59,7 @@ impl Worth {
             appearance: self.appearance - other.appearance,
             transit: self.transit - other.transit,
             place: self.place - other.place,
+            word: self.word - other.word,
         }
     }
 }
@@ -74,8 +78,11 @@ impl<'a> Judge<'a> {
         for (index, later) in compared.iter().enumerate() {
             for earlier in &compared[..index] {
                 let pair = self.evidence.pair(earlier, later);
-                if pair.is_ruled_out {
-                    return None;
+                match self.words.of(earlier.id, later.id) {
+                    Some(Verdict::Same) => worth.word += WORTH,
+                    Some(Verdict::Different) => return None,
+                    None if pair.is_ruled_out => return None,
+                    None => {}
                 }
                 looks += pair.appearance;
             }
@@ -106,7 +113,10 @@ impl<'a> Judge<'a> {
         };
         let clashes = self.compared(set).into_iter().filter(|other| {
             let (a, b) = in_order(this, other);
-            self.evidence.pair(a, b).is_ruled_out
+            match self.words.of(a.id, b.id) {
+                Some(verdict) => verdict == Verdict::Different,
+                None => self.evidence.pair(a, b).is_ruled_out,
+            }
         });
         clashes.map(|other| other.id).collect()
     }

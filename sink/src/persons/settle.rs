@@ -40,6 +40,7 @@ impl Associator {
             tracks: &self.state.tracks,
             evidence: &self.evidence,
             transit: &self.state.transit,
+            words: &self.state.words,
             now_ns: self.state.now_ns,
         }
     }
@@ -246,6 +247,7 @@ impl Associator {
             appearance: worth.appearance,
             transit: worth.transit,
             place: worth.place,
+            word: worth.word,
             follows,
             runner_up,
         })

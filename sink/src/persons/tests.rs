@@ -5,114 +5,12 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use proptest::prelude::*;
 
 use super::*;
-use crate::event::testing::vector;
-use crate::event::{Event, Sighting, TrackState};
-use crate::{PersonId, SightingId, TrackId};
+use crate::event::Event;
+use crate::{PersonId, TrackId};
 
-const S: i64 = 1_000_000_000;
+mod walks;
 
-/// One track: who, where, when.
-#[derive(Debug, Clone, Copy)]
-struct Walk {
-    who: u32,
-    camera: usize,
-    start_ns: i64,
-    seconds: i64,
-}
-
-const CAMERAS: [&str; 4] = ["a", "b", "c", "d"];
-
-fn look(who: u32, noise: u32) -> Vec<f32> {
-    let mut state = u64::from(who).wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ 0x1234_5678;
-    let mut next = || {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        (state >> 40) as f32 / (1 << 24) as f32 - 0.5
-    };
-    let mut values: Vec<f32> = (0..32).map(|_| next()).collect();
-    values[(noise % 32) as usize] += 0.1;
-    values
-}
-
-fn track_of(walk: &Walk) -> TrackId {
-    TrackId::derive("site", CAMERAS[walk.camera], walk.start_ns, walk.who)
-}
-
-/// The sightings of a walk: one a second, and the end.
-fn sightings(walk: &Walk) -> Vec<Event> {
-    let track = track_of(walk);
-    let one = |sequence: u32, at_s: i64, is_end: bool| {
-        let vectors = vec![vector("appearance", "m@0", &look(walk.who, sequence))];
-        let x = 0.1 + 0.02 * (at_s % 30) as f32;
-        Event::Sighting(Box::new(Sighting {
-            id: SightingId::derive(track, sequence),
-            track,
-            site: "site".into(),
-            camera: CAMERAS[walk.camera].into(),
-            capture_ns: walk.start_ns + at_s * S,
-            clock_error_ns: None,
-            bbox: [x, 0.4, x + 0.1, 0.9],
-            quality: 0.8,
-            sequence,
-            vectors: if is_end { Vec::new() } else { vectors },
-            crop: None,
-            state: TrackState {
-                start_ns: walk.start_ns,
-                end_ns: walk.start_ns + at_s * S,
-                detections: 10 * sequence + 1,
-                revision: sequence,
-                vectors: vec![vector("appearance", "m@0", &look(walk.who, 0))],
-                best_quality: 0.8,
-                has_ended: is_end,
-            },
-            is_end,
-        }))
-    };
-    let mut all: Vec<Event> = (0..walk.seconds)
-        .map(|at| one(at as u32, at, false))
-        .collect();
-    all.push(one(walk.seconds as u32, walk.seconds, true));
-    all
-}
-
-/// People who walk past the cameras in turn, now and then turning back; nobody is anywhere twice at once.
-fn crowd(seed: u64, people: u32) -> Vec<Walk> {
-    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
-    let mut next = |below: u64| {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        (state >> 33) % below
-    };
-    let mut walks = Vec::new();
-    for who in 0..people {
-        let mut time_ns = next(240) as i64 * S + i64::from(who);
-        let mut camera = next(4) as usize;
-        for _ in 0..=next(4) {
-            let seconds = 3 + next(10) as i64;
-            walks.push(Walk {
-                who,
-                camera,
-                start_ns: time_ns,
-                seconds,
-            });
-            time_ns += (seconds + 2 + next(20) as i64) * S;
-            camera = if next(2) == 0 {
-                (camera + 1) % 4
-            } else {
-                (camera + 3) % 4
-            };
-        }
-    }
-    walks
-}
-
-fn in_time(walks: &[Walk]) -> Vec<Event> {
-    let mut events: Vec<Event> = walks.iter().flat_map(sightings).collect();
-    events.sort_by_key(Event::time_ns);
-    events
-}
+use walks::{S, Walk, crowd, in_time, track_of};
 
 fn associate(events: &[Event], options: AssociationOptions) -> (Associator, Vec<PersonEvent>) {
     let mut associator = Associator::new(options).unwrap();
@@ -180,7 +78,7 @@ fn a_join_says_why_and_who_else_it_could_have_been() {
     let (associator, decisions) = associate(&in_time(&walks), AssociationOptions::default());
     let join = associator.explain(track_of(&walks[2])).unwrap();
     assert_eq!(join.follows, track_of(&walks[0]));
-    let sum = join.appearance + join.transit + join.place;
+    let sum = join.appearance + join.transit + join.place + join.word;
     assert!((join.log_odds - sum).abs() < 1e-9 && join.log_odds > 1.0);
     assert!(join.probability > 0.7 && !join.is_calibrated);
     assert!(join.runner_up.unwrap().log_odds < join.log_odds);
@@ -326,6 +224,54 @@ fn an_id_that_was_renamed_still_leads_to_its_person() {
         book.person(PersonId::derive(TrackId::derive("s", "c", 1, 1))),
         None
     );
+}
+
+#[test]
+fn what_people_say_stands_against_all_evidence_and_after_a_restart() {
+    let walks = [(1, 0, 0), (2, 0, 60), (1, 1, 12)].map(|(who, camera, at_s)| Walk {
+        who,
+        camera,
+        start_ns: at_s * S + i64::from(who),
+        seconds: 6,
+    });
+    let [one, two, three] = walks.each_ref().map(track_of);
+    let dir = tempfile::tempdir().unwrap();
+    let open = || PersonBook::open(dir.path(), AssociationOptions::default()).unwrap();
+    let mut decisions = Vec::new();
+    let mut book = open();
+    for event in in_time(&walks) {
+        book.take(&event, &mut decisions).unwrap();
+    }
+    book.finish(&mut decisions).unwrap();
+    assert_eq!(book.person_of(one), book.person_of(three));
+    assert!(
+        book.say_word([three, one], Verdict::Different, &mut decisions)
+            .unwrap()
+    );
+    assert!(
+        book.say_word([one, two], Verdict::Same, &mut decisions)
+            .unwrap()
+    );
+    let nobody = TrackId::derive("s", "c", 1, 1);
+    assert!(
+        !book
+            .say_word([one, nobody], Verdict::Same, &mut decisions)
+            .unwrap()
+    );
+    drop(book);
+    let mut book = open();
+    book.finish(&mut decisions).unwrap();
+    assert_ne!(book.person_of(one), book.person_of(three));
+    assert_eq!(book.person_of(one), book.person_of(two));
+    assert!(book.join_of(two).unwrap().word > 0.0);
+    let feedback = fs_err::read_to_string(dir.path().join("feedback.jsonl")).unwrap();
+    let said: Vec<Feedback> = feedback
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    assert_eq!(said.len(), 2);
+    assert!(said[0].was_same && said[0].verdict == Verdict::Different);
+    assert!(said[0].similarity.unwrap() > 0.9 && !said[1].was_same);
 }
 
 proptest! {

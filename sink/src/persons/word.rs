@@ -64,7 +64,10 @@ impl Words {
 
     /// Tracks that are the same person as this one.
     pub(crate) fn same_as(&self, track: TrackId) -> Vec<TrackId> {
-        let same = self.0.iter().filter(|(_, verdict)| **verdict == Verdict::Same);
+        let same = self
+            .0
+            .iter()
+            .filter(|(_, verdict)| **verdict == Verdict::Same);
         let other = same.filter_map(|((a, b), _)| match (*a == track, *b == track) {
             (true, _) => Some(*b),
             (_, true) => Some(*a),

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::Store;
 use crate::event::Event;
-use crate::persons::{AssociationCounts, Join, PersonBook, PersonEvent, WalkingTime};
+use crate::persons::{AssociationCounts, Join, PersonBook, PersonEvent, Verdict, WalkingTime};
 use crate::{Error, PersonId, PersonRecord, Result, TrackId};
 
 impl Store {
@@ -55,6 +55,25 @@ impl Store {
         drop(book);
         self.write_persons(latest(&decisions))?;
         self.tracklets.flush()
+    }
+
+    /// Takes somebody's word on two tracks: they are one person, or they are not. It stands from now on. False
+    /// when one of them is not compared any more, or association is off.
+    ///
+    /// # Errors
+    ///
+    /// When the disk or the engine refuses.
+    pub fn say_word(&self, tracks: [TrackId; 2], verdict: Verdict) -> Result<bool> {
+        let _writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(mut book) = self.book_of_persons() else {
+            return Ok(false);
+        };
+        let mut decisions = Vec::new();
+        let is_taken = book.say_word(tracks, verdict, &mut decisions)?;
+        drop(book);
+        self.write_persons(latest(&decisions))?;
+        self.tracklets.flush()?;
+        Ok(is_taken)
     }
 
     /// A person with its tracks and the reasons of their joins; an id that was renamed leads to the one that

@@ -55,6 +55,7 @@ fn measured(person: impl Fn(TrackId) -> Option<PersonId>) -> Evaluation {
             appearance: 3.0,
             transit: 0.0,
             place: 0.0,
+            word: 0.0,
             follows: track(0),
             runner_up: None,
         })
