@@ -20,10 +20,10 @@ use crate::event::{Event, Sighting};
 use crate::{PersonId, Result, TrackId};
 
 /// Decisions are looked at again until a track's end lies this far back.
-pub(super) const REVISIT_NS: i64 = 90_000_000_000;
+pub(super) const REVISIT_NS: i64 = 60_000_000_000;
 
 /// How often recent decisions are looked at again.
-const SWEEP_NS: i64 = 10_000_000_000;
+const SWEEP_NS: i64 = 15_000_000_000;
 
 /// The state that a restart must find again.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

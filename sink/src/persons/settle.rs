@@ -124,11 +124,15 @@ impl Associator {
             let mut with = staying;
             with.push(track);
             judge.sort(&mut with);
-            if let Some(after) = judge.worth(&with) {
-                let gain = leaving + after.total() - before.total();
-                offer(gain, Change::Move(candidate, clashing.clone()));
+            let drawn = judge
+                .worth(&with)
+                .map(|after| after.total() - before.total());
+            if let Some(drawn) = drawn {
+                offer(leaving + drawn, Change::Move(candidate, clashing.clone()));
             }
-            if !rest.is_empty() && clashing.is_empty() {
+            // Where the track itself is not drawn, its person is not either.
+            let is_drawn = drawn.is_some_and(|drawn| drawn > 0.0);
+            if !rest.is_empty() && clashing.is_empty() && is_drawn {
                 let mut both: Vec<TrackId> = set.iter().chain(other).copied().collect();
                 judge.sort(&mut both);
                 if let Some(after) = judge.worth(&both) {
