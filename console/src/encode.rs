@@ -1,19 +1,22 @@
-//! Picture queries to vectors: one thread, one picture at a time, a short queue before it.
+//! Queries to vectors: one thread, one query at a time, a short queue before it.
 
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::time::Duration;
 
+use sightline_reid::Calibration;
+
 use crate::Error;
 use crate::picture::Picture;
 use crate::wire::PictureBytes;
+use crate::words::Words;
 
-/// Pictures that wait while one is encoded; more are refused.
-const QUEUE_PICTURES: usize = 8;
+/// Queries that wait while one is encoded; more are refused.
+const QUEUE_QUERIES: usize = 8;
 /// How long a question waits for its vector.
 const ENCODE_DEADLINE: Duration = Duration::from_secs(20);
 
-/// A picture query as a vector of the store.
-#[derive(Debug, Clone, PartialEq)]
+/// A query as a vector of the store.
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct QueryVector {
     /// Name of the vector in the store, for example `appearance`.
     pub name: String,
@@ -21,19 +24,41 @@ pub struct QueryVector {
     pub model: String,
     /// The values, of length one together.
     pub values: Vec<f32>,
+    /// What the asker should know about how the query was understood.
+    pub notes: Vec<String>,
+    /// What similarities to it are worth; without it, they are not probabilities.
+    pub calibration: Option<Calibration>,
 }
 
-/// Turns one crop of a person into a vector. Owned by the encoding thread.
-pub trait EncodePicture: Send + 'static {
+/// Turns one crop of a person, or words about one, into a vector. Owned by the encoding thread.
+pub trait EncodeQuery: Send + 'static {
     /// Encodes the whole picture as one crop.
     ///
     /// # Errors
     /// [`Error::Store`] if the model fails.
     fn encode(&mut self, picture: &Picture) -> Result<QueryVector, Error>;
+
+    /// Encodes words, together with a picture where there is one.
+    ///
+    /// # Errors
+    /// [`Error::NotInstalled`] without a model that reads, [`Error::Store`] if the model fails.
+    fn encode_words(
+        &mut self,
+        _words: &Words,
+        _picture: Option<&Picture>,
+    ) -> Result<QueryVector, Error> {
+        Err(Error::text_not_installed())
+    }
+
+    /// Whether a model that reads is loaded.
+    fn reads_text(&self) -> bool {
+        false
+    }
 }
 
 struct Job {
-    bytes: PictureBytes,
+    words: Option<Words>,
+    picture: Option<PictureBytes>,
     reply: SyncSender<Result<QueryVector, Error>>,
 }
 
@@ -42,6 +67,7 @@ struct Job {
 pub struct EncodeQueue {
     jobs: SyncSender<Job>,
     model: String,
+    reads_text: bool,
 }
 
 impl EncodeQueue {
@@ -49,31 +75,41 @@ impl EncodeQueue {
     ///
     /// # Errors
     /// [`Error::Store`] if no thread can be started or `make` fails.
-    pub fn start<E: EncodePicture>(
+    pub fn start<E: EncodeQuery>(
         model: String,
         make: impl FnOnce() -> Result<E, Error> + Send + 'static,
     ) -> Result<Self, Error> {
-        let (jobs, queue) = sync_channel(QUEUE_PICTURES);
+        let (jobs, queue) = sync_channel(QUEUE_QUERIES);
         let (ready, is_ready) = sync_channel(1);
         std::thread::Builder::new()
             .name("query-encode".into())
             .spawn(move || match make() {
                 Ok(encoder) => {
                     // The starter waits for this message; without it, it has gone and so have all handles.
-                    if ready.send(Ok(())).is_ok() {
+                    if ready.send(Ok(encoder.reads_text())).is_ok() {
                         encode_until_closed(encoder, &queue);
                     }
                 }
                 Err(error) => drop(ready.send(Err(error))),
             })
             .map_err(|error| Error::Store(format!("cannot start the encoding thread: {error}")))?;
-        is_ready
+        let reads_text = is_ready
             .recv()
-            .map_err(|_| Error::Store("the picture encoder could not be loaded".into()))??;
-        Ok(Self { jobs, model })
+            .map_err(|_| Error::Store("the encoders of queries could not be loaded".into()))??;
+        Ok(Self {
+            jobs,
+            model,
+            reads_text,
+        })
     }
 
-    /// Id of the model that encodes.
+    /// Whether words can be encoded.
+    #[must_use]
+    pub fn reads_text(&self) -> bool {
+        self.reads_text
+    }
+
+    /// Id of the model that encodes pictures.
     #[must_use]
     pub fn model(&self) -> &str {
         &self.model
@@ -85,21 +121,42 @@ impl EncodeQueue {
     /// [`Error::BadRequest`] for what is no picture, [`Error::Busy`] if the queue is full, [`Error::TooSlow`],
     /// [`Error::Store`] if the model fails.
     pub fn encode(&self, bytes: &PictureBytes) -> Result<QueryVector, Error> {
+        self.ask(None, Some(bytes))
+    }
+
+    /// Encodes words, together with a picture where there is one; blocks until it is done.
+    ///
+    /// # Errors
+    /// [`Error::NotInstalled`] without a model that reads, and as [`EncodeQueue::encode`].
+    pub fn encode_words(
+        &self,
+        words: &Words,
+        picture: Option<&PictureBytes>,
+    ) -> Result<QueryVector, Error> {
+        self.ask(Some(words), picture)
+    }
+
+    fn ask(
+        &self,
+        words: Option<&Words>,
+        picture: Option<&PictureBytes>,
+    ) -> Result<QueryVector, Error> {
         let (reply, answer) = sync_channel(1);
         let job = Job {
-            bytes: bytes.clone(),
+            words: words.cloned(),
+            picture: picture.cloned(),
             reply,
         };
         self.jobs.try_send(job).map_err(|error| match error {
             TrySendError::Full(_) => Error::Busy(format!(
-                "{QUEUE_PICTURES} pictures wait to be encoded already; try again in a moment"
+                "{QUEUE_QUERIES} questions wait to be encoded already; try again in a moment"
             )),
             TrySendError::Disconnected(_) => gone(),
         })?;
         match answer.recv_timeout(ENCODE_DEADLINE) {
             Ok(result) => result,
             Err(RecvTimeoutError::Timeout) => Err(Error::TooSlow(format!(
-                "the picture was not encoded within {} s",
+                "the question was not encoded within {} s",
                 ENCODE_DEADLINE.as_secs()
             ))),
             Err(RecvTimeoutError::Disconnected) => Err(gone()),
@@ -111,12 +168,22 @@ fn gone() -> Error {
     Error::Store("the encoding thread has ended; see the log".into())
 }
 
-fn encode_until_closed<E: EncodePicture>(mut encoder: E, queue: &Receiver<Job>) {
+fn encode_until_closed<E: EncodeQuery>(mut encoder: E, queue: &Receiver<Job>) {
     while let Ok(job) = queue.recv() {
-        let result = Picture::decode(&job.bytes.0).and_then(|picture| encoder.encode(&picture));
+        let result = serve(&mut encoder, &job);
         if job.reply.send(result).is_err() {
             tracing::debug!("nobody waits for this vector any more");
         }
+    }
+}
+
+fn serve<E: EncodeQuery>(encoder: &mut E, job: &Job) -> Result<QueryVector, Error> {
+    let picture = job.picture.as_ref();
+    let picture = picture.map(|bytes| Picture::decode(&bytes.0)).transpose()?;
+    match (&job.words, picture) {
+        (Some(words), picture) => encoder.encode_words(words, picture.as_ref()),
+        (None, Some(picture)) => encoder.encode(&picture),
+        (None, None) => Err(Error::BadRequest("neither words nor a picture".into())),
     }
 }
 
@@ -129,7 +196,7 @@ mod tests {
 
     struct Held(Arc<Barrier>);
 
-    impl EncodePicture for Held {
+    impl EncodeQuery for Held {
         fn encode(&mut self, picture: &Picture) -> Result<QueryVector, Error> {
             self.0.wait();
             self.0.wait();
@@ -143,6 +210,7 @@ mod tests {
             name: "appearance".into(),
             model: "test@0123456789ab".into(),
             values,
+            ..QueryVector::default()
         })
     }
 
@@ -170,13 +238,14 @@ mod tests {
         let first = ask();
         barrier.wait();
         // The first is being encoded, so these fill the queue exactly, without racing for it.
-        let waiting: Vec<_> = (0..QUEUE_PICTURES)
+        let waiting: Vec<_> = (0..QUEUE_QUERIES)
             .map(|_| {
                 let (reply, answer) = sync_channel(1);
                 queue
                     .jobs
                     .try_send(Job {
-                        bytes: png(),
+                        words: None,
+                        picture: Some(png()),
                         reply,
                     })
                     .unwrap();
@@ -197,7 +266,7 @@ mod tests {
     #[test]
     fn what_is_no_picture_never_reaches_the_encoder() {
         struct Never;
-        impl EncodePicture for Never {
+        impl EncodeQuery for Never {
             fn encode(&mut self, _: &Picture) -> Result<QueryVector, Error> {
                 unreachable!("the picture does not decode")
             }
@@ -210,6 +279,20 @@ mod tests {
                 .status(),
             400
         );
+    }
+
+    #[test]
+    fn words_without_a_model_that_reads_are_refused_and_the_queue_knows_it() {
+        struct Blind;
+        impl EncodeQuery for Blind {
+            fn encode(&mut self, picture: &Picture) -> Result<QueryVector, Error> {
+                vector_of(picture)
+            }
+        }
+        let queue = EncodeQueue::start("test".into(), || Ok(Blind)).unwrap();
+        let words = Words::new("a red coat", &[]);
+        let error = queue.encode_words(&words, Some(&png())).unwrap_err();
+        assert_eq!((queue.reads_text(), error.status()), (false, 501));
     }
 
     #[test]

@@ -4,8 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 /// What a text query gets until a model that reads text is installed.
-pub const TEXT_NOT_INSTALLED: &str =
-    "text search needs the joint model, which is not installed; search by --image or --track";
+pub const TEXT_NOT_INSTALLED: &str = "text search needs the joint model, which is off or not installed; search by --image or --track";
 
 /// Everything this crate can fail with; each message is one line.
 #[derive(Debug, thiserror::Error)]

@@ -10,8 +10,9 @@
 //! - [`question`]: a request whose every value was checked
 //! - [`picture`]: pictures from strangers, bounded before they are decoded
 //! - [`person`]: persons with every visit
-//! - [`encode`]: pictures to vectors, one at a time
-//! - `appearance`: the encoder of the field behind that
+//! - [`words`]: a description, and what the person does not have
+//! - [`encode`]: queries to vectors, one at a time
+//! - [`encoders`]: the encoders of the field behind that
 //! - [`ask`]: the contract of who answers
 //! - [`store`]: the store of this process as the one who answers
 //! - [`socket`]: the Unix socket, its group, and leftovers of the dead
@@ -41,11 +42,11 @@
 //! # }
 //! ```
 
-mod appearance;
 pub mod ask;
 pub mod audit;
 pub mod client;
 pub mod encode;
+pub mod encoders;
 pub mod error;
 pub mod person;
 pub mod picture;
@@ -56,11 +57,13 @@ pub mod socket;
 pub mod store;
 pub mod time;
 pub mod wire;
+pub mod words;
 
 pub use ask::{Ask, PictureDigest};
 pub use audit::{Audit, AuditEvent, LogAudit, Peer};
 pub use client::Client;
-pub use encode::{EncodePicture, EncodeQueue, QueryVector};
+pub use encode::{EncodeQuery, EncodeQueue, QueryVector};
+pub use encoders::QueryEncoders;
 pub use error::{Error, TEXT_NOT_INSTALLED};
 pub use person::{PersonHit, PersonResponse, Visit};
 pub use question::{By, Question, Window};
@@ -73,3 +76,4 @@ pub use wire::{
     CameraCoverage, CoverageRequest, CoverageResponse, ErrorResponse, Hit, Interval,
     NOT_CALIBRATED, PictureBytes, SearchRequest, SearchResponse, StatusResponse,
 };
+pub use words::Words;

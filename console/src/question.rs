@@ -6,6 +6,7 @@ use crate::Error;
 use crate::error::one_line;
 use crate::time::UtcTime;
 use crate::wire::{CoverageRequest, SearchRequest};
+use crate::words::Words;
 
 /// Hits of an answer when the request does not say.
 pub const DEFAULT_LIMIT: u32 = 20;
@@ -14,7 +15,8 @@ pub const MAX_LIMIT: u32 = 1000;
 /// The most cameras one request names.
 pub const MAX_CAMERAS: usize = 1000;
 const MAX_CAMERA_BYTES: usize = 200;
-const MAX_TEXT_BYTES: usize = 2000;
+const MAX_TEXT_BYTES: usize = 8000;
+const MAX_NOT: usize = 8;
 
 /// What is looked for.
 #[derive(Debug, Clone, PartialEq)]
@@ -25,8 +27,10 @@ pub enum By {
     Track(Uuid),
     /// The person on a picture: the bytes of a JPEG or PNG.
     Picture(crate::wire::PictureBytes),
-    /// The person a sentence describes.
-    Text(String),
+    /// The person that words describe.
+    Text(Words),
+    /// The person on a picture who also fits words.
+    TextAndPicture(Words, crate::wire::PictureBytes),
 }
 
 impl By {
@@ -38,6 +42,7 @@ impl By {
             Self::Track(_) => "track",
             Self::Picture(_) => "image",
             Self::Text(_) => "text",
+            Self::TextAndPicture(..) => "text+image",
         }
     }
 }
@@ -127,19 +132,22 @@ impl TryFrom<SearchRequest> for Question {
 
     fn try_from(request: SearchRequest) -> Result<Self, Error> {
         let by = match (request.text, request.image, request.track) {
-            (None, None, None) => By::Browse,
-            (Some(text), None, None) => By::Text(checked_text(text)?),
-            (None, Some(image), None) => {
-                if image.0.is_empty() {
-                    return Err(bad("image: is empty, expected a JPEG or PNG"));
-                }
-                By::Picture(image)
+            (None, _, _) if !request.not.is_empty() => {
+                return Err(bad(
+                    "not: says what to leave out of a text, and there is no text",
+                ));
             }
+            (None, None, None) => By::Browse,
+            (Some(text), None, None) => By::Text(checked_words(&text, &request.not)?),
+            (Some(text), Some(image), None) => {
+                By::TextAndPicture(checked_words(&text, &request.not)?, checked_image(image)?)
+            }
+            (None, Some(image), None) => By::Picture(checked_image(image)?),
             (None, None, Some(track)) => By::Track(Uuid::try_parse(&track).map_err(|_| {
                 let shown = one_line(&track);
                 bad(format!("track: `{shown}` is no track id, expected a UUID"))
             })?),
-            _ => return Err(bad("expected at most one of text, image and track")),
+            _ => return Err(bad("expected a track, or text and image, not both")),
         };
         let limit = request.limit.unwrap_or(DEFAULT_LIMIT);
         if !(1..=MAX_LIMIT).contains(&limit) {
@@ -160,17 +168,36 @@ impl TryFrom<SearchRequest> for Question {
     }
 }
 
-fn checked_text(text: String) -> Result<String, Error> {
-    if text.trim().is_empty() {
-        return Err(bad("text: is empty"));
+fn checked_image(image: crate::wire::PictureBytes) -> Result<crate::wire::PictureBytes, Error> {
+    if image.0.is_empty() {
+        return Err(bad("image: is empty, expected a JPEG or PNG"));
     }
-    if text.len() > MAX_TEXT_BYTES {
+    Ok(image)
+}
+
+fn checked_words(text: &str, not: &[String]) -> Result<Words, Error> {
+    if not.len() > MAX_NOT {
         return Err(bad(format!(
-            "text: {} bytes, expected at most {MAX_TEXT_BYTES}",
-            text.len()
+            "not: {} things, expected at most {MAX_NOT}",
+            not.len()
         )));
     }
-    Ok(text)
+    let named = not.iter().map(|thing| ("not", thing.as_str()));
+    for (key, text) in std::iter::once(("text", text)).chain(named) {
+        if text.trim().is_empty() {
+            return Err(bad(format!("{key}: is empty")));
+        }
+        if !text.chars().any(char::is_alphanumeric) {
+            return Err(bad(format!("{key}: has no word in it")));
+        }
+        if text.len() > MAX_TEXT_BYTES {
+            return Err(bad(format!(
+                "{key}: {} bytes, expected at most {MAX_TEXT_BYTES}",
+                text.len()
+            )));
+        }
+    }
+    Ok(Words::new(text, not))
 }
 
 fn checked_duration_ns(seconds: f64) -> Result<i64, Error> {
@@ -213,13 +240,36 @@ mod tests {
     fn two_things_to_look_for_are_refused() {
         let request = SearchRequest {
             text: Some("red coat".into()),
-            image: Some(PictureBytes(vec![1])),
+            track: Some("67e55044-10b1-426f-9247-bb680e5fe0c8".into()),
             ..Default::default()
         };
         assert_eq!(
             refused(request),
-            "expected at most one of text, image and track"
+            "expected a track, or text and image, not both"
         );
+    }
+
+    #[test]
+    fn words_and_a_picture_are_one_question_and_a_denial_needs_words() {
+        let request = SearchRequest {
+            text: Some("a man without a hat".into()),
+            image: Some(PictureBytes(vec![1])),
+            not: vec!["backpack".into()],
+            ..Default::default()
+        };
+        let words = Words {
+            text: "a man".into(),
+            not: vec!["backpack".into(), "hat".into()],
+        };
+        assert_eq!(
+            Question::try_from(request).unwrap().by,
+            By::TextAndPicture(words, PictureBytes(vec![1]))
+        );
+        let alone = SearchRequest {
+            not: vec!["hat".into()],
+            ..Default::default()
+        };
+        assert!(refused(alone).starts_with("not: "));
     }
 
     #[test]
@@ -253,6 +303,13 @@ mod tests {
                     ..Default::default()
                 },
                 "text: is empty",
+            ),
+            (
+                SearchRequest {
+                    text: Some(" ?! ".into()),
+                    ..Default::default()
+                },
+                "text: has no word",
             ),
             (
                 SearchRequest {
@@ -339,6 +396,7 @@ mod tests {
                 from: from.map(UtcTime::from_unix_ns),
                 to: to.map(UtcTime::from_unix_ns),
                 min_duration_s: None,
+                not: Vec::new(),
             };
             let json = serde_json::to_vec(&request).unwrap();
             let again: SearchRequest = serde_json::from_slice(&json).unwrap();

@@ -6,7 +6,7 @@ use sightline_sink as sink;
 
 use crate::Error;
 use crate::ask::{Ask, PictureDigest};
-use crate::encode::EncodeQueue;
+use crate::encode::{EncodeQueue, QueryVector};
 use crate::error::one_line;
 use crate::person::{MOST_VISITS, PersonResponse, Visit, WordRequest, WordResponse, person_id};
 use crate::question::{By, Question, Window};
@@ -78,28 +78,38 @@ impl<S: Store> StoreAsk<S> {
         Self { store, encoder }
     }
 
-    fn kind_of(&self, by: &By) -> Result<sink::QueryKind, Error> {
-        Ok(match by {
-            By::Browse => sink::QueryKind::Time,
-            By::Track(id) => sink::QueryKind::Track {
-                track: sink::TrackId::from_uuid(*id),
-                name: APPEARANCE.into(),
-            },
-            By::Picture(bytes) => {
-                let encoder = self.encoder.as_ref().ok_or_else(|| {
-                    Error::NotInstalled(
-                        "picture search needs an appearance model, and none is loaded; search by --track".into(),
-                    )
-                })?;
-                let vector = encoder.encode(bytes)?;
-                sink::QueryKind::Vector {
-                    name: vector.name,
-                    model: vector.model,
-                    values: vector.values,
-                }
+    /// The query's vector, where one has to be made.
+    fn encoded(&self, by: &By) -> Result<Option<QueryVector>, Error> {
+        let encoder = |missing: fn() -> Error| self.encoder.as_ref().ok_or_else(missing);
+        Ok(Some(match by {
+            By::Browse | By::Track(_) => return Ok(None),
+            By::Picture(bytes) => encoder(no_picture_model)?.encode(bytes)?,
+            By::Text(words) => encoder(Error::text_not_installed)?.encode_words(words, None)?,
+            By::TextAndPicture(words, bytes) => {
+                encoder(Error::text_not_installed)?.encode_words(words, Some(bytes))?
             }
-            By::Text(_) => return Err(Error::text_not_installed()),
-        })
+        }))
+    }
+}
+
+fn no_picture_model() -> Error {
+    Error::NotInstalled(
+        "picture search needs an appearance model, and none is loaded; search by --track".into(),
+    )
+}
+
+fn kind_of(by: &By, vector: Option<&QueryVector>) -> sink::QueryKind {
+    match (by, vector) {
+        (By::Track(id), _) => sink::QueryKind::Track {
+            track: sink::TrackId::from_uuid(*id),
+            name: APPEARANCE.into(),
+        },
+        (_, Some(vector)) => sink::QueryKind::Vector {
+            name: vector.name.clone(),
+            model: vector.model.clone(),
+            values: vector.values.clone(),
+        },
+        (_, None) => sink::QueryKind::Time,
     }
 }
 
@@ -110,12 +120,25 @@ impl<S: Store> Ask for StoreAsk<S> {
         #[expect(clippy::cast_possible_truncation, reason = "a share between 0 and 1")]
         let min_size = question.min_height.map(|height| height as f32);
         filter.min_size = min_size;
+        let vector = self.encoded(&question.by)?;
         let query = sink::Query {
-            kind: self.kind_of(&question.by)?,
+            kind: kind_of(&question.by, vector.as_ref()),
             filter,
             limit: question.limit as usize,
         };
-        Ok(response_from(self.store.query(&query).map_err(from_sink)?))
+        let mut answer = self.store.query(&query).map_err(from_sink)?;
+        let (notes, table) = vector.map_or_else(Default::default, |it| (it.notes, it.calibration));
+        if let Some(table) = table {
+            for hit in &mut answer.hits {
+                hit.score = hit
+                    .similarity
+                    .map(|similarity| table.probability(similarity, answer.searched));
+            }
+        }
+        Ok(SearchResponse {
+            notes,
+            ..response_from(answer)
+        })
     }
 
     fn person(&self, id: &str) -> Result<PersonResponse, Error> {
@@ -202,7 +225,7 @@ impl<S: Store> Ask for StoreAsk<S> {
                 .encoder
                 .as_ref()
                 .map(|encoder| encoder.model().to_owned()),
-            can_search_text: false,
+            can_search_text: self.encoder.as_ref().is_some_and(EncodeQueue::reads_text),
         })
     }
 
@@ -259,6 +282,7 @@ fn response_from(answer: sink::Answer) -> SearchResponse {
         is_exact: answer.is_exact,
         calibrated: is_calibrated,
         calibration: (!is_calibrated).then(|| NOT_CALIBRATED.to_owned()),
+        notes: Vec::new(),
     }
 }
 

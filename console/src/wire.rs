@@ -35,13 +35,16 @@ impl<'de> Deserialize<'de> for PictureBytes {
     }
 }
 
-/// `POST /v1/search`: at most one of `text`, `image` and `track`; none of them lists what there is, newest first.
+/// `POST /v1/search`: `text`, `image` or both, or `track`; none of them lists what there is, newest first.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SearchRequest {
     /// A description of a person.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub text: Option<String>,
+    /// Things that the person of `text` does not have.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub not: Vec<String>,
     /// A crop of a person, JPEG or PNG.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub image: Option<PictureBytes>,
@@ -85,6 +88,9 @@ pub struct SearchResponse {
     pub calibrated: bool,
     /// "not calibrated" while the model card has no table, else null.
     pub calibration: Option<String>,
+    /// What the asker should know about how the question was understood.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
 }
 
 /// What `calibration` says while scores are null.

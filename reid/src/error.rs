@@ -34,6 +34,15 @@ pub enum Error {
         found: String,
     },
 
+    /// A vocabulary that is none.
+    #[error("vocabulary `{path}`: {reason}")]
+    Vocabulary {
+        /// Path of the vocabulary.
+        path: PathBuf,
+        /// What is wrong, and what would be right.
+        reason: String,
+    },
+
     /// ONNX Runtime refuses the model file.
     #[error("model `{model}`: onnx runtime cannot load `{path}`: {reason}")]
     Load {

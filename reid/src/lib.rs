@@ -1,4 +1,4 @@
-//! Crops of persons to vectors, and vectors that know their model.
+//! Crops of persons and sentences about them to vectors, and vectors that know their model.
 //!
 //! An [`ImageEncoder`] is a model folder (`model.toml` beside `model.onnx`) loaded once and owned by one thread. It cuts
 //! crops from the decoder's own planes straight into its batch tensor, runs them through ONNX Runtime and gives rows of
@@ -12,6 +12,9 @@
 //! - `session`: a session that is what its card says
 //! - `preprocess`, `color`, `tensor`: crop, resize, colour conversion and normalisation into the batch tensor
 //! - [`encoder`]: crops to vectors
+//! - [`text_card`], [`wordpiece`]: the model card of a text encoder, and text to tokens
+//! - [`text_encoder`]: sentences to vectors of the same space
+//! - [`calibration`]: similarities to probabilities
 //! - [`embedding`]: vectors that know their model
 //! - `thumbnail`: a crop as a small picture for people
 //! - [`mend`]: repairs published ONNX files that do not run as they are
@@ -38,6 +41,7 @@
 //! # }
 //! ```
 
+pub mod calibration;
 pub mod card;
 mod color;
 mod digest;
@@ -51,12 +55,19 @@ mod preprocess;
 pub mod provider;
 mod session;
 mod tensor;
+pub mod text_card;
+pub mod text_encoder;
 mod thumbnail;
+pub mod wordpiece;
 
+pub use calibration::Calibration;
 pub use card::Card;
 pub use embedding::{Embedding, ModelId};
 pub use encoder::ImageEncoder;
 pub use error::Error;
 pub use planes::{Color, Crop, Matrix, Planes};
 pub use provider::{Options, Provider};
+pub use text_card::TextCard;
+pub use text_encoder::TextEncoder;
 pub use thumbnail::thumbnail;
+pub use wordpiece::{Tokens, WordPiece};

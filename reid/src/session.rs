@@ -1,5 +1,7 @@
 //! A session of ONNX Runtime that is what the card says.
 
+use std::path::Path;
+
 use ort::environment::Environment;
 use ort::logging::LogLevel;
 use ort::session::Session;
@@ -28,8 +30,24 @@ pub(crate) fn load(
     card: &Card,
     options: &Options,
 ) -> Result<Loaded, Error> {
+    let (session, providers) = open(environment, &card.name, &card.file, options)?;
+    let fixed_batch = check(card, session.inputs(), session.outputs())?;
+    Ok(Loaded {
+        session,
+        providers,
+        fixed_batch,
+    })
+}
+
+/// Loads a file with the options, whatever its inputs are.
+pub(crate) fn open(
+    environment: &Environment,
+    model: &str,
+    file: &Path,
+    options: &Options,
+) -> Result<(Session, Vec<Provider>), Error> {
     let option_fault = |reason: String| Error::Option {
-        model: card.name.clone(),
+        model: model.to_owned(),
         reason,
     };
     if !(1..=MAX_BATCH).contains(&options.max_batch) {
@@ -56,20 +74,15 @@ pub(crate) fn load(
         // Published files carry constants left over from training; each would be a warning at every load.
         .with_log_level(LogLevel::Error)
         .map_err(|error| option_fault(one_line(&error)))?;
-    let (mut builder, providers) = provider::register(builder, &card.name, options)?;
+    let (mut builder, providers) = provider::register(builder, model, options)?;
     let session = builder
-        .commit_from_file(&card.file)
+        .commit_from_file(file)
         .map_err(|error| Error::Load {
-            model: card.name.clone(),
-            path: card.file.clone(),
+            model: model.to_owned(),
+            path: file.to_path_buf(),
             reason: one_line(&error),
         })?;
-    let fixed_batch = check(card, session.inputs(), session.outputs())?;
-    Ok(Loaded {
-        session,
-        providers,
-        fixed_batch,
-    })
+    Ok((session, providers))
 }
 
 /// Compares the graph with the card and gives the number of pictures it insists on, if any.

@@ -20,6 +20,8 @@ mod live_faults;
 mod recordings;
 #[path = "system/rooms.rs"]
 mod rooms;
+#[path = "system/text_search.rs"]
+mod text_search;
 #[path = "system/units.rs"]
 mod units;
 #[path = "system/watch.rs"]

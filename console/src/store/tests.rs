@@ -1,9 +1,10 @@
 use std::sync::Mutex;
 
 use super::*;
-use crate::encode::{EncodePicture, QueryVector};
+use crate::encode::{EncodeQuery, QueryVector};
 use crate::picture::Picture;
 use crate::wire::{PictureBytes, SearchRequest};
+use crate::words::Words;
 
 struct Fixed {
     folder: PathBuf,
@@ -108,14 +109,30 @@ fn hit(folder: &Path) -> sink::Hit {
 /// Gives the picture's size as its vector.
 struct SizeOf;
 
-impl EncodePicture for SizeOf {
+impl EncodeQuery for SizeOf {
     fn encode(&mut self, picture: &Picture) -> Result<QueryVector, Error> {
         let values = vec![picture.width as f32, picture.height as f32];
         Ok(QueryVector {
             name: "appearance".into(),
             model: "size@0123456789ab".into(),
             values,
+            ..QueryVector::default()
         })
+    }
+
+    fn encode_words(&mut self, words: &Words, _: Option<&Picture>) -> Result<QueryVector, Error> {
+        let table = "similarity = [0.0, 1.0]\nlog_likelihood_ratio = [-5.0, 5.0]\npresent = 0.5\ntracks_a_person = 2.0";
+        Ok(QueryVector {
+            name: "joint".into(),
+            model: "pair@0123456789ab".into(),
+            values: vec![words.text.len() as f32, words.not.len() as f32],
+            notes: vec!["a note".into()],
+            calibration: toml::from_str(table).ok(),
+        })
+    }
+
+    fn reads_text(&self) -> bool {
+        true
     }
 }
 
@@ -209,6 +226,32 @@ fn a_picture_is_encoded_and_asked_by_its_vector_and_model() {
         ask.status().unwrap().image_model.as_deref(),
         Some("size@0123456789ab")
     );
+}
+
+#[test]
+fn a_sentence_is_asked_by_its_vector_and_its_hits_carry_probabilities() {
+    let folder = tempfile::tempdir().unwrap();
+    let encoder = EncodeQueue::start("size@0123456789ab".into(), || Ok(SizeOf)).unwrap();
+    let ask = StoreAsk::new(Fixed::new(folder.path()), Some(encoder));
+    let answer = ask
+        .search(&question(SearchRequest {
+            text: Some("a man without a hat".into()),
+            ..Default::default()
+        }))
+        .unwrap();
+    let query = ask.store.asked.lock().unwrap().pop().unwrap();
+    let expected = sink::QueryKind::Vector {
+        name: "joint".into(),
+        model: "pair@0123456789ab".into(),
+        values: vec![5.0, 1.0],
+    };
+    assert_eq!(query.kind, expected);
+    // No evidence either way at a similarity of one half, so the prior: one half, two tracks, twelve searched.
+    let score = answer.hits[0].score.unwrap();
+    assert!((score - 1.0 / 12.0).abs() < 1e-6, "{score}");
+    assert!(answer.calibrated && answer.calibration.is_none());
+    assert_eq!(answer.notes, ["a note"]);
+    assert!(ask.status().unwrap().can_search_text);
 }
 
 #[test]

@@ -38,7 +38,7 @@ impl Ask for Memory {
     fn search(&self, question: &Question) -> Result<SearchResponse, Error> {
         self.asked.lock().unwrap().push(question.clone());
         match &question.by {
-            By::Text(text) if text == "panic" => panic!("asked to"),
+            By::Text(words) if words.text == "panic" => panic!("asked to"),
             By::Text(_) => Err(Error::text_not_installed()),
             By::Track(id) if id.to_string() != TRACK => {
                 Err(Error::NotFound(format!("no track {id}\nis stored")))
@@ -51,6 +51,7 @@ impl Ask for Memory {
                 is_exact: true,
                 calibrated: false,
                 calibration: Some(NOT_CALIBRATED.into()),
+                notes: Vec::new(),
             }),
         }
     }

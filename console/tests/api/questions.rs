@@ -55,7 +55,7 @@ async fn a_sentence_is_refused_with_the_words_that_say_what_to_do() {
     );
     assert_eq!(
         error.to_string(),
-        "text search needs the joint model, which is not installed; search by --image or --track"
+        "text search needs the joint model, which is off or not installed; search by --image or --track"
     );
     assert_eq!(error.to_string(), TEXT_NOT_INSTALLED);
 }

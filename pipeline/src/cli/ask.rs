@@ -10,16 +10,18 @@ use super::time::parse_time_now;
 
 /// `sightline search`
 #[derive(Debug, Args)]
-#[group(id = "query", multiple = false, args = ["text", "image", "track"])]
 pub struct SearchArgs {
-    /// What the person looks like, in words; needs a joint model
+    /// What the person looks like, in words; "without a backpack" is understood
     #[arg(value_name = "TEXT")]
     pub text: Option<String>,
-    /// A picture: a crop of one person
+    /// Something the person of TEXT does not have; may be repeated
+    #[arg(long, value_name = "THING", requires = "text")]
+    pub not: Vec<String>,
+    /// A picture: a crop of one person; with TEXT, somebody like both
     #[arg(long, value_name = "FILE")]
     pub image: Option<PathBuf>,
     /// A track that was found before: who else looks like this
-    #[arg(long, value_name = "ID")]
+    #[arg(long, value_name = "ID", conflicts_with_all = ["text", "image"])]
     pub track: Option<Uuid>,
     /// Only this camera; may be repeated
     #[arg(long = "camera", value_name = "ID")]

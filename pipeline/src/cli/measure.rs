@@ -27,6 +27,35 @@ pub enum EvalCommand {
     /// one MOTChallenge file a camera, in which a person has the same number everywhere. Boxes are compared within their camera;
     /// where both files have places in the world, HOTA by distance on the ground comes with it.
     Mtmc(TracksEvalArgs),
+    /// Measure how well pictures find the same person on other cameras: rank-k, mAP, mINP
+    ///
+    /// A folder of pictures named as in Market-1501, with query/ and bounding_box_test/ or without; then every picture asks for all
+    /// others. Pictures of the same person by the same camera are left out.
+    Reid(RetrievalEvalArgs),
+    /// Measure how well sentences find people: R@1, R@5, R@10, mAP, mINP
+    ///
+    /// A folder with captions.json (the synthetic world) or reid_raw.json and imgs/ (CUHK-PEDES); the test split asks.
+    Text(RetrievalEvalArgs),
+}
+
+/// A dataset and a model.
+#[derive(Debug, Args)]
+pub struct RetrievalEvalArgs {
+    /// Folder of the dataset
+    #[arg(long, value_name = "DIR")]
+    pub dataset: PathBuf,
+    /// Encoder of pictures, installed or shipped; without it the one that sentences are compared with
+    #[arg(long, value_name = "NAME")]
+    pub model: Option<String>,
+    /// Re-rank by k-reciprocal neighbours (k1 20, k2 6, lambda 0.3)
+    #[arg(long)]
+    pub rerank: bool,
+    /// Configuration; its [models] and [embed] sections hold
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Print one JSON value
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// Two places to compare.

@@ -28,7 +28,7 @@ pub use care::{
     ModelsBenchArgs, ModelsCommand, ModelsListArgs, ProbeArgs, Shell,
 };
 pub use flow::{BenchArgs, EmbedArgs, EmbedInput, ReplayArgs, RunArgs, TrackArgs, VectorName};
-pub use measure::{EvalArgs, EvalCommand, TracksEvalArgs};
+pub use measure::{EvalArgs, EvalCommand, RetrievalEvalArgs, TracksEvalArgs};
 pub use output::{ExitStatus, Stdout, StdoutClosed, exit_status, report, stdout};
 pub use time::{TimeFault, parse_time};
 
@@ -131,6 +131,7 @@ mod tests {
             "sightline replay a.mp4 b --config c.toml --store s --mot m --jsonl t.jsonl --video v.mp4 --json",
             "sightline run --config c.toml --log-level debug",
             "sightline search coat --store s",
+            "sightline search coat --not backpack --not hat --image p.jpg --store s",
             "sightline search --image p.jpg --camera gate-1 --camera gate-2 --from -2h --to 2026-03-01T14:00:00Z --limit 5 --json",
             "sightline search --track 67e55044-10b1-426f-9247-bb680e5fe0c8 --api /run/sightline/api.sock",
             "sightline search --from 00:00 --config c.toml",
@@ -155,6 +156,8 @@ mod tests {
             "sightline bench --json",
             "sightline eval mot --gt MOT17/train --tracks out --json",
             "sightline eval mtmc --gt ground_truth.txt --tracks persons.txt",
+            "sightline eval text --dataset crops --model joint-picture --json",
+            "sightline eval reid --dataset Market-1501 --model person-reid-0267 --rerank",
             "sightline cameras probe rtsp://host/a --transport tcp --json",
             "sightline completions bash",
             "sightline man",
@@ -176,8 +179,11 @@ mod tests {
             "sightline embed --texts b --vector joint --out a.npy --nonsense",
             "sightline search --store s --config c.toml",
             "sightline search --image a.jpg --track 67e55044-10b1-426f-9247-bb680e5fe0c8",
+            "sightline search coat --track 67e55044-10b1-426f-9247-bb680e5fe0c8",
+            "sightline search --not hat --image a.jpg",
             "sightline eval",
             "sightline eval mot --gt a.txt",
+            "sightline eval text --model joint-picture",
             "sightline search --limit 0",
             "sightline replay a.mp4 --gate g.toml",
             "sightline search --from yesterday-ish",

@@ -8,10 +8,9 @@ use sightline_console::person::{PersonResponse, WordRequest, WordResponse};
 use sightline_console::{
     Ask as _, Client, PictureDigest, Question, SearchRequest, SearchResponse, StoreAsk,
 };
-use sightline_reid::Card;
 use sightline_sink::SiteMap;
 
-use super::search::start_encoder;
+use super::search::{Needs, start_encoders};
 use crate::cli::StoreAccess;
 use crate::config::{Config, Purpose};
 use crate::flow::{self, Store};
@@ -28,11 +27,11 @@ enum Who {
 }
 
 impl Answering {
-    /// Finds who holds the store; when nobody does, opens it here. Pictures can be asked for `with_pictures`.
+    /// Finds who holds the store; when nobody does, opens it here, with the models that `request` needs.
     ///
     /// # Errors
-    /// When there is no store, it cannot be opened, or its models are not there.
-    pub fn open(access: &StoreAccess, with_pictures: bool) -> Result<Self> {
+    /// When there is no store, it cannot be opened, or its models are not there; when `request` is no question.
+    pub fn open(access: &StoreAccess, request: Option<&SearchRequest>) -> Result<Self> {
         let mut config = Config::load_or_built_in(access.config.as_deref(), Purpose::Offline)?;
         if let Some(folder) = &access.store {
             config.store.folder.clone_from(folder);
@@ -44,7 +43,7 @@ impl Answering {
             None if socket.exists() && UnixStream::connect(&socket).is_ok() => {
                 Who::socket(&socket)?
             }
-            None => Who::store(&config, with_pictures)?,
+            None => Who::store(&config, request)?,
         };
         Ok(Self { config, who })
     }
@@ -115,7 +114,7 @@ impl Who {
         Ok(Self::Socket(Client::connect(path)?, runtime))
     }
 
-    fn store(config: &Config, with_pictures: bool) -> Result<Self> {
+    fn store(config: &Config, request: Option<&SearchRequest>) -> Result<Self> {
         let folder = &config.store.folder;
         if !folder.join("index").is_dir() {
             bail!(
@@ -124,18 +123,31 @@ impl Who {
                 folder.display()
             );
         }
-        let model = config.models.folder.join(config.models.appearance.as_str());
-        let card = Card::read(&model).context(
-            "the store's vectors need the card of their model; run `sightline models fetch`",
+        let question = request.cloned().map(Question::try_from).transpose()?;
+        let needs = question.map_or_else(Needs::default, |it| Needs::of(&it, config));
+        let vectors = flow::vectors_of(config).context(
+            "the store's vectors need the cards of their models; run `sightline models fetch`",
         )?;
-        let store = Store::open(config, flow::vector_spec(&card)?)?;
-        let encoder = if with_pictures {
-            Some(start_encoder(config)?)
-        } else {
-            None
-        };
-        Ok(Self::Store(Box::new(StoreAsk::new(store, encoder))))
+        let store = Store::open(config, vectors).map_err(|error| hint_at_switch(error, config))?;
+        let encoders = needs.any().then(|| start_encoders(config, &needs));
+        let store = StoreAsk::new(store, encoders.transpose()?);
+        Ok(Self::Store(Box::new(store)))
     }
+}
+
+/// A store that was made without sentences is no fault of its own.
+fn hint_at_switch(error: anyhow::Error, config: &Config) -> anyhow::Error {
+    let is_mismatch = matches!(
+        error.downcast_ref(),
+        Some(sightline_sink::Error::Mismatch { .. })
+    );
+    if is_mismatch && config.models.text_search {
+        let said = error.to_string();
+        return anyhow!(
+            "{said}; a store made without sentences is searched with `text_search = false` under [models]"
+        );
+    }
+    error
 }
 
 fn said<T>(answer: Result<T, sightline_console::Error>) -> Result<T> {

@@ -4,7 +4,7 @@ use std::io::Write as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::sync_channel;
+use std::sync::mpsc::{Receiver, sync_channel};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, anyhow, bail};
@@ -16,9 +16,7 @@ use sightline_reid::ImageEncoder;
 use crate::cli::{BenchArgs, stdout};
 use crate::config::{Config, Inputs, Purpose};
 use crate::flow::timing::{StageReport, StageTime, process_cpu_ns};
-use crate::flow::{
-    self, Batching, EmbedStage, Outputs, Play, Recorder, StageTimes, Store, Workers,
-};
+use crate::flow::{self, Batching, Encoders, Outputs, Play, Recorder, StageTimes, Store, Workers};
 use crate::ingest::{RecordingSpec, Recordings};
 use crate::models::runtime;
 
@@ -52,7 +50,14 @@ struct Report {
 #[derive(Clone, Copy, Debug)]
 struct Calls {
     frames: u64,
-    embed_calls: u64,
+    appearance: EncoderCalls,
+    joint: EncoderCalls,
+}
+
+/// Calls of one encoder, and the crops in them.
+#[derive(Clone, Copy, Debug)]
+struct EncoderCalls {
+    calls: u64,
     crops: u64,
 }
 
@@ -71,15 +76,15 @@ pub fn run(args: &BenchArgs) -> Result<()> {
         .collect::<Result<Vec<_>>>()?;
     let environment = runtime::environment(Some(&config.models.onnxruntime))?;
     let mut detector = flow::load_detector(environment, &config)?;
-    let encoder = flow::load_encoder(environment, &config)?;
-    let mut floor_encoder = flow::load_encoder(environment, &config)?;
+    let encoders = Encoders::load(environment, &config)?;
+    let mut floor_encoders = Encoders::load(environment, &config)?;
     let most = args.frames.map_or(u64::MAX, std::num::NonZeroU64::get);
 
     let times = Arc::new(StageTimes::default());
-    let (calls, replay) = replay(&config, &specs, &mut detector, encoder, &times, most)?;
+    let (calls, replay) = replay(&config, &specs, &mut detector, encoders, &times, most)?;
     // Before anything else grows.
     let peak_resident_bytes = peak_resident_bytes();
-    let floor = floor(&specs, &mut detector, &mut floor_encoder, calls)?;
+    let floor = floor(&specs, &mut detector, &mut floor_encoders, calls)?;
     let mut stages = vec![decode(&specs, calls.frames)?];
     stages.extend(times.report());
     let fps = |seconds: f64| calls.frames as f64 / seconds.max(1e-9);
@@ -133,7 +138,7 @@ fn replay(
     config: &Config,
     specs: &[RecordingSpec],
     detector: &mut Detector,
-    encoder: ImageEncoder,
+    encoders: Encoders,
     times: &Arc<StageTimes>,
     most: u64,
 ) -> Result<(Calls, Took)> {
@@ -141,11 +146,11 @@ fn replay(
         Scratch(std::env::temp_dir().join(format!("sightline-bench-{}", std::process::id())));
     let mut config = config.clone();
     config.store.folder.clone_from(&scratch.0);
-    let store = Store::open(&config, flow::vector_spec(encoder.card())?)?;
+    let store = Store::open(&config, encoders.vectors()?)?;
     let cameras = specs.iter().map(|spec| spec.camera.to_string()).collect();
     let (record, took) = measured(|| {
-        let (embed, embedder) = EmbedStage::start(encoder, Batching::Fixed, times.clone())?;
-        let parts = flow::follower_parts(&config, embedder, times.clone(), false);
+        let (embed, embedders) = encoders.start(Batching::Fixed, times)?;
+        let parts = flow::follower_parts(&config, embedders, times.clone(), false);
         let mut recorder =
             Recorder::open(store.writer(), cameras, &Outputs::default(), times.clone())?;
         let is_cancelled = AtomicBool::new(false);
@@ -175,11 +180,14 @@ fn replay(
         Ok(record)
     })?;
     store.close()?;
-    let embed = times.embed.report("embed");
+    let of = |report: StageReport| EncoderCalls {
+        calls: report.calls,
+        crops: report.items,
+    };
     let calls = Calls {
         frames: record.frames,
-        embed_calls: embed.calls,
-        crops: embed.items,
+        appearance: of(times.embed.report("embed")),
+        joint: of(times.joint.report("embed-joint")),
     };
     Ok((calls, took))
 }
@@ -201,21 +209,19 @@ fn decode(specs: &[RecordingSpec], frames: u64) -> Result<StageReport> {
     Ok(time.report("decode"))
 }
 
-/// Decode, detector and encoder alone, each on the thread that it has in the flow.
+/// Decode, detector and encoders alone, each on the thread that it has in the flow.
 fn floor(
     specs: &[RecordingSpec],
     detector: &mut Detector,
-    encoder: &mut ImageEncoder,
+    encoders: &mut Encoders,
     calls: Calls,
 ) -> Result<Took> {
     let batch = detector.max_batch().max(1) as u64;
-    let [_, channels, height, width] = encoder.input_shape();
-    let most = calls.crops.div_ceil(calls.embed_calls.max(1)).max(1);
-    let crops = Array4::<f32>::from_elem((usize::try_from(most)?, channels, height, width), 0.5);
     let ((), took) = measured(|| {
         std::thread::scope(|scope| {
             let (decoded, arrivals) = sync_channel::<()>(QUEUE);
-            let (detected, crops_due) = sync_channel::<()>(QUEUE);
+            let (first_lane, first_due) = sync_channel::<()>(QUEUE);
+            let (second_lane, second_due) = sync_channel::<()>(QUEUE);
             let detecting = scope.spawn(move || -> Result<()> {
                 let mut waiting = 0;
                 for () in arrivals {
@@ -224,29 +230,23 @@ fn floor(
                         detector.infer()?;
                         waiting = 0;
                     }
-                    if detected.send(()).is_err() {
+                    if first_lane.send(()).is_err() || second_lane.send(()).is_err() {
                         break;
                     }
                 }
                 Ok(())
             });
-            let embedding = scope.spawn(move || -> Result<()> {
-                let (mut frames, mut done, mut sent) = (0_u64, 0_u64, 0_u64);
-                for () in crops_due {
-                    frames += 1;
-                    // As many calls as there were, spread evenly over the frames, with as many crops in all.
-                    while done * calls.frames < frames * calls.embed_calls {
-                        done += 1;
-                        let due = calls.crops * done / calls.embed_calls - sent;
-                        let due = usize::try_from(due)?.min(crops.dim().0);
-                        if due > 0 {
-                            encoder.run_tensor(&crops.slice(s![..due, .., .., ..]))?;
-                        }
-                        sent += due as u64;
-                    }
-                }
-                Ok(())
-            });
+            let appearance = Some(&mut encoders.appearance);
+            let lanes = [
+                (appearance, calls.appearance, first_due),
+                (encoders.joint.as_mut(), calls.joint, second_due),
+            ];
+            let embedding: Vec<_> = lanes
+                .into_iter()
+                .map(|(encoder, own, due)| {
+                    scope.spawn(move || embed_alone(encoder, own, calls.frames, &due))
+                })
+                .collect();
             for frame in Recordings::open(specs)?.take(usize::try_from(calls.frames)?) {
                 frame?;
                 if decoded.send(()).is_err() {
@@ -257,13 +257,45 @@ fn floor(
             detecting
                 .join()
                 .map_err(|_| anyhow!("the floor's detector panicked"))??;
-            embedding
-                .join()
-                .map_err(|_| anyhow!("the floor's encoder panicked"))??;
+            for thread in embedding {
+                thread
+                    .join()
+                    .map_err(|_| anyhow!("a floor's encoder panicked"))??;
+            }
             Ok(())
         })
     })?;
     Ok(took)
+}
+
+/// As many calls of an encoder as there were, spread evenly over the frames, with as many crops in all.
+fn embed_alone(
+    encoder: Option<&mut ImageEncoder>,
+    own: EncoderCalls,
+    all_frames: u64,
+    due: &Receiver<()>,
+) -> Result<()> {
+    let Some(encoder) = encoder else {
+        due.iter().for_each(drop);
+        return Ok(());
+    };
+    let [_, channels, height, width] = encoder.input_shape();
+    let most = own.crops.div_ceil(own.calls.max(1)).max(1);
+    let crops = Array4::<f32>::from_elem((usize::try_from(most)?, channels, height, width), 0.5);
+    let (mut frames, mut done, mut sent) = (0_u64, 0_u64, 0_u64);
+    for () in due {
+        frames += 1;
+        while done * all_frames < frames * own.calls {
+            done += 1;
+            let now = own.crops * done / own.calls - sent;
+            let now = usize::try_from(now)?.min(crops.dim().0);
+            if now > 0 {
+                encoder.run_tensor(&crops.slice(s![..now, .., .., ..]))?;
+            }
+            sent += now as u64;
+        }
+    }
+    Ok(())
 }
 
 fn peak_resident_bytes() -> Option<u64> {

@@ -25,6 +25,8 @@ pub fn run(args: &EvalArgs) -> Result<()> {
     match &args.command {
         EvalCommand::Mot(args) => print(&mot(args)?, args.json),
         EvalCommand::Mtmc(args) => print(&mtmc(args)?, args.json),
+        EvalCommand::Reid(args) => super::eval_retrieval::reid(args),
+        EvalCommand::Text(args) => super::eval_retrieval::text(args),
     }
 }
 

@@ -7,6 +7,7 @@ pub mod check;
 pub mod completions;
 pub mod embed;
 pub mod eval;
+mod eval_retrieval;
 pub mod evaluated;
 pub mod man;
 pub mod models;

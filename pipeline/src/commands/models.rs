@@ -38,10 +38,12 @@ fn configuration(path: Option<&Path>) -> Result<(Config, ModelFolders)> {
 /// The models that were named; none: those that the configuration uses.
 fn names(args: &ModelNames, config: &Config) -> Vec<String> {
     if args.names.is_empty() {
-        vec![
-            config.models.detector.to_string(),
-            config.models.appearance.to_string(),
-        ]
+        let models = &config.models;
+        let mut names = vec![models.detector.to_string(), models.appearance.to_string()];
+        if models.text_search {
+            names.extend([models.joint.to_string(), models.text.to_string()]);
+        }
+        names
     } else {
         args.names.clone()
     }
@@ -72,7 +74,12 @@ fn list(args: &ModelsListArgs) -> Result<()> {
 fn fetch(args: &ModelNames) -> Result<()> {
     let (config, folders) = configuration(args.config.as_deref())?;
     let bar = indicatif::ProgressBar::no_length();
-    let fetched = models::fetch::fetch(&names(args, &config), &folders, &mut |progress| {
+    let mut wanted = names(args, &config);
+    if args.names.is_empty() {
+        // What the program brings along needs no fetching.
+        wanted.retain(|name| !folders.is_shipped(name));
+    }
+    let fetched = models::fetch::fetch(&wanted, &folders, &mut |progress| {
         bar.set_length(progress.total_bytes);
         bar.set_position(progress.done_bytes);
     });

@@ -30,7 +30,7 @@ pub fn run(args: &PersonArgs) -> Result<()> {
 }
 
 fn show(args: &PersonShowArgs) -> Result<()> {
-    let asked = Answering::open(&args.access, false)?;
+    let asked = Answering::open(&args.access, None)?;
     let person = asked.person(&args.person.to_string())?;
     if let Some(path) = &args.png {
         picture(&person, &asked)?.write_png(path)?;
@@ -57,7 +57,7 @@ fn tracks(person: &PersonResponse) -> Vec<String> {
 }
 
 fn confirm(args: &PersonConfirmArgs) -> Result<()> {
-    let asked = Answering::open(&args.access, false)?;
+    let asked = Answering::open(&args.access, None)?;
     let tracks = tracks(&asked.person(&args.person.to_string())?);
     let pairs = tracks
         .windows(2)
@@ -66,7 +66,7 @@ fn confirm(args: &PersonConfirmArgs) -> Result<()> {
 }
 
 fn reject(args: &PersonRejectArgs) -> Result<()> {
-    let asked = Answering::open(&args.access, false)?;
+    let asked = Answering::open(&args.access, None)?;
     let (tracks, track) = (
         tracks(&asked.person(&args.person.to_string())?),
         args.track.to_string(),
@@ -83,7 +83,7 @@ fn reject(args: &PersonRejectArgs) -> Result<()> {
 }
 
 fn join(args: &PersonJoinArgs) -> Result<()> {
-    let asked = Answering::open(&args.access, false)?;
+    let asked = Answering::open(&args.access, None)?;
     let one = tracks(&asked.person(&args.person.to_string())?);
     let other = tracks(&asked.person(&args.other.to_string())?);
     let (Some(one), Some(other)) = (one.last(), other.last()) else {

@@ -16,7 +16,7 @@ use super::evaluated::Evaluated;
 use crate::cli::{ReplayArgs, stdout};
 use crate::config::{Config, Inputs, Purpose, Recording, Start};
 use crate::flow::{
-    self, Batching, EmbedStage, Outputs, Record, Recorder, StageTimes, Store, Workers,
+    self, Batching, Encoders, Outputs, Record, Recorder, StageTimes, Store, Workers,
 };
 use crate::ingest::Recordings;
 use crate::models::runtime;
@@ -44,6 +44,8 @@ struct Summary<'a> {
     store: &'a Path,
     digest: String,
     faults: &'a [String],
+    #[serde(skip)]
+    reads_text: bool,
 }
 
 /// Plays the recordings, and prints what came of them.
@@ -63,10 +65,10 @@ pub fn run(args: &ReplayArgs) -> Result<()> {
         .collect::<Result<Vec<_>>>()?;
     let environment = runtime::environment(Some(&config.models.onnxruntime))?;
     let mut detector = flow::load_detector(environment, &config)?;
-    let encoder = flow::load_encoder(environment, &config)?;
+    let encoders = Encoders::load(environment, &config)?;
     let recordings = Recordings::open(&specs)?;
     let times = Arc::new(StageTimes::default());
-    let store = Store::open(&config, flow::vector_spec(encoder.card())?)?;
+    let store = Store::open(&config, encoders.vectors()?)?;
     let outputs = Outputs {
         mot: args.mot.clone(),
         boxes: (args.mtmc.is_some() || evaluated.is_some()).then(|| boxes_file(&config)),
@@ -76,8 +78,8 @@ pub fn run(args: &ReplayArgs) -> Result<()> {
     };
     let cameras = specs.iter().map(|spec| spec.camera.to_string()).collect();
     let mut recorder = Recorder::open(store.writer(), cameras, &outputs, times.clone())?;
-    let (embed, embedder) = EmbedStage::start(encoder, Batching::Fixed, times.clone())?;
-    let parts = flow::follower_parts(&config, embedder, times, args.video.is_some());
+    let (embed, embedders) = encoders.start(Batching::Fixed, &times)?;
+    let parts = flow::follower_parts(&config, embedders, times, args.video.is_some());
 
     let is_cancelled = Arc::new(AtomicBool::new(false));
     for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
@@ -145,6 +147,7 @@ pub fn run(args: &ReplayArgs) -> Result<()> {
         store: &config.store.folder,
         digest,
         faults: &faults,
+        reads_text: config.models.text_search,
     };
     if args.json {
         stdout().json(&summary)?;
@@ -247,10 +250,18 @@ fn print(args: &ReplayArgs, summary: &Summary<'_>, record: &Record) -> Result<()
             clock(longest.start_ns),
             longest.track
         )?;
-        writeln!(
-            out,
-            "What was seen, in order of time, and what was watched?\n  sightline search --store {store} --limit 10 --json"
-        )?;
+        if summary.reads_text {
+            // Somebody of the demo's scene.
+            writeln!(
+                out,
+                "Who fits a description?\n  sightline search --store {store} \"a woman in a blue T-shirt and a brown skirt\""
+            )?;
+        } else {
+            writeln!(
+                out,
+                "What was seen, in order of time, and what was watched?\n  sightline search --store {store} --limit 10 --json"
+            )?;
+        }
     }
     out.finish()?;
     Ok(())

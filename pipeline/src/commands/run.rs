@@ -12,11 +12,11 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use tokio::sync::watch;
 
-use super::search::start_encoder;
+use super::search::{Needs, start_encoders};
 use crate::cli::RunArgs;
 use crate::config::{CameraConfig, Config, Purpose};
 use crate::flow::{
-    self, Batching, EmbedStage, LiveFlow, LiveParts, StageTimes, Store, Telemetry, Workers,
+    self, Batching, Encoders, LiveFlow, LiveParts, StageTimes, Store, Telemetry, Workers,
 };
 use crate::ingest::{
     Address, Credentials, FrameRate, Live, LiveOptions, LiveSpec, SystemClock, Transport,
@@ -65,10 +65,10 @@ pub fn run(args: &RunArgs) -> Result<()> {
     notifier.status("loading models");
     let environment = runtime::environment(Some(&config.models.onnxruntime))?;
     let detector = flow::load_detector(environment, &config)?;
-    let encoder = flow::load_encoder(environment, &config)?;
-    let query_encoder = start_encoder(&config)?;
+    let encoders = Encoders::load(environment, &config)?;
+    let query_encoder = start_encoders(&config, &Needs::all(&config))?;
     health.set_models_loaded(true);
-    let store = Store::open(&config, flow::vector_spec(encoder.card())?)?;
+    let store = Store::open(&config, encoders.vectors()?)?;
     health.set_store_open(true);
 
     let (quit, quitting) = watch::channel(());
@@ -107,8 +107,8 @@ pub fn run(args: &RunArgs) -> Result<()> {
     let batching = Batching::Gathered {
         longest_wait: Duration::from_millis(u64::from(config.embed.batch_wait_ms.0)),
     };
-    let (embed, embedder) = EmbedStage::start(encoder, batching, times.clone())?;
-    let mut follower = flow::follower_parts(&config, embedder, times, false);
+    let (embed, embedders) = encoders.start(batching, &times)?;
+    let mut follower = flow::follower_parts(&config, embedders, times, false);
     follower.tells_coverage = false;
     let (camera_events, arrivals) = sync_channel(EVENT_QUEUE);
     let specs = live_specs(&config)?;

@@ -5,7 +5,9 @@ use std::path::Path;
 
 use anyhow::{Result, bail};
 use sightline_console::wire::PictureBytes;
-use sightline_console::{EncodeQueue, SearchRequest, SearchResponse, UtcTime};
+use sightline_console::{
+    By, EncodeQueue, QueryEncoders, Question, SearchRequest, SearchResponse, UtcTime,
+};
 
 use super::answering::{Answering, coverage_words};
 use super::person::print_persons;
@@ -28,7 +30,7 @@ const MOST_TRACKS: u32 = 1000;
 /// What went wrong, where and what to do. An empty answer is none: it says why it is empty.
 pub fn run(args: &SearchArgs) -> Result<()> {
     let mut request = request(args)?;
-    let asked = Answering::open(&args.access, request.image.is_some())?;
+    let asked = Answering::open(&args.access, Some(&request))?;
     if args.persons {
         let tracks = |limit: u32| limit.saturating_mul(TRACKS_A_PERSON).min(MOST_TRACKS);
         request.limit = request.limit.map(tracks);
@@ -48,6 +50,7 @@ fn request(args: &SearchArgs) -> Result<SearchRequest> {
     let time = |ns: Option<i64>| ns.map(UtcTime::from_unix_ns);
     Ok(SearchRequest {
         text: args.text.clone(),
+        not: args.not.clone(),
         image,
         track: args.track.map(|id| id.to_string()),
         cameras: args.cameras.clone(),
@@ -69,23 +72,74 @@ fn read_picture(path: &Path) -> Result<PictureBytes> {
     Ok(PictureBytes(fs_err::read(path)?))
 }
 
-/// Loads the encoder for picture queries, on its own thread.
+/// Models that questions need.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Needs {
+    appearance: bool,
+    joint: bool,
+    text: bool,
+}
+
+impl Needs {
+    /// Whatever may be asked.
+    #[must_use]
+    pub fn all(config: &Config) -> Self {
+        let text = config.models.text_search;
+        Self {
+            appearance: true,
+            joint: text,
+            text,
+        }
+    }
+
+    /// What one question needs; a sentence needs nothing where text search is off, and is refused then.
+    pub fn of(question: &Question, config: &Config) -> Self {
+        let can_read = config.models.text_search;
+        Self {
+            appearance: matches!(question.by, By::Picture(_)),
+            joint: can_read && matches!(question.by, By::TextAndPicture(..)),
+            text: can_read && matches!(question.by, By::Text(_) | By::TextAndPicture(..)),
+        }
+    }
+
+    /// Whether there is one.
+    #[must_use]
+    pub fn any(self) -> bool {
+        self != Self::default()
+    }
+}
+
+/// Loads the models for queries, on their own thread.
 ///
 /// # Errors
-/// When the model cannot be loaded.
-pub fn start_encoder(config: &Config) -> Result<EncodeQueue> {
+/// When one of them cannot be loaded.
+pub fn start_encoders(config: &Config, needs: &Needs) -> Result<EncodeQueue> {
     let environment = runtime::environment(Some(&config.models.onnxruntime))?;
-    let encoder = flow::load_encoder(environment, config)?;
-    let model = encoder.model_id().as_str().to_owned();
-    Ok(EncodeQueue::start(model, move || Ok(encoder))?)
+    let mut encoders = QueryEncoders::default();
+    if needs.appearance {
+        encoders.appearance = Some(flow::load_encoder(environment, config)?);
+    }
+    if needs.joint {
+        encoders.joint = flow::load_joint_encoder(environment, config)?;
+    }
+    if needs.text {
+        encoders.text = Some(flow::load_text_encoder(environment, config)?);
+    }
+    let model = encoders
+        .appearance
+        .as_ref()
+        .map_or_else(String::new, |encoder| encoder.model_id().to_string());
+    Ok(EncodeQueue::start(model, move || Ok(encoders))?)
 }
 
 fn print(response: &SearchResponse) -> Result<()> {
     let mut out = stdout();
     for hit in &response.hits {
-        let similarity = hit
-            .similarity
-            .map_or_else(String::new, |value| format!(", similarity {value:.3}"));
+        let similarity = match (hit.score, hit.similarity) {
+            (Some(score), _) => format!(", {} ({:.0}%)", band(score), 100.0 * score),
+            (None, Some(value)) => format!(", similarity {value:.3}"),
+            (None, None) => String::new(),
+        };
         writeln!(
             out,
             "{:>3}. camera {} {} to {}{similarity}, {}\n     track {}",
@@ -106,9 +160,33 @@ fn print(response: &SearchResponse) -> Result<()> {
             "scores: not calibrated (the model's card has no table); hits are in order of similarity"
         )?;
     }
+    if response.calibrated && response.hits.iter().all(|hit| hit.score < Some(POSSIBLE)) {
+        writeln!(
+            out,
+            "perhaps nobody: no hit is likelier than {:.0}%",
+            100.0 * POSSIBLE
+        )?;
+    }
+    for note in &response.notes {
+        writeln!(out, "note: {note}")?;
+    }
     for camera in &response.coverage {
         writeln!(out, "{}", coverage_words(camera))?;
     }
     out.finish()?;
     Ok(())
+}
+
+/// Probabilities from which a hit is called likely, and possible.
+const LIKELY: f64 = 0.7;
+const POSSIBLE: f64 = 0.2;
+
+fn band(score: f64) -> &'static str {
+    if score >= LIKELY {
+        "likely"
+    } else if score >= POSSIBLE {
+        "possible"
+    } else {
+        "unlikely"
+    }
 }

@@ -62,6 +62,12 @@ pub struct ModelsConfig {
     pub detector: Name,
     /// Name of the encoder that tells people apart: a folder in `folder`.
     pub appearance: Name,
+    /// Compare people with sentences: `sightline search "a woman in a red coat"`. Costs one more network a crop.
+    pub text_search: bool,
+    /// Name of the picture side of the image-text pair: a folder in `folder`, or shipped with the program.
+    pub joint: Name,
+    /// Name of the text side of the pair.
+    pub text: Name,
     /// Where networks run, in order of wish. One that is asked for and missing is an error; `auto` takes the best there is.
     #[schemars(length(min = 1))]
     pub providers: Vec<Provider>,
@@ -81,6 +87,9 @@ impl Default for ModelsConfig {
             onnxruntime: PathBuf::from("/usr/lib/sightline/libonnxruntime.so"),
             detector: Name::made_safe("fastestdet"),
             appearance: Name::made_safe("person-reid-0267"),
+            text_search: true,
+            joint: Name::made_safe("joint-picture"),
+            text: Name::made_safe("joint-text"),
             providers: vec![Provider::Auto],
             precision: Precision::Fp32,
             intra_threads: 0,

@@ -13,7 +13,7 @@ use sightline_sink::{NamedVector, f16};
 use crate::ingest::Frame;
 
 use super::picture::crop;
-use super::timing::StageTimes;
+use super::timing::{StageTime, StageTimes};
 
 /// Requests that wait for the encoder before senders wait in turn.
 const QUEUE: usize = 32;
@@ -43,7 +43,7 @@ struct Request {
 #[derive(Clone)]
 pub struct Embedder {
     requests: SyncSender<Request>,
-    /// Name of the vectors, `appearance`.
+    /// Name of the vectors, `appearance` or `joint`.
     pub vector: Arc<str>,
     /// Model id on the wire.
     pub model: Arc<str>,
@@ -57,7 +57,7 @@ pub struct EmbedStage {
 }
 
 impl EmbedStage {
-    /// Starts the thread that owns `encoder`.
+    /// Starts the thread that owns `encoder`; its time is counted as `stage` of `times`.
     ///
     /// # Errors
     /// When the machine refuses another thread.
@@ -65,6 +65,7 @@ impl EmbedStage {
         encoder: ImageEncoder,
         batching: Batching,
         times: Arc<StageTimes>,
+        stage: fn(&StageTimes) -> &StageTime,
     ) -> std::io::Result<(Self, Embedder)> {
         let (requests, inbox) = sync_channel(QUEUE);
         let embedder = Embedder {
@@ -74,8 +75,8 @@ impl EmbedStage {
             dimension: encoder.dimension(),
         };
         let thread = std::thread::Builder::new()
-            .name("embed".into())
-            .spawn(move || serve(encoder, &inbox, batching, &times))?;
+            .name(format!("embed-{}", embedder.vector))
+            .spawn(move || serve(encoder, &inbox, batching, stage(&times)))?;
         Ok((Self { thread }, embedder))
     }
 
@@ -127,7 +128,7 @@ fn serve(
     mut encoder: ImageEncoder,
     inbox: &Receiver<Request>,
     batching: Batching,
-    times: &StageTimes,
+    time: &StageTime,
 ) {
     let mut waiting: Vec<Request> = Vec::with_capacity(QUEUE);
     while let Ok(first) = inbox.recv() {
@@ -146,9 +147,7 @@ fn serve(
                 }
             }
         }
-        let rows = times
-            .embed
-            .measure(crops as u64, || embed_all(&mut encoder, &waiting));
+        let rows = time.measure(crops as u64, || embed_all(&mut encoder, &waiting));
         answer(&mut waiting, &rows);
     }
 }

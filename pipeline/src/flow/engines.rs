@@ -1,18 +1,16 @@
 //! The models of a configuration, loaded and checked.
 
 use std::num::NonZeroUsize;
-use std::path::Path;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result};
 use ort::environment::Environment;
 use sightline_detector::{Detector, GateOptions, Tiling};
-use sightline_reid::ImageEncoder;
 
 use super::follow::FollowerParts;
-use super::{Embedder, StageTimes};
-use crate::config::{Config, Fraction, Precision, View};
+use super::{Embedders, StageTimes};
+use crate::config::{Config, Fraction, View};
 use crate::ingest::{FrameRate, Polygon, RecordingSpec, Region};
-use crate::models::{detector_providers, encoder_providers};
+use crate::models::{ModelFolders, detector_providers};
 use crate::select::SelectorConfig;
 use crate::track::{CameraMotionConfig, TrackerConfig};
 
@@ -41,40 +39,10 @@ pub fn load_detector(environment: &Environment, config: &Config) -> Result<Detec
     Ok(Detector::load(environment, &folder, &options)?)
 }
 
-/// Loads the encoder of `appearance` vectors that the configuration names.
-///
-/// # Errors
-/// As [`load_detector`], and when its vectors have another name.
-pub fn load_encoder(environment: &Environment, config: &Config) -> Result<ImageEncoder> {
-    let options = sightline_reid::Options {
-        providers: encoder_providers(&config.models.providers),
-        intra_threads: session_threads(config).get(),
-        max_batch: config.embed.max_batch.get() as usize,
-        engine_cache: config.models.engine_cache.clone(),
-    };
-    let name = &config.models.appearance;
-    let folder = model_folder(config, name.as_str())?;
-    let encoder = ImageEncoder::load(environment, &folder, &options)?;
-    if encoder.vector_name() != "appearance" {
-        bail!(
-            "model `{name}` gives `{}` vectors, expected `appearance`; choose another in models.appearance",
-            encoder.vector_name()
-        );
-    }
-    if config.models.precision == Precision::Fp16
-        && encoder.card().input.precision != sightline_reid::card::Precision::Fp16
-    {
-        bail!(
-            "models.precision is fp16, and model `{name}` is fp32; choose a model whose card says fp16"
-        );
-    }
-    Ok(encoder)
-}
-
 /// What followers of the cameras of this configuration are made of.
 pub fn follower_parts(
     config: &Config,
-    embedder: Embedder,
+    embedders: Embedders,
     times: std::sync::Arc<StageTimes>,
     keep_frames: bool,
 ) -> FollowerParts {
@@ -95,7 +63,7 @@ pub fn follower_parts(
             new_view_below: select.new_view_below.get(),
             ..SelectorConfig::default()
         },
-        embedder,
+        embedders,
         times,
         keep_frames,
         tells_coverage: true,
@@ -144,15 +112,15 @@ pub fn areas(view: &View) -> Result<(Option<Region>, Vec<Polygon>)> {
     Ok((region.map(|polygon| Region::new(vec![polygon])), masks))
 }
 
-fn model_folder(config: &Config, name: &str) -> Result<std::path::PathBuf> {
-    let folder = config.models.folder.join(name);
-    if !Path::new(&folder).is_dir() {
-        bail!(
+/// The folder of a model: installed, or shipped with the program.
+pub(super) fn model_folder(config: &Config, name: &str) -> Result<std::path::PathBuf> {
+    let folders = ModelFolders::for_installed(config.models.folder.clone());
+    folders.find(name).with_context(|| {
+        format!(
             "model `{name}` is not in {}; run `sightline models fetch {name}`",
             config.models.folder.display()
-        );
-    }
-    Ok(folder)
+        )
+    })
 }
 
 /// Threads of one model session on the CPU: those of the configuration, or one a core.

@@ -10,7 +10,8 @@ use sightline_detector::{BBox, Detection};
 use sightline_sink::{Bytes, Event, Sighting, SightingId, TrackId, TrackState};
 
 use super::coverage::Watch;
-use super::encoder::Embedder;
+use super::encoders::Embedders;
+use super::joint::JointViews;
 use super::outcome::{Outcome, TrackBox, TrackEnd};
 use super::picture;
 use super::timing::{StageTimes, thread_cpu_ns};
@@ -32,8 +33,8 @@ pub struct FollowerParts {
     pub selector: SelectorConfig,
     /// Settings of the estimate of the camera's own motion.
     pub camera_motion: CameraMotionConfig,
-    /// The way to the encoder.
-    pub embedder: Embedder,
+    /// The ways to the encoders.
+    pub embedders: Embedders,
     /// Where the time goes.
     pub times: Arc<StageTimes>,
     /// Whether outcomes carry their picture.
@@ -51,6 +52,7 @@ pub struct Follower {
     tracker: Tracker,
     motion: CameraMotionEstimator,
     selector: Selector,
+    joint: JointViews,
     watch: Watch,
     numbers: VecDeque<(i64, u64)>,
     inside: Vec<Detection>,
@@ -75,6 +77,7 @@ impl Follower {
             tracker: Tracker::new(&parts.site, &camera, parts.tracker.clone()),
             motion: CameraMotionEstimator::new(parts.camera_motion),
             selector: Selector::new(parts.selector.clone()),
+            joint: JointViews::new(parts.embedders.joint.clone()),
             watch: Watch::new(parts.site.clone(), camera.clone()),
             parts,
             camera,
@@ -188,7 +191,11 @@ impl Follower {
             .extend(self.inside.iter().map(|detection| detection.bbox));
         self.looks.clear();
         self.looks.resize(self.inside.len(), None);
-        let (looks, boxes, embedder) = (&mut self.looks, &self.boxes, &self.parts.embedder);
+        let (looks, boxes, embedder) = (
+            &mut self.looks,
+            &self.boxes,
+            &self.parts.embedders.appearance,
+        );
         let mut fault = None;
         let mut waited_ns = 0;
         let mut appearance = |asked: &[usize]| {
@@ -300,10 +307,12 @@ impl Follower {
             .filter(|&index| self.looks[index].is_none())
             .collect();
         let crops: Vec<BBox> = missing.iter().map(|&index| self.boxes[index]).collect();
-        let rows = self.parts.embedder.embed(frame, &crops)?;
+        let rows = self.parts.embedders.appearance.embed(frame, &crops)?;
         for (index, row) in missing.into_iter().zip(rows.outer_iter()) {
             self.looks[index] = Some(row.to_vec());
         }
+        let mut sightings = Vec::new();
+        let mut views = Vec::new();
         for place in 0..self.picks.len() {
             let (track, index, pick) = self.picks[place];
             let Some(vector) = self.looks[index].take() else {
@@ -317,17 +326,20 @@ impl Follower {
             else {
                 continue;
             };
+            let embedder = &self.parts.embedders.appearance;
             let state = TrackState {
                 start_ns: last.first_ns,
                 end_ns: frame.capture_ns,
                 detections: last.hits,
                 revision: sequence,
-                vectors: vec![self.parts.embedder.named(state.mean)],
+                vectors: vec![embedder.named(state.mean)],
                 best_quality: state.best_quality,
                 has_ended: false,
             };
             let jpeg = picture::encode(&picture::cut(frame, pick.bbox)?)?;
-            outcome.events.push(Event::Sighting(Box::new(Sighting {
+            let quality = pick.quality.value();
+            views.push((track, pick.bbox, quality));
+            sightings.push(Sighting {
                 id: SightingId::derive(track, sequence),
                 track,
                 site: self.parts.site.to_string(),
@@ -335,14 +347,23 @@ impl Follower {
                 capture_ns: frame.capture_ns,
                 clock_error_ns,
                 bbox: last.bbox,
-                quality: pick.quality.value(),
+                quality,
                 sequence,
-                vectors: vec![self.parts.embedder.named(&vector)],
+                vectors: vec![embedder.named(&vector)],
                 crop: Some(Bytes::from(jpeg)),
                 state,
                 is_end: false,
-            })));
+            });
         }
+        let views = self.joint.look(frame, &views)?;
+        for (sighting, view) in sightings.iter_mut().zip(views) {
+            sighting.vectors.push(view.vector);
+            sighting.state.vectors.push(view.mean);
+        }
+        let events = sightings
+            .into_iter()
+            .map(|sighting| Event::Sighting(Box::new(sighting)));
+        outcome.events.extend(events);
         Ok(())
     }
 
@@ -368,11 +389,10 @@ impl Follower {
             detections: end.hits,
             sightings: sequence,
         });
-        let vectors = if mean.is_empty() {
-            Vec::new()
-        } else {
-            vec![self.parts.embedder.named(&mean)]
-        };
+        let appearance = &self.parts.embedders.appearance;
+        let appearance = (!mean.is_empty()).then(|| appearance.named(&mean));
+        let joint = self.joint.end(end.id);
+        let vectors = appearance.into_iter().chain(joint).collect();
         outcome.events.push(Event::Sighting(Box::new(Sighting {
             id: SightingId::derive(end.id, sequence),
             track: end.id,

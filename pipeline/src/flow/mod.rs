@@ -5,7 +5,8 @@
 //! # Layout
 //!
 //! - `follow`: track and select for one camera
-//! - `encoder`: the embed stage and the way to it
+//! - `encoder`: the embed stage and the way to it; `encoders`: those of the configuration
+//! - `joint`: the vectors that sentences are compared with
 //! - `picture`: the JPEG of a crop
 //! - `coverage`: what a camera has watched
 //! - `outcome`: what one frame gave
@@ -19,8 +20,10 @@
 
 mod coverage;
 mod encoder;
+mod encoders;
 mod engines;
 mod follow;
+mod joint;
 mod live;
 mod observer;
 mod outcome;
@@ -35,9 +38,12 @@ mod telemetry;
 pub mod timing;
 
 pub use encoder::{Batching, EmbedStage, Embedder};
+pub use encoders::{
+    EmbedStages, Embedders, Encoders, load_encoder, load_joint_encoder, load_named_encoder,
+    load_text_encoder, vectors_of,
+};
 pub use engines::{
-    areas, follower_parts, gate_options, load_detector, load_encoder, recording_spec,
-    session_threads,
+    areas, follower_parts, gate_options, load_detector, recording_spec, session_threads,
 };
 pub use follow::{Follower, FollowerParts};
 pub use live::{LiveFlow, LiveParts, Regions};

@@ -27,11 +27,11 @@ pub struct Store {
 }
 
 impl Store {
-    /// Opens the store of the configuration, or makes it, for vectors like `vector`.
+    /// Opens the store of the configuration, or makes it, for vectors like `vectors`.
     ///
     /// # Errors
     /// When another process holds it, it was made for another model, it is damaged, or the disk refuses.
-    pub fn open(config: &Config, vector: VectorSpec) -> Result<Self> {
+    pub fn open(config: &Config, vectors: Vec<VectorSpec>) -> Result<Self> {
         let settings = &config.store;
         let mut options = SinkOptions::new(StoreOptions {
             crops: CropLimits {
@@ -39,7 +39,7 @@ impl Store {
                 max_age: Duration::from_secs(u64::from(settings.crops_age_days.get()) * DAY),
             },
             persons: association(config)?,
-            ..StoreOptions::new(vec![vector])
+            ..StoreOptions::new(vectors)
         });
         options.spool = Limits {
             max_bytes: settings.spool_bytes.get(),

@@ -57,6 +57,7 @@ impl Telemetry {
         connect(&times.track, &metrics, |m| &m.track_seconds);
         connect(&times.select, &metrics, |m| &m.select_seconds);
         connect(&times.embed, &metrics, |m| &m.embed_seconds);
+        connect(&times.joint, &metrics, |m| &m.embed_seconds);
         connect(&times.spool, &metrics, |m| &m.spool_seconds);
         Self {
             metrics,

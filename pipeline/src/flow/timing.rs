@@ -88,6 +88,8 @@ pub struct StageTimes {
     pub select: StageTime,
     /// The encoder with its preprocessing, an item a crop.
     pub embed: StageTime,
+    /// The encoder of the image-text pair with its preprocessing, an item a crop.
+    pub joint: StageTime,
     /// Encoding events and crops and writing them to the spool, an item an event.
     pub spool: StageTime,
     /// Taking events into the vector store, an item an event.
@@ -103,6 +105,7 @@ impl StageTimes {
             ("track", &self.track),
             ("select", &self.select),
             ("embed", &self.embed),
+            ("embed-joint", &self.joint),
             ("spool", &self.spool),
             ("index", &self.index),
         ]
@@ -160,6 +163,6 @@ mod tests {
         let report = time.report("detect");
         assert_eq!((report.items, report.calls), (3, 1));
         assert!(report.wall_seconds > 0.0 && report.wall_ms_per_item > 0.0);
-        assert_eq!(StageTimes::default().report().len(), 7);
+        assert_eq!(StageTimes::default().report().len(), 8);
     }
 }

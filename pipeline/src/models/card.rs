@@ -64,6 +64,8 @@ pub struct WholeCard {
     pub quality: toml::Table,
     /// Similarity to log likelihood ratio; absent until measured.
     pub calibration: Option<toml::Table>,
+    /// How text becomes tokens; text encoders alone have it.
+    pub tokenizer: Option<Tokenizer>,
 }
 
 /// `[input]`
@@ -75,27 +77,41 @@ pub struct Input {
     /// Name of the graph input that takes the sizes of the pictures, for some detectors.
     pub sizes_name: Option<String>,
     /// Width in pixels of the model.
-    pub width: u32,
+    pub width: Option<u32>,
     /// Height in pixels of the model.
-    pub height: u32,
+    pub height: Option<u32>,
     /// `rgb` or `bgr`.
-    pub colors: String,
+    pub colors: Option<String>,
     /// `nchw`.
-    pub layout: String,
+    pub layout: Option<String>,
     /// Factor of pixel values.
-    pub scale: f64,
+    pub scale: Option<f64>,
     /// Mean a plane.
-    pub mean: [f64; 3],
+    pub mean: Option<[f64; 3]>,
     /// Standard deviation a plane.
-    pub std: [f64; 3],
+    pub std: Option<[f64; 3]>,
     /// `stretch`, `letterbox-top-left` or `letterbox-center`.
-    pub resize: String,
+    pub resize: Option<String>,
     /// Grey of a letterbox.
     pub pad: Option<u8>,
     /// `dynamic` or a number.
     pub batch: toml::Value,
     /// `fp32` or `fp16`.
     pub precision: Option<String>,
+}
+
+/// How text becomes tokens.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Tokenizer {
+    /// `wordpiece`.
+    pub kind: String,
+    /// Name of the vocabulary beside the card.
+    pub file: String,
+    /// Digest of the vocabulary.
+    pub sha256: String,
+    /// Longest text in tokens.
+    pub most_tokens: u32,
 }
 
 /// `[output]`
@@ -108,6 +124,8 @@ pub struct Output {
     pub vector: Option<String>,
     /// Values a vector, for encoders.
     pub dimension: Option<u32>,
+    /// Id of the picture model whose vectors a text encoder's are compared with.
+    pub pairs_with: Option<String>,
     /// Class that is a person, for detectors.
     pub person_class: Option<u32>,
     /// Lowest score, for detectors.
@@ -154,6 +172,16 @@ impl WholeCard {
                 "output.vector and output.dimension belong to encoders, and encoders need both";
             return Err(fault(reason.into()));
         }
+        let is_text = card.task == Task::EmbedText;
+        if is_text != card.tokenizer.is_some() || is_text != card.output.pairs_with.is_some() {
+            let reason =
+                "[tokenizer] and output.pairs_with belong to text encoders, and those need both";
+            return Err(fault(reason.into()));
+        }
+        if is_text == card.input.takes_pictures() {
+            let reason = "[input] lacks a key for pictures, or a text encoder has one: width, height, colors, layout, scale, mean, std, resize";
+            return Err(fault(reason.into()));
+        }
         Ok(card)
     }
 
@@ -162,6 +190,20 @@ impl WholeCard {
     pub fn model_id(&self) -> String {
         // Checked to be 64 digits.
         format!("{}@{}", self.name, &self.sha256[..12])
+    }
+}
+
+impl Input {
+    /// Whether every key that pictures need is there; for a text encoder none may be.
+    fn takes_pictures(&self) -> bool {
+        self.width.is_some()
+            && self.height.is_some()
+            && self.colors.is_some()
+            && self.layout.is_some()
+            && self.scale.is_some()
+            && self.mean.is_some()
+            && self.std.is_some()
+            && self.resize.is_some()
     }
 }
 

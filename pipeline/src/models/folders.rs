@@ -48,6 +48,41 @@ impl ModelFolders {
         self.installed.join(name)
     }
 
+    /// The folder of a model that can be used: installed, or shipped beside its card.
+    #[must_use]
+    pub fn find(&self, name: &str) -> Option<PathBuf> {
+        let installed = self.of(name);
+        if installed.join(super::card::CARD_FILE).is_file() {
+            return Some(installed);
+        }
+        self.is_shipped(name).then(|| self.cards.join(name))
+    }
+
+    /// Whether the model's file lies beside its card, in the repository or the package.
+    #[must_use]
+    pub fn is_shipped(&self, name: &str) -> bool {
+        let card = self.cards.join(name).join(super::card::CARD_FILE);
+        super::card::WholeCard::read(&card)
+            .is_ok_and(|found| card.with_file_name(found.file).is_file())
+    }
+
+    /// Names of the models that can be used, in order.
+    ///
+    /// # Errors
+    /// [`Error::Io`] if a folder cannot be read.
+    pub fn usable_names(&self) -> Result<Vec<String>, Error> {
+        let mut names = self.installed_names()?;
+        let shipped = Self {
+            installed: self.cards.clone(),
+            cards: self.cards.clone(),
+        };
+        let shipped = shipped.installed_names()?.into_iter();
+        names.extend(shipped.filter(|name| self.is_shipped(name)));
+        names.sort();
+        names.dedup();
+        Ok(names)
+    }
+
     /// Names of installed models, sorted: folders with a card.
     ///
     /// # Errors

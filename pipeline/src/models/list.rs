@@ -1,5 +1,7 @@
 //! What models there are, under which licence, and whether their files are there.
 
+use std::path::Path;
+
 use serde::Serialize;
 use sightline_reid::card::sha256_of_file;
 
@@ -49,14 +51,16 @@ pub struct ListedModel {
 /// [`Error::Io`], [`Error::Document`] if the manifest cannot be read; a bad model is listed, not an error.
 pub fn list(folders: &ModelFolders) -> Result<Vec<ListedModel>, Error> {
     let entries = manifest::read(&folders.cards)?;
-    let mut names = folders.installed_names()?;
+    let mut names = folders.usable_names()?;
     names.extend(entries.iter().map(|entry| entry.name.clone()));
     names.sort();
     names.dedup();
     let describe = |name: String| {
         let entry = entries.iter().find(|entry| entry.name == name);
-        let installed = folders.of(&name).join(CARD_FILE);
-        let is_installed = installed.is_file();
+        let folder = folders.find(&name);
+        let is_installed = folder.is_some();
+        let folder = folder.unwrap_or_else(|| folders.of(&name));
+        let installed = folder.join(CARD_FILE);
         let path = match entry {
             Some(entry) if !is_installed => entry.card.clone(),
             _ => installed,
@@ -64,7 +68,7 @@ pub fn list(folders: &ModelFolders) -> Result<Vec<ListedModel>, Error> {
         match WholeCard::read(&path) {
             Ok(card) => {
                 let state = if is_installed {
-                    file_state(folders, &card)
+                    file_state(&folder, &card)
                 } else {
                     State::NotInstalled
                 };
@@ -81,8 +85,8 @@ pub fn list(folders: &ModelFolders) -> Result<Vec<ListedModel>, Error> {
     Ok(names.into_iter().map(describe).collect())
 }
 
-fn file_state(folders: &ModelFolders, card: &WholeCard) -> State {
-    let file = folders.of(&card.name).join(&card.file);
+fn file_state(folder: &Path, card: &WholeCard) -> State {
+    let file = folder.join(&card.file);
     match sha256_of_file(&file) {
         Ok(found) if found == card.sha256 => State::Installed,
         Ok(found) => State::Damaged(format!(
@@ -107,7 +111,7 @@ fn listed(
         licence: card.map(|card| card.licence.clone()),
         source: card.map(|card| card.source.clone()),
         model_id: card.map(WholeCard::model_id),
-        input_px: card.map(|card| [card.input.width, card.input.height]),
+        input_px: card.and_then(|card| Some([card.input.width?, card.input.height?])),
         vector: card.and_then(|card| card.output.vector.clone()),
         dimension: card.and_then(|card| card.output.dimension),
         state,
@@ -117,8 +121,6 @@ fn listed(
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
-
     use super::*;
 
     #[test]

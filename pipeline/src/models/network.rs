@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use ndarray::ArrayView3;
 use ort::environment::Environment;
 use sightline_detector::{Detector, Options as DetectorOptions};
-use sightline_reid::{Crop, ImageEncoder, Options as EncoderOptions};
+use sightline_reid::{Crop, ImageEncoder, Options as EncoderOptions, TextEncoder};
 
 use super::card::{CARD_FILE, Task, WholeCard};
 use super::{Error, ModelFolders, detector_providers, encoder_providers};
@@ -29,6 +29,8 @@ pub struct LoadOptions {
 pub(super) enum Network {
     Detector(Box<Detector>),
     Encoder(Box<ImageEncoder>),
+    /// With the sentences that `preprocess` laid out.
+    Text(Box<TextEncoder>, usize),
 }
 
 /// The cards of the installed models called `names` (none: all that are installed), with their folders.
@@ -37,19 +39,16 @@ pub(super) fn installed(
     folders: &ModelFolders,
 ) -> Result<Vec<(PathBuf, WholeCard)>, Error> {
     let names = if names.is_empty() {
-        folders.installed_names()?
+        folders.usable_names()?
     } else {
         names.to_vec()
     };
     let read = |name: &String| {
-        let folder = folders.of(name);
+        let folder = folders.find(name).ok_or_else(|| Error::NotInstalled {
+            name: name.clone(),
+            folder: folders.installed.clone(),
+        })?;
         let path = folder.join(CARD_FILE);
-        if !path.is_file() {
-            return Err(Error::NotInstalled {
-                name: name.clone(),
-                folder: folders.installed.clone(),
-            });
-        }
         let card = WholeCard::read(&path)?;
         if card.name != *name {
             let reason = format!("name is `{}`, its folder is `{name}`", card.name);
@@ -89,10 +88,16 @@ impl Network {
                 let encoder = ImageEncoder::load(environment, folder, &options)?;
                 Ok(Self::Encoder(Box::new(encoder)))
             }
-            Task::EmbedText => Err(Error::Task {
-                name: card.name.clone(),
-                task: card.task.name().into(),
-            }),
+            Task::EmbedText => {
+                let options = EncoderOptions {
+                    providers: encoder_providers(&options.providers),
+                    intra_threads: options.intra_threads.get(),
+                    max_batch: options.max_batch.get(),
+                    engine_cache: options.engine_cache.clone(),
+                };
+                let encoder = TextEncoder::load(environment, folder, &options)?;
+                Ok(Self::Text(Box::new(encoder), 0))
+            }
         }
     }
 
@@ -101,6 +106,7 @@ impl Network {
         match self {
             Self::Detector(detector) => vec![detector.provider().name()],
             Self::Encoder(encoder) => encoder.providers().iter().map(|it| it.name()).collect(),
+            Self::Text(encoder, _) => encoder.providers().iter().map(|it| it.name()).collect(),
         }
     }
 
@@ -108,6 +114,7 @@ impl Network {
         match self {
             Self::Detector(detector) => detector.max_batch(),
             Self::Encoder(encoder) => encoder.max_batch(),
+            Self::Text(encoder, _) => encoder.max_batch(),
         }
     }
 
@@ -115,11 +122,11 @@ impl Network {
     pub(super) fn picture_size(&self) -> [usize; 2] {
         match self {
             Self::Detector(_) => [1280, 720],
-            Self::Encoder(_) => [90, 220],
+            Self::Encoder(_) | Self::Text(..) => [90, 220],
         }
     }
 
-    /// Writes `count` views of one picture into the batch.
+    /// Writes `count` views of one picture into the batch; for a text encoder, notes how many sentences are due.
     pub(super) fn preprocess(
         &mut self,
         picture: &ArrayView3<'_, u8>,
@@ -135,6 +142,7 @@ impl Network {
                     count
                 ])?;
             }
+            Self::Text(_, due) => *due = count,
         }
         Ok(())
     }
@@ -145,6 +153,9 @@ impl Network {
             Self::Detector(detector) => detector.infer()?,
             Self::Encoder(encoder) => {
                 encoder.run()?;
+            }
+            Self::Text(encoder, due) => {
+                encoder.embed(&vec!["a woman in a red coat with a backpack"; *due])?;
             }
         }
         Ok(())

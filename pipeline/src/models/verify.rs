@@ -54,7 +54,7 @@ pub fn verify(
     providers: &[Provider],
 ) -> Result<Vec<VerifyReport>, Error> {
     let names = if names.is_empty() {
-        folders.installed_names()?
+        folders.usable_names()?
     } else {
         names.to_vec()
     };

@@ -9,5 +9,6 @@
 mod faults;
 mod golden;
 mod mending;
+mod pair;
 mod preprocessing;
 mod support;

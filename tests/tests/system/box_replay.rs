@@ -250,11 +250,26 @@ fn a_video_without_people_gives_an_answer_that_says_so() {
     let answer = run_well(&["search", "--store", text(&store), "--json"]).json();
     assert!(answer["hits"].as_array().unwrap().is_empty());
     assert!(!answer["why_empty"].as_str().unwrap().is_empty());
-    let words = run_badly(
-        &["search", "a man", "--store", text(&store)],
-        2,
-        &["joint model"],
-    );
+    let answer = run_well(&["search", "a man", "--store", text(&store), "--json"]).json();
+    assert!(answer["hits"].as_array().unwrap().is_empty());
+    assert!(!answer["why_empty"].as_str().unwrap().is_empty());
+    // Without the pair there are no vectors that a sentence could be compared with.
+    let config = folder.path().join("pictures.toml");
+    let lines = "[models]\ntext_search = false\n[store]\nfolder = \"pictures\"\n";
+    fs::write(&config, lines).unwrap();
+    let pictures = folder.path().join("pictures");
+    run_well(&[
+        "replay",
+        text(&input),
+        "--config",
+        text(&config),
+        "--store",
+        text(&pictures),
+    ]);
+    let asked = ["search", "a man", "--config", text(&config)];
+    let words = run_badly(&asked, 2, &["joint model"]);
+    let asked = ["search", "a man", "--store", text(&pictures)];
+    run_badly(&asked, 2, &["no vector `joint`", "text_search = false"]);
     assert!(words.stdout.is_empty());
 }
 

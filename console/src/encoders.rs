@@ -1,0 +1,121 @@
+//! The encoders of the field as the encoders of queries.
+
+use ndarray::ArrayView3;
+use sightline_reid::{Calibration, Crop, Embedding, ImageEncoder, Planes, TextEncoder};
+
+use crate::Error;
+use crate::encode::{EncodeQuery, QueryVector};
+use crate::error::one_line;
+use crate::picture::Picture;
+use crate::words::Words;
+
+/// How far what a person does not have pushes away, against what they look like: as far as it lowers how often somebody who
+/// has it comes first, at little cost to finding the right one (docs/accuracy.md). Adding the vector of `no hat` does less.
+const NOT_WEIGHT: f32 = 0.75;
+
+/// The models that queries need, each where it is loaded.
+#[derive(Default)]
+pub struct QueryEncoders {
+    /// Pictures of persons, compared with pictures.
+    pub appearance: Option<ImageEncoder>,
+    /// Pictures of persons, compared with sentences too.
+    pub joint: Option<ImageEncoder>,
+    /// Sentences.
+    pub text: Option<TextEncoder>,
+}
+
+impl QueryEncoders {
+    /// What similarities of sentences are worth, where the model's card says.
+    fn calibration(&self) -> Option<Calibration> {
+        self.text.as_ref()?.card().calibration.clone()
+    }
+
+    fn described(&mut self, words: &Words) -> Result<(Vec<f32>, Embedding, Vec<String>), Error> {
+        let encoder = self.text.as_mut().ok_or_else(Error::text_not_installed)?;
+        let mut notes = Vec::new();
+        let cut = encoder.tokens(&words.text).dropped;
+        if cut > 0 {
+            notes.push(format!(
+                "the text is longer than the model reads: its last {cut} tokens were left out"
+            ));
+        }
+        let text = encoder
+            .embedding(&words.text)
+            .map_err(|error| failed(&error))?;
+        let mut values = text.values().to_vec();
+        for thing in &words.not {
+            let has = encoder.embedding(thing).map_err(|error| failed(&error))?;
+            for (value, has) in values.iter_mut().zip(has.values()) {
+                *value -= NOT_WEIGHT * has;
+            }
+        }
+        Ok((values, text, notes))
+    }
+}
+
+impl EncodeQuery for QueryEncoders {
+    fn encode(&mut self, picture: &Picture) -> Result<QueryVector, Error> {
+        let encoder = self.appearance.as_mut().ok_or_else(|| {
+            Error::NotInstalled(
+                "picture search needs an appearance model, and none is loaded; search by --track"
+                    .into(),
+            )
+        })?;
+        let embedding = look_at(encoder, picture)?;
+        Ok(QueryVector {
+            name: encoder.vector_name().to_owned(),
+            model: embedding.model().to_string(),
+            values: embedding.values().to_vec(),
+            notes: Vec::new(),
+            calibration: None,
+        })
+    }
+
+    fn encode_words(
+        &mut self,
+        words: &Words,
+        picture: Option<&Picture>,
+    ) -> Result<QueryVector, Error> {
+        let (mut values, text, notes) = self.described(words)?;
+        if let Some(picture) = picture {
+            let encoder = self.joint.as_mut().ok_or_else(Error::text_not_installed)?;
+            let seen = look_at(encoder, picture)?;
+            // Refuses a picture model that is not the sentence's own.
+            text.similarity(&seen).map_err(|error| failed(&error))?;
+            for (value, seen) in values.iter_mut().zip(seen.values()) {
+                *value += seen;
+            }
+        }
+        let name = self.text.as_ref().map(|text| text.card().vector.clone());
+        let mixed = Embedding::new(text.model().clone(), values).map_err(|error| failed(&error))?;
+        // The table was measured on sentences alone.
+        let is_plain = picture.is_none() && words.not.is_empty();
+        Ok(QueryVector {
+            name: name.unwrap_or_default(),
+            model: mixed.model().to_string(),
+            values: mixed.values().to_vec(),
+            notes,
+            calibration: self.calibration().filter(|_| is_plain),
+        })
+    }
+
+    fn reads_text(&self) -> bool {
+        self.text.is_some()
+    }
+}
+
+fn failed(reason: &dyn std::fmt::Display) -> Error {
+    Error::Store(one_line(&format!("cannot encode the question: {reason}")))
+}
+
+fn look_at(encoder: &mut ImageEncoder, picture: &Picture) -> Result<Embedding, Error> {
+    let shape = (picture.height, picture.width, 3);
+    let pixels = ArrayView3::from_shape(shape, &picture.rgb).map_err(|error| failed(&error))?;
+    let crop = Crop::whole(Planes::Rgb(pixels));
+    let mut embeddings = encoder
+        .embeddings(&[crop])
+        .map_err(|error| failed(&error))?;
+    embeddings
+        .pop()
+        .ok_or_else(|| failed(&"the model gave no vector"))
+}

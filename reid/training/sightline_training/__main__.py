@@ -1,0 +1,160 @@
+"""python -m sightline_training: train, evaluate, export."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from sightline_training.dataset import DatasetError, read_any
+
+
+def settings_of(args: argparse.Namespace):
+    """Settings from a JSON file and the switches that were given."""
+    from sightline_training.training import Settings
+
+    settings = Settings.of(json.loads(args.settings.read_text())) if args.settings else Settings()
+    given = {k: getattr(args, k) for k in ("steps", "seed", "identities") if getattr(args, k) is not None}
+    return replace(settings, **given)
+
+
+def train(args: argparse.Namespace) -> None:
+    """Trains a pair."""
+    from sightline_training.retrieval import evaluate
+    from sightline_training.training import Run
+    from sightline_training.training import train as loop
+
+    settings = settings_of(args)
+    pictures = [picture for path in args.data for picture in read_any(path)]
+    run = Run(settings, pictures)
+    last = args.out / "last.pt"
+    if args.resume and last.is_file():
+        run.resume(last)
+    print(f"{len(pictures)} pictures of {len(run.sampler.people)} people, from step {run.step}", flush=True)
+    held = read_any(args.held) if args.held else None
+    measure = None if held is None else lambda pair, s: evaluate(pair, s, held)
+    loop(run, args.out, args.minutes, args.save_every_s, measure)
+
+
+def evaluate(args: argparse.Namespace) -> None:
+    """Prints the measures of a checkpoint as JSON."""
+    from sightline_training.retrieval import evaluate as measure
+    from sightline_training.training import load_pair
+
+    pair, settings = load_pair(args.checkpoint)
+    print(json.dumps(measure(pair, settings, read_any(args.data)), indent=2))
+
+
+def export(args: argparse.Namespace) -> None:
+    """Writes a pair as the program ships it."""
+    from sightline_training.augment import plain, read_rgb
+    from sightline_training.export import export_pair
+    from sightline_training.picture_tower import normalised
+    from sightline_training.training import load_pair
+
+    samples = None
+    if args.data is not None:
+        settings = load_pair(args.checkpoint)[1]
+        size = (settings.picture.height, settings.picture.width)
+        samples = normalised(torch.stack([plain(read_rgb(p.path), *size) for p in read_any(args.data)[:64]]))
+    quality = json.loads(args.quality.read_text()) if args.quality else {}
+    calibration = json.loads(args.calibration.read_text()) if args.calibration else None
+    parity = export_pair(args.checkpoint, args.out, args.picture, args.text, samples, quality, calibration)
+    print(json.dumps(parity, indent=2))
+
+
+def calibrate(args: argparse.Namespace) -> None:
+    """Makes the table of the text side's card on one dataset, and measures what its probabilities are worth on another."""
+    from sightline_training import calibration as C
+    from sightline_training.retrieval import picture_vectors, text_vectors
+    from sightline_training.training import load_pair
+
+    pair, settings = load_pair(args.checkpoint)
+
+    def parts(path: Path):
+        pictures = [picture for picture in read_any(path) if picture.captions]
+        names = {name: number for number, name in enumerate(sorted({p.identity for p in pictures}))}
+        who = np.array([names[picture.identity] for picture in pictures])
+        tracks = C.tracks_of(picture_vectors(pair, settings, pictures), who)
+        words = text_vectors(pair, settings, [picture.captions[0] for picture in pictures])
+        return words, who, tracks
+
+    words, asked, tracks = parts(args.fit)
+    similar = tracks.similarities(words)
+    same = asked[:, None] == tracks.who[None, :]
+    table = C.fit(similar[same], similar[~same], float(len(tracks.who) / len(np.unique(tracks.who))))
+    words, asked, tracks = parts(args.test)
+    measured = {}
+    for gallery in (100, 1000):
+        if gallery <= len(tracks.who) - 10:
+            error, bins = C.reliability(table, words, asked, tracks, gallery)
+            measured[f"calibration_error_of_{gallery}"] = round(error, 4)
+            measured[f"reliability_of_{gallery}"] = [[round(value, 3) for value in row] for row in bins]
+    args.out.write_text(json.dumps(table, indent=2) + "\n")
+    print(json.dumps(measured, indent=2))
+
+
+def plot(args: argparse.Namespace) -> None:
+    """Draws losses and measures of a training."""
+    from sightline_training.plot import draw
+
+    draw(args.log, args.out)
+
+
+def main() -> int:
+    """The command line."""
+    parser = argparse.ArgumentParser(prog="sightline_training", description=__doc__)
+    parser.add_argument("--threads", type=int, default=1)
+    commands = parser.add_subparsers(required=True)
+    command = commands.add_parser("train", help="train the joint pair")
+    command.add_argument("--data", type=Path, nargs="+", required=True)
+    command.add_argument("--held", type=Path, help="a small dataset to measure on at every checkpoint")
+    command.add_argument("--out", type=Path, required=True)
+    command.add_argument("--settings", type=Path, help="JSON with any of the settings")
+    command.add_argument("--steps", type=int)
+    command.add_argument("--seed", type=int)
+    command.add_argument("--identities", type=int)
+    command.add_argument("--minutes", type=float, help="let the learning rate follow the clock instead of steps")
+    command.add_argument("--save-every-s", type=float, default=300)
+    command.add_argument("--resume", action="store_true")
+    command.set_defaults(run=train)
+    command = commands.add_parser("evaluate", help="measure a checkpoint")
+    command.add_argument("--checkpoint", type=Path, required=True)
+    command.add_argument("--data", type=Path, required=True)
+    command.set_defaults(run=evaluate)
+    command = commands.add_parser("calibrate", help="make the table of probabilities, and measure it")
+    command.add_argument("--checkpoint", type=Path, required=True)
+    command.add_argument("--fit", type=Path, required=True, help="dataset that the table is made on")
+    command.add_argument("--test", type=Path, required=True, help="dataset that it is measured on")
+    command.add_argument("--out", type=Path, required=True, help="JSON of the table, for export --calibration")
+    command.set_defaults(run=calibrate)
+    command = commands.add_parser("plot", help="draw losses and measures of a training")
+    command.add_argument("--log", type=Path, required=True, help="log.jsonl of the training")
+    command.add_argument("--out", type=Path, required=True, help="PNG")
+    command.set_defaults(run=plot)
+    command = commands.add_parser("export", help="write both sides of a pair as ONNX files with their cards")
+    command.add_argument("--checkpoint", type=Path, required=True)
+    command.add_argument("--out", type=Path, required=True, help="folder of the models")
+    command.add_argument("--picture", choices=("fp32", "fp16", "int8"), default="fp16")
+    command.add_argument("--text", choices=("fp32", "fp16", "int8"), default="int8")
+    command.add_argument("--data", type=Path, help="pictures to hold the export against PyTorch with; else noise")
+    command.add_argument("--quality", type=Path, help="JSON of what was measured, for the cards")
+    command.add_argument("--calibration", type=Path, help="JSON of a table, for the card of the text side")
+    command.set_defaults(run=export)
+    args = parser.parse_args()
+    torch.set_num_threads(args.threads)
+    try:
+        args.run(args)
+    except (DatasetError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

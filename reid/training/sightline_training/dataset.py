@@ -1,0 +1,134 @@
+"""Readers: pictures of people with identity, camera and sentences."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+
+MARKET_NAME = re.compile(r"^(-?\d+)_c(\d+)[_s]\S*\.(?:jpg|png)$")
+
+# What a sentence of the synthetic world denies, and the part of a person that it is about.
+DENIABLE = {
+    "backpack": "backpack",
+    "rucksack": "backpack",
+    "shoulder bag": "shoulder-bag",
+    "handbag": "hand-bag",
+    "bag in the hand": "hand-bag",
+    "suitcase": "suitcase",
+    "umbrella": "umbrella",
+    "hat": "hat",
+    "cap": "hat",
+    "scarf": "scarf",
+    "glasses": "glasses",
+}
+
+
+class DatasetError(ValueError):
+    """A dataset folder that is not what it should be; the message names the file."""
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One crop: where it lies, whom it shows, and what is true of it."""
+
+    path: Path
+    identity: str
+    camera: int
+    captions: tuple[str, ...] = ()
+    # What holds, as (part, words), and the parts that the picture does not show well enough to say what does not.
+    true_clauses: frozenset[tuple[str, str]] = field(default_factory=frozenset)
+    unclear_parts: frozenset[str] = field(default_factory=frozenset)
+    is_described: bool = False
+
+
+def plain_kind(kind: str) -> str:
+    """`padded-jacket` as words."""
+    words = kind.replace("-", " ")
+    return {"t shirt": "T-shirt", "hand bag": "handbag"}.get(words, words)
+
+
+def clauses_of(entry: dict) -> tuple[frozenset[tuple[str, str]], frozenset[str]]:
+    """Clauses that hold of an entry of the synthetic world, and the parts that its picture leaves open."""
+    true: set[tuple[str, str]] = set()
+    unclear: set[str] = set()
+    for clause in entry.get("clauses", []):
+        part = clause["part"]
+        if clause["sight"] != "clear":
+            unclear.add(part)
+            continue
+        true.add((part, plain_kind(clause["kind"])))
+        if clause["is_colour_true"]:
+            true.add((part, clause["text"]))
+        else:
+            unclear.add(part)
+    for text in entry.get("absent", []):
+        part = DENIABLE.get(text.removeprefix("no "))
+        if part is not None:
+            true.update((part, f"no {word}") for word, other in DENIABLE.items() if other == part)
+    return frozenset(true), frozenset(unclear)
+
+
+def read_captions(file: Path, split: str | None = None) -> list[Picture]:
+    """Reads a CUHK-PEDES file (a JSON list of id, file_path, captions, split); the synthetic world's adds clauses and cameras.
+
+    Identities are told apart by folder as well, so that several sets can be joined.
+    """
+    try:
+        entries = json.loads(file.read_text())
+    except (OSError, json.JSONDecodeError) as error:
+        raise DatasetError(f"{file}: {error}") from error
+    if not isinstance(entries, list):
+        raise DatasetError(f"{file}: expected a list of entries")
+    pictures = []
+    for number, entry in enumerate(entries):
+        missing = {"id", "file_path", "captions"} - set(entry)
+        if missing:
+            raise DatasetError(f"{file}: entry {number} has no {', '.join(sorted(missing))}")
+        if split is not None and entry.get("split") != split:
+            continue
+        path = file.parent / entry["file_path"]
+        if not path.is_file():
+            raise DatasetError(f"{file}: entry {number}: {path} is missing")
+        true, unclear = clauses_of(entry)
+        pictures.append(
+            Picture(
+                path=path,
+                identity=f"{file.parent.name}/{entry['id']}",
+                camera=int(entry.get("camera", number)),
+                captions=tuple(text for text in entry["captions"] if text.strip()),
+                true_clauses=true,
+                unclear_parts=unclear,
+                is_described="clauses" in entry,
+            )
+        )
+    if not pictures:
+        raise DatasetError(f"{file}: no entries of split {split}")
+    return pictures
+
+
+def read_market(folder: Path) -> list[Picture]:
+    """Reads a folder of pictures named as in Market-1501 (`0001_c1_000000_00.jpg`); identities below 1 are distractors and left out."""
+    pictures = []
+    for path in sorted(folder.iterdir()):
+        match = MARKET_NAME.match(path.name)
+        if match and int(match[1]) > 0:
+            pictures.append(Picture(path=path, identity=f"{folder.name}/{int(match[1])}", camera=int(match[2])))
+    if not pictures:
+        raise DatasetError(f"{folder}: no pictures named as in Market-1501, such as 0001_c1_000000_00.jpg")
+    return pictures
+
+
+def read_any(path: Path) -> list[Picture]:
+    """Reads a JSON file, a folder with `captions.json`, a folder of Market-1501 pictures, or a folder of such folders."""
+    if path.is_file():
+        return read_captions(path)
+    if (path / "captions.json").is_file():
+        return read_captions(path / "captions.json")
+    if not path.is_dir():
+        raise DatasetError(f"{path}: no such file or folder")
+    parts = sorted(part for part in path.iterdir() if (part / "captions.json").is_file())
+    if parts:
+        return [picture for part in parts for picture in read_captions(part / "captions.json")]
+    return read_market(path)

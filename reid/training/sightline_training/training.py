@@ -1,0 +1,281 @@
+"""The training loop of the joint pair: batches by identity, losses by switch, checkpoints that go on where they stopped."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import signal
+import time
+from collections import defaultdict
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+
+from sightline_training import losses as L
+from sightline_training.augment import Augment, training_batch
+from sightline_training.dataset import DatasetError, Picture
+from sightline_training.picture_tower import PictureSize, PictureTower, normalised
+from sightline_training.text_tower import PAD, TextSize, TextTower, padded, tokenizer
+from sightline_training.words import retold
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Everything a run depends on; stored in each checkpoint."""
+
+    picture: PictureSize = field(default_factory=PictureSize)
+    text: TextSize = field(default_factory=TextSize)
+    losses: L.Losses = field(default_factory=L.Losses)
+    augment: Augment = field(default_factory=Augment)
+    identities: int = 48
+    views: int = 2
+    clauses: int = 96
+    rate: float = 1e-3
+    backbone_rate: float = 3e-4
+    weight_decay: float = 0.02
+    warm_up: int = 100
+    steps: int = 3000
+    seed: int = 0
+    bf16: bool = True
+
+    @staticmethod
+    def of(raw: dict) -> Settings:
+        """From a checkpoint or a JSON file; keys that are missing keep their defaults."""
+        parts = {"picture": PictureSize, "text": TextSize, "losses": L.Losses, "augment": Augment}
+        return Settings(**{key: parts[key](**value) if key in parts else value for key, value in raw.items()})
+
+
+class Pair(nn.Module):
+    """Both towers and the temperatures between them."""
+
+    def __init__(self, settings: Settings, from_packages: bool = True) -> None:
+        super().__init__()
+        self.picture = PictureTower(settings.picture, from_packages)
+        self.text = TextTower(settings.text, from_packages)
+        self.scales = L.Scales()
+        for parameter in self.picture.frozen().parameters():
+            parameter.requires_grad = False
+
+
+class Sampler:
+    """Batches of `identities` x `views`; each depends on the seed and the step alone."""
+
+    def __init__(self, pictures: list[Picture], settings: Settings) -> None:
+        by_identity: dict[str, list[Picture]] = defaultdict(list)
+        for picture in pictures:
+            if picture.captions:
+                by_identity[picture.identity].append(picture)
+        self.people = sorted(by_identity)
+        self.by_identity = by_identity
+        self.number = {name: number for number, name in enumerate(self.people)}
+        self.settings = settings
+        if len(self.people) < settings.identities:
+            raise DatasetError(f"{len(self.people)} people with sentences, a batch needs {settings.identities}")
+
+    def batch(self, step: int) -> tuple[list[Picture], list[str], np.random.Generator]:
+        """Pictures grouped by identity, one sentence an identity, and the chance that goes with the step."""
+        settings = self.settings
+        rng = np.random.default_rng([settings.seed, step])
+        pictures, sentences = [], []
+        for person in rng.choice(len(self.people), settings.identities, replace=False):
+            own = self.by_identity[self.people[person]]
+            chosen = rng.choice(len(own), settings.views, replace=len(own) < settings.views)
+            pictures += [own[number] for number in chosen]
+            captions = own[chosen[0]].captions
+            # The first sentence tells most.
+            number = 0 if rng.random() < 0.5 else int(rng.integers(len(captions)))
+            sentences.append(retold(captions[number], rng))
+        return pictures, sentences, rng
+
+
+def clause_table(
+    pictures: list[Picture], count: int, rng: np.random.Generator
+) -> tuple[list[str], torch.Tensor]:
+    """Clauses that hold of somebody in the batch, and pictures x clauses: 1 holds, 0 does not, -1 cannot be told."""
+    known = sorted({clause for picture in pictures for clause in picture.true_clauses})
+    if len(known) > count:
+        known = [known[number] for number in sorted(rng.choice(len(known), count, replace=False))]
+    table = torch.zeros(len(pictures), len(known))
+    for row, picture in enumerate(pictures):
+        for column, (part, text) in enumerate(known):
+            if (part, text) in picture.true_clauses:
+                table[row, column] = 1
+            elif part in picture.unclear_parts or not picture.is_described:
+                table[row, column] = -1
+    return [text for _, text in known], table
+
+
+class Run:
+    """One training: model, optimiser, step."""
+
+    def __init__(self, settings: Settings, pictures: list[Picture]) -> None:
+        torch.manual_seed(settings.seed)
+        self.settings = settings
+        self.sampler = Sampler(pictures, settings)
+        self.pair = Pair(settings)
+        self.words = tokenizer(settings.text.tokens)
+        self.classifier = (
+            nn.Linear(settings.picture.channels, len(self.sampler.people), bias=False)
+            if settings.losses.identity
+            else None
+        )
+        backbone = [p for p in self.pair.picture.blocks.parameters() if p.requires_grad]
+        inside = {id(p) for p in backbone}
+        rest = [p for p in self.pair.parameters() if p.requires_grad and id(p) not in inside]
+        if self.classifier is not None:
+            rest += list(self.classifier.parameters())
+        self.rates = [settings.backbone_rate, settings.rate]
+        self.optimiser = torch.optim.AdamW(
+            [{"params": backbone}, {"params": rest}], lr=settings.rate, weight_decay=settings.weight_decay
+        )
+        self.step = 0
+        self.elapsed_s = 0.0
+        self.known_phrases: dict[str, tuple[torch.Tensor, torch.Tensor]] = {}
+
+    def tokens(self, texts: list[str]) -> torch.Tensor:
+        """Token ids of sentences."""
+        return padded([encoding.ids for encoding in self.words.encode_batch(texts)])
+
+    def phrases(self, texts: list[str]) -> torch.Tensor:
+        """Vectors of clauses, of which there are few: MiniLM sees each of them once."""
+        new = [text for text in texts if text not in self.known_phrases]
+        if new:
+            ids = self.tokens(new)
+            for text, row, tokens in zip(new, ids, self.pair.text.frozen(ids)):
+                length = int((row != PAD).sum())
+                self.known_phrases[text] = (row[:length], tokens[:length].to(torch.bfloat16))
+        known = [self.known_phrases[text] for text in texts]
+        ids = nn.utils.rnn.pad_sequence([ids for ids, _ in known], batch_first=True)
+        tokens = nn.utils.rnn.pad_sequence([tokens for _, tokens in known], batch_first=True)
+        return self.pair.text.head(tokens.float(), ids)
+
+    def loss(self, step: int) -> tuple[torch.Tensor, dict[str, float]]:
+        """The weighted sum over one batch, and its parts."""
+        settings, weights = self.settings, self.settings.losses
+        pictures, sentences, rng = self.sampler.batch(step)
+        size = (settings.picture.height, settings.picture.width)
+        tensor = training_batch([picture.path for picture in pictures], size, rng, settings.augment)
+        tensor = normalised(tensor).contiguous(memory_format=torch.channels_last)
+        who = torch.tensor([self.sampler.number[picture.identity] for picture in pictures])
+        asked = who[:: settings.views]
+        with torch.autocast("cpu", torch.bfloat16, enabled=settings.bf16):
+            seen = self.pair.picture(tensor)
+            told = self.pair.text(self.tokens(sentences))
+        cosine = told @ seen.T
+        target, back = L.shares(asked, who), L.shares(who, asked)
+        parts: dict[str, torch.Tensor] = {}
+        if weights.contrast:
+            parts["contrast"] = L.contrast(
+                cosine * self.pair.scales.contrast_scale(), target, back, weights.smoothing
+            )
+        if weights.sdm:
+            parts["sdm"] = L.sdm(cosine, target, back)
+        if weights.minp:
+            parts["minp"] = L.minp(cosine, target)
+        if weights.views:
+            parts["views"] = L.views(seen, who, weights.views_temperature)
+        if weights.clause:
+            clauses, truth = clause_table(pictures, settings.clauses, rng)
+            if clauses:
+                with torch.autocast("cpu", torch.bfloat16, enabled=settings.bf16):
+                    phrases = self.phrases(clauses)
+                parts["clause"] = L.clause(self.pair.scales.clause_logits(seen @ phrases.T), truth)
+        if self.classifier is not None:
+            both = torch.cat([seen, told])
+            logits = self.classifier(both * 16)
+            parts["identity"] = nn.functional.cross_entropy(logits, torch.cat([who, asked]), label_smoothing=0.1)
+        total = sum(getattr(weights, name) * value for name, value in parts.items())
+        return total, {name: float(value.detach()) for name, value in parts.items()}
+
+    def advance(self, progress: float) -> dict[str, float]:
+        """One step; `progress` 0..1 sets the learning rate (linear warm-up, then cosine)."""
+        torch.manual_seed(self.settings.seed * 1_000_003 + self.step)
+        slope = min(1.0, (self.step + 1) / self.settings.warm_up) * (0.5 + 0.5 * math.cos(math.pi * min(progress, 1)))
+        for group, rate in zip(self.optimiser.param_groups, self.rates):
+            group["lr"] = rate * slope
+        self.pair.train()
+        total, parts = self.loss(self.step)
+        if not torch.isfinite(total):
+            raise FloatingPointError(f"step {self.step}: the loss is {float(total)}")
+        self.optimiser.zero_grad(set_to_none=True)
+        total.backward()
+        nn.utils.clip_grad_norm_([p for g in self.optimiser.param_groups for p in g["params"]], 5.0)
+        self.optimiser.step()
+        self.step += 1
+        return {"loss": float(total.detach()), **parts}
+
+    def save(self, path: Path) -> None:
+        """Writes a checkpoint whole or not at all; MiniLM's own weights are left out."""
+        weights = {k: v for k, v in self.pair.state_dict().items() if not k.startswith("text.minilm.")}
+        state = {
+            "settings": asdict(self.settings),
+            "step": self.step,
+            "elapsed_s": self.elapsed_s,
+            "pair": weights,
+            "optimiser": self.optimiser.state_dict(),
+            "classifier": None if self.classifier is None else self.classifier.state_dict(),
+        }
+        part = path.with_suffix(".part")
+        torch.save(state, part)
+        os.replace(part, path)
+
+    def resume(self, path: Path) -> None:
+        """Goes on from a checkpoint of the same settings; more people may have come since, if no loss counts them."""
+        state = torch.load(path, map_location="cpu", weights_only=True)
+        missing, unexpected = self.pair.load_state_dict(state["pair"], strict=False)
+        if unexpected or any(not name.startswith("text.minilm.") for name in missing):
+            raise DatasetError(f"{path}: a checkpoint of another model")
+        if self.classifier is not None:
+            self.classifier.load_state_dict(state["classifier"])
+        self.optimiser.load_state_dict(state["optimiser"])
+        self.step, self.elapsed_s = state["step"], state["elapsed_s"]
+
+
+def load_pair(path: Path) -> tuple[Pair, Settings]:
+    """The towers of a checkpoint, ready to use."""
+    state = torch.load(path, map_location="cpu", weights_only=True)
+    settings = Settings.of(state["settings"])
+    pair = Pair(settings)
+    pair.load_state_dict(state["pair"], strict=False)
+    return pair.eval(), settings
+
+
+def train(run: Run, out: Path, minutes: float | None, save_every_s: float, evaluate=None) -> None:
+    """Trains to the end or to SIGTERM, with a line of JSON every 20 steps in `log.jsonl` and checkpoints in `last.pt`.
+
+    With `minutes` the learning rate follows the clock, and the result depends on the machine's speed.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    asked_to_stop: list[int] = []
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda received, _: asked_to_stop.append(received))
+    started, saved = time.monotonic(), time.monotonic()
+    first, before = run.step, run.elapsed_s
+    with (out / "log.jsonl").open("a") as log:
+
+        def note(record: dict) -> None:
+            log.write(json.dumps(record) + "\n")
+            log.flush()
+            print(" ".join(f"{k} {v:.4g}" if isinstance(v, float) else f"{k} {v}" for k, v in record.items()), flush=True)
+
+        while True:
+            run.elapsed_s = before + time.monotonic() - started
+            progress = run.elapsed_s / (minutes * 60) if minutes else run.step / run.settings.steps
+            if progress >= 1 or asked_to_stop:
+                break
+            parts = run.advance(progress)
+            if run.step % 20 == 0:
+                seen = (run.step - first) * run.settings.identities * run.settings.views
+                note({"step": run.step, **parts, "pictures_per_second": seen / (time.monotonic() - started)})
+            if time.monotonic() - saved > save_every_s:
+                run.save(out / "last.pt")
+                if evaluate is not None:
+                    note({"step": run.step, **evaluate(run.pair, run.settings)})
+                saved = time.monotonic()
+        run.save(out / "last.pt")
+        if evaluate is not None and not asked_to_stop:
+            note({"step": run.step, **evaluate(run.pair, run.settings)})
