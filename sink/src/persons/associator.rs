@@ -238,13 +238,21 @@ impl Associator {
             if sighting.is_end {
                 // Whoever is beside it may have been waiting for what is known now.
                 let beside = self.person_of(id).map(|person| self.tracks_of(person));
-                look_at.extend(beside.into_iter().flatten());
+                let beside = beside.into_iter().flatten();
+                look_at.extend(beside.filter(|other| self.is_recent(*other)));
             }
             self.settle(look_at);
         }
         self.sweep();
         self.retire();
         self.say(decisions);
+    }
+
+    /// Whether a track ended so lately that its decision is looked at again.
+    pub(super) fn is_recent(&self, track: TrackId) -> bool {
+        let since_ns = self.state.now_ns.saturating_sub(REVISIT_NS);
+        let track = self.state.tracks.get(&track);
+        track.is_some_and(|track| track.end_ns >= since_ns)
     }
 
     /// Makes a person of a track.

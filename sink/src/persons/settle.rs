@@ -48,7 +48,8 @@ impl Associator {
     /// Improves the arrangement around these tracks until nothing is better.
     pub(super) fn settle(&mut self, tracks: Vec<TrackId>) {
         let mut left = MOST_CHANGES * tracks.len().max(4);
-        let mut queued: BTreeSet<TrackId> = tracks.iter().copied().collect();
+        let asked: BTreeSet<TrackId> = tracks.iter().copied().collect();
+        let mut queued = asked.clone();
         let mut queue: VecDeque<TrackId> = tracks.into();
         while let Some(track) = queue.pop_front() {
             queued.remove(&track);
@@ -61,7 +62,9 @@ impl Associator {
             }
             left -= 1;
             for affected in self.apply(track, change) {
-                if queued.insert(affected) {
+                if (self.is_recent(affected) || asked.contains(&affected))
+                    && queued.insert(affected)
+                {
                     queue.push_back(affected);
                 }
             }
