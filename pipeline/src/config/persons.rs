@@ -44,7 +44,7 @@ pub struct MapConfig {
     /// Ways on which people walk between two cameras. Once one is given, cameras without a way are not neighbours.
     pub ways: Vec<MapWay>,
     /// One table a camera, `[map.cameras.<id>]`.
-    pub cameras: BTreeMap<Name, MapCamera>,
+    pub cameras: BTreeMap<String, MapCamera>,
 }
 
 /// `[[map.ways]]`: a way between two cameras, in both directions.
@@ -87,7 +87,7 @@ impl MapConfig {
                         position: camera.position,
                         homography: camera.homography,
                     };
-                    (id.as_str().to_owned(), place)
+                    (id.clone(), place)
                 })
                 .collect(),
             ways: self
@@ -100,5 +100,31 @@ impl MapConfig {
                 })
                 .collect(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use crate::config::{Config, Purpose};
+
+    #[test]
+    fn a_map_is_read_with_its_cameras_and_ways_and_one_without_sense_is_refused() {
+        let read = |text: &str| {
+            let text = format!("[store]\nfolder = \"s\"\n{text}");
+            Config::parse(&text, Path::new("edge.toml"), Purpose::Offline, &|_| None)
+        };
+        let config = read(
+            "[[map.ways]]\nbetween = [\"gate\", \"yard\"]\noverlaps = true\nseconds = [5, 20.5]\n[map.cameras.gate]\nposition = [12.0, 21.5]\nhomography = [[8.1, -0.4, 3.0], [0.2, 9.7, 1.0], [0.0, 0.3, 1.0]]\n",
+        )
+        .unwrap();
+        let map = config.map.to_site_map();
+        assert_eq!(map.ways[0].seconds, Some([5.0, 20.5]));
+        assert_eq!(map.cameras["gate"].position, Some([12.0, 21.5]));
+        assert!(map.cameras["gate"].homography.is_some());
+        let faults = read("[[map.ways]]\nbetween = [\"gate\", \"gate\"]\n").unwrap_err();
+        assert!(faults.to_string().contains("`gate` to itself"), "{faults}");
+        assert!(read("[map.cameras.gate]\nhomography = [[1, 2], [3, 4]]\n").is_err());
     }
 }

@@ -20,10 +20,10 @@ use crate::event::{Event, Sighting};
 use crate::{PersonId, Result, TrackId};
 
 /// Decisions are looked at again until a track's end lies this far back.
-pub(super) const REVISIT_NS: i64 = 90_000_000_000;
+pub(super) const REVISIT_NS: i64 = 60_000_000_000;
 
 /// How often recent decisions are looked at again.
-const SWEEP_NS: i64 = 10_000_000_000;
+const SWEEP_NS: i64 = 15_000_000_000;
 
 /// The state that a restart must find again.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -238,13 +238,21 @@ impl Associator {
             if sighting.is_end {
                 // Whoever is beside it may have been waiting for what is known now.
                 let beside = self.person_of(id).map(|person| self.tracks_of(person));
-                look_at.extend(beside.into_iter().flatten());
+                let beside = beside.into_iter().flatten();
+                look_at.extend(beside.filter(|other| self.is_recent(*other)));
             }
             self.settle(look_at);
         }
         self.sweep();
         self.retire();
         self.say(decisions);
+    }
+
+    /// Whether a track ended so lately that its decision is looked at again.
+    pub(super) fn is_recent(&self, track: TrackId) -> bool {
+        let since_ns = self.state.now_ns.saturating_sub(REVISIT_NS);
+        let track = self.state.tracks.get(&track);
+        track.is_some_and(|track| track.end_ns >= since_ns)
     }
 
     /// Makes a person of a track.

@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
 
 use serde::{Deserialize, Serialize};
 
@@ -95,7 +96,33 @@ impl Link {
 pub(crate) struct Evidence {
     pub(crate) map: SiteMap,
     pub(crate) calibration: Calibration,
-    cache: RefCell<HashMap<(TrackId, TrackId), Compared>>,
+    cache: RefCell<HashMap<(TrackId, TrackId), Compared, BuildHasherDefault<Spread>>>,
+}
+
+/// Ids are spread evenly already; whoever could choose them to collide would have to break SHA-1 for it.
+#[derive(Default)]
+pub(crate) struct Spread(u64);
+
+impl Hasher for Spread {
+    fn write(&mut self, bytes: &[u8]) {
+        for part in bytes.chunks(8) {
+            let mut word = [0; 8];
+            word[..part.len()].copy_from_slice(part);
+            self.write_u64(u64::from_le_bytes(word));
+        }
+    }
+
+    fn write_u64(&mut self, value: u64) {
+        self.0 = (self.0.rotate_left(23) ^ value).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    }
+
+    fn write_usize(&mut self, _: usize) {
+        // The length of an id says nothing.
+    }
+
+    fn finish(&self) -> u64 {
+        self.0 ^ (self.0 >> 29)
+    }
 }
 
 /// A pair, with the versions of the two tracks.
@@ -109,7 +136,7 @@ impl Evidence {
         Self {
             map,
             calibration,
-            cache: RefCell::new(HashMap::new()),
+            cache: RefCell::new(HashMap::default()),
         }
     }
 

@@ -48,7 +48,8 @@ impl Associator {
     /// Improves the arrangement around these tracks until nothing is better.
     pub(super) fn settle(&mut self, tracks: Vec<TrackId>) {
         let mut left = MOST_CHANGES * tracks.len().max(4);
-        let mut queued: BTreeSet<TrackId> = tracks.iter().copied().collect();
+        let asked: BTreeSet<TrackId> = tracks.iter().copied().collect();
+        let mut queued = asked.clone();
         let mut queue: VecDeque<TrackId> = tracks.into();
         while let Some(track) = queue.pop_front() {
             queued.remove(&track);
@@ -61,7 +62,9 @@ impl Associator {
             }
             left -= 1;
             for affected in self.apply(track, change) {
-                if queued.insert(affected) {
+                if (self.is_recent(affected) || asked.contains(&affected))
+                    && queued.insert(affected)
+                {
                     queue.push_back(affected);
                 }
             }
@@ -124,11 +127,15 @@ impl Associator {
             let mut with = staying;
             with.push(track);
             judge.sort(&mut with);
-            if let Some(after) = judge.worth(&with) {
-                let gain = leaving + after.total() - before.total();
-                offer(gain, Change::Move(candidate, clashing.clone()));
+            let drawn = judge
+                .worth(&with)
+                .map(|after| after.total() - before.total());
+            if let Some(drawn) = drawn {
+                offer(leaving + drawn, Change::Move(candidate, clashing.clone()));
             }
-            if !rest.is_empty() && clashing.is_empty() {
+            // Where the track itself is not drawn, its person is not either.
+            let is_drawn = drawn.is_some_and(|drawn| drawn > 0.0);
+            if !rest.is_empty() && clashing.is_empty() && is_drawn {
                 let mut both: Vec<TrackId> = set.iter().chain(other).copied().collect();
                 judge.sort(&mut both);
                 if let Some(after) = judge.worth(&both) {

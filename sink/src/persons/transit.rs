@@ -37,11 +37,27 @@ const NEWCOMERS: f64 = 0.5;
 /// What is learned of walking times.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Transit {
-    /// By camera left and camera entered.
-    pairs: BTreeMap<String, BTreeMap<String, [f64; BINS]>>,
+    /// By the camera left.
+    pairs: BTreeMap<String, Left>,
     births: BTreeMap<String, Births>,
     /// First event time ever seen.
     since_ns: Option<i64>,
+}
+
+/// What was learned of those who left a camera.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+struct Left {
+    /// Joins to all cameras.
+    total: f64,
+    /// By the camera entered.
+    to: BTreeMap<String, Learned>,
+}
+
+/// Joins by their gap, and how many there are.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+struct Learned {
+    total: f64,
+    bins: [f64; BINS],
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
@@ -66,23 +82,21 @@ impl Transit {
 
     /// Counts a join that was settled, with the probability that it is right.
     pub(crate) fn learn(&mut self, left: &str, entered: &str, gap_s: f64, probability: f64) {
-        let bins = self
-            .pairs
-            .entry(left.to_owned())
-            .or_default()
-            .entry(entered.to_owned())
-            .or_insert([0.0; BINS]);
-        if let Some(count) = bins.get_mut(bin(gap_s)) {
+        let left = self.pairs.entry(left.to_owned()).or_default();
+        let learned = left.to.entry(entered.to_owned()).or_default();
+        if let Some(count) = learned.bins.get_mut(bin(gap_s)) {
             *count += probability;
+            learned.total += probability;
+            left.total += probability;
         }
     }
 
     /// What was learned, by camera left and camera entered.
     pub(crate) fn learned(&self) -> Vec<WalkingTime> {
         let mut all = Vec::new();
-        for (left, to) in &self.pairs {
-            for (entered, bins) in to {
-                let joins: f64 = bins.iter().sum();
+        for (left, Left { to, .. }) in &self.pairs {
+            for (entered, learned) in to {
+                let Learned { total: joins, bins } = *learned;
                 let mut so_far = 0.0;
                 let quantile = |share: f64| {
                     let mut so_far = 0.0;
@@ -118,13 +132,16 @@ impl Transit {
     /// Density of the gap, per second.
     pub(crate) fn density(&self, map: &SiteMap, way: &Passage<'_>) -> f64 {
         let relation = map.relation(way.left, way.entered);
-        let learned = self.pairs.get(way.left).and_then(|to| to.get(way.entered));
-        let total: f64 = learned.map_or(0.0, |bins| bins.iter().sum());
+        let learned = self
+            .pairs
+            .get(way.left)
+            .and_then(|left| left.to.get(way.entered));
+        let total = learned.map_or(0.0, |learned| learned.total);
         let at = |gap_s: f64| {
             let guess = guessed(relation, gap_s, way.walk_s);
-            let counted = learned.map_or(0.0, |bins| {
+            let counted = learned.map_or(0.0, |learned| {
                 let index = bin(gap_s);
-                bins.get(index).copied().unwrap_or(0.0) / width_s(index)
+                learned.bins.get(index).copied().unwrap_or(0.0) / width_s(index)
             });
             (PRIOR_JOINS * guess + counted) / (PRIOR_JOINS + total)
         };
@@ -148,10 +165,10 @@ impl Transit {
             Relation::Apart => 0.1 / others,
         };
         let counted = self.pairs.get(left);
-        let all: f64 = counted.map_or(0.0, |to| to.values().flatten().sum());
-        let this: f64 = counted
-            .and_then(|to| to.get(entered))
-            .map_or(0.0, |bins| bins.iter().sum());
+        let all = counted.map_or(0.0, |left| left.total);
+        let this = counted
+            .and_then(|left| left.to.get(entered))
+            .map_or(0.0, |learned| learned.total);
         (PRIOR_JOINS * guess + this) / (PRIOR_JOINS + all)
     }
 
