@@ -1,6 +1,7 @@
 //! The one contract of everybody who answers: the store of this process, or a test.
 
 use crate::Error;
+use crate::person::{PersonResponse, WordRequest, WordResponse};
 use crate::question::{Question, Window};
 use crate::wire::{CoverageResponse, SearchResponse, StatusResponse};
 
@@ -40,6 +41,18 @@ pub trait Ask: Send + Sync + 'static {
     /// [`Error::NotInstalled`] for a sentence without the joint model, [`Error::NotFound`] for a track nobody knows,
     /// [`Error::BadRequest`] for a picture that is none, [`Error::Busy`], [`Error::Store`].
     fn search(&self, question: &Question) -> Result<SearchResponse, Error>;
+
+    /// One person with every visit.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] for a person nobody knows, [`Error::BadRequest`] for what is no id, [`Error::Store`].
+    fn person(&self, id: &str) -> Result<PersonResponse, Error>;
+
+    /// Takes somebody's word on pairs of tracks.
+    ///
+    /// # Errors
+    /// [`Error::BadRequest`] for what are no pairs of tracks, [`Error::Store`].
+    fn say(&self, word: &WordRequest) -> Result<WordResponse, Error>;
 
     /// What was watched.
     ///

@@ -9,11 +9,13 @@ use hyper::header::{CONTENT_TYPE, HOST};
 use hyper::{Method, Request};
 use hyper_util::rt::TokioIo;
 use serde::de::DeserializeOwned;
+use sightline_sink::PersonId;
 use tokio::net::UnixStream;
 
 use crate::Error;
 use crate::ask::PictureDigest;
 use crate::error::one_line;
+use crate::person::{PersonResponse, WordRequest, WordResponse};
 use crate::socket;
 use crate::wire::{
     CoverageRequest, CoverageResponse, ErrorResponse, SearchRequest, SearchResponse, StatusResponse,
@@ -70,6 +72,26 @@ impl Client {
         })?;
         self.json(Method::GET, &format!("/v1/coverage?{query}"), Vec::new())
             .await
+    }
+
+    /// `GET /v1/person/{id}`.
+    ///
+    /// # Errors
+    /// As [`Client::search`]; status 404 for a person nobody knows.
+    pub async fn person(&self, id: &PersonId) -> Result<PersonResponse, Error> {
+        self.json(Method::GET, &format!("/v1/person/{id}"), Vec::new())
+            .await
+    }
+
+    /// `POST /v1/person/word`.
+    ///
+    /// # Errors
+    /// As [`Client::search`].
+    pub async fn say(&self, word: &WordRequest) -> Result<WordResponse, Error> {
+        let body = serde_json::to_vec(word).map_err(|error| {
+            Error::BadRequest(format!("request cannot be written as JSON: {error}"))
+        })?;
+        self.json(Method::POST, "/v1/person/word", body).await
     }
 
     /// `GET /v1/status`.

@@ -9,6 +9,7 @@
 //! - [`time`]: points in time as RFC 3339
 //! - [`question`]: a request whose every value was checked
 //! - [`picture`]: pictures from strangers, bounded before they are decoded
+//! - [`person`]: persons with every visit
 //! - [`words`]: a description, and what the person does not have
 //! - [`encode`]: queries to vectors, one at a time
 //! - [`encoders`]: the encoders of the field behind that
@@ -47,6 +48,7 @@ pub mod client;
 pub mod encode;
 pub mod encoders;
 pub mod error;
+pub mod person;
 pub mod picture;
 pub mod question;
 mod routes;
@@ -63,6 +65,7 @@ pub use client::Client;
 pub use encode::{EncodeQuery, EncodeQueue, QueryVector};
 pub use encoders::QueryEncoders;
 pub use error::{Error, TEXT_NOT_INSTALLED};
+pub use person::{PersonHit, PersonResponse, Visit};
 pub use question::{By, Question, Window};
 pub use routes::MAX_BODY_BYTES;
 pub use serve::{Limits, serve, serve_with};

@@ -17,6 +17,7 @@ use crate::Error;
 use crate::ask::{Ask, PictureDigest};
 use crate::audit::{Audit, AuditEvent, Peer};
 use crate::error::one_line;
+use crate::person::WordRequest;
 use crate::question::{Question, Window};
 use crate::wire::{CoverageRequest, ErrorResponse, SearchRequest};
 
@@ -108,6 +109,8 @@ impl Desk {
 pub(crate) fn router(desk: Arc<Desk>) -> Router {
     Router::new()
         .route("/v1/search", post(search))
+        .route("/v1/person/word", post(say))
+        .route("/v1/person/{id}", get(person))
         .route("/v1/coverage", get(coverage))
         .route("/v1/status", get(status))
         .route("/v1/thumbnail/{sha256}", get(thumbnail))
@@ -206,6 +209,29 @@ async fn coverage(
     entry.close(result)
 }
 
+async fn person(State(desk): State<Arc<Desk>>, asker: Asker, Path(id): Path<String>) -> Response {
+    let mut entry = Entry::new(Arc::clone(&desk), asker, "person");
+    let result = desk.answer(move |ask| ask.person(&id)).await;
+    if let Ok(answer) = &result {
+        entry.event.hits = answer.visits.len();
+    }
+    entry.close(result.map(|answer| json(StatusCode::OK, &answer)))
+}
+
+async fn say(State(desk): State<Arc<Desk>>, asker: Asker, request: Request<Body>) -> Response {
+    let mut entry = Entry::new(Arc::clone(&desk), asker, "word");
+    let result = async {
+        let body = desk.read_body(request.into_body()).await?;
+        let word: WordRequest = serde_json::from_slice(&body)
+            .map_err(|error| Error::BadRequest(one_line(&format!("request: {error}"))))?;
+        let answer = desk.answer(move |ask| ask.say(&word)).await?;
+        entry.event.hits = usize::try_from(answer.taken).unwrap_or(usize::MAX);
+        Ok(json(StatusCode::OK, &answer))
+    }
+    .await;
+    entry.close(result)
+}
+
 async fn status(State(desk): State<Arc<Desk>>, asker: Asker) -> Response {
     let entry = Entry::new(Arc::clone(&desk), asker, "status");
     let result = desk
@@ -250,14 +276,14 @@ async fn thumbnail(
 
 async fn unknown_path() -> Response {
     refusal(&Error::NotFound(
-        "no such path, expected /v1/search, /v1/coverage, /v1/status or /v1/thumbnail/{sha256}"
+        "no such path, expected /v1/search, /v1/person/{id}, /v1/coverage, /v1/status or /v1/thumbnail/{sha256}"
             .into(),
     ))
 }
 
 async fn wrong_method() -> Response {
     refusal(&Error::MethodNotAllowed(
-        "expected POST for /v1/search and GET for every other path".into(),
+        "expected POST for /v1/search and /v1/person/word, and GET for every other path".into(),
     ))
 }
 

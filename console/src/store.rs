@@ -8,6 +8,7 @@ use crate::Error;
 use crate::ask::{Ask, PictureDigest};
 use crate::encode::{EncodeQueue, QueryVector};
 use crate::error::one_line;
+use crate::person::{MOST_VISITS, PersonResponse, Visit, WordRequest, WordResponse, person_id};
 use crate::question::{By, Question, Window};
 use crate::time::UtcTime;
 use crate::wire::{
@@ -35,6 +36,19 @@ pub trait Store: Send + Sync + 'static {
     /// # Errors
     /// Those of sink.
     fn query(&self, query: &sink::Query) -> sink::Result<sink::Answer>;
+
+    /// A person as association knows it; none where association is elsewhere or off, or does not know it.
+    fn person(&self, id: sink::PersonId) -> Option<sink::PersonRecord>;
+
+    /// Takes somebody's word on two tracks; false where one is not known, or association is elsewhere or off.
+    ///
+    /// # Errors
+    /// Those of sink.
+    fn say_word(
+        &self,
+        tracks: [sink::TrackId; 2],
+        verdict: sink::persons::Verdict,
+    ) -> sink::Result<bool>;
 
     /// What the cameras of a filter saw of its time; all cameras if it names none.
     ///
@@ -125,6 +139,66 @@ impl<S: Store> Ask for StoreAsk<S> {
             notes,
             ..response_from(answer)
         })
+    }
+
+    fn person(&self, id: &str) -> Result<PersonResponse, Error> {
+        let asked = person_id(id)?;
+        let record = self.store.person(asked);
+        let person = record.as_ref().map_or(asked, |record| record.person);
+        let answer = self.store.query(&sink::Query {
+            kind: sink::QueryKind::Time,
+            filter: sink::Filter {
+                person: Some(person),
+                ..sink::Filter::default()
+            },
+            limit: MOST_VISITS,
+        });
+        let mut hits = answer.map_err(from_sink)?.hits;
+        hits.sort_by_key(|hit| (hit.start_ns, hit.track));
+        let (Some(first), Some(last_ns)) = (hits.first(), hits.iter().map(|hit| hit.end_ns).max())
+        else {
+            return Err(Error::NotFound(format!(
+                "person {asked} is not in the store"
+            )));
+        };
+        let between = sink::Filter {
+            site: Some(first.site.clone()),
+            from_ns: Some(first.start_ns),
+            to_ns: Some(last_ns),
+            ..sink::Filter::default()
+        };
+        let coverage = self.store.coverage(&between).map_err(from_sink)?;
+        let join = |track| {
+            let tracks = record.iter().flat_map(|record| &record.tracks);
+            tracks
+                .filter(|known| known.track == track)
+                .find_map(|known| known.join)
+        };
+        Ok(PersonResponse {
+            person: person.to_string(),
+            visits: hits
+                .into_iter()
+                .zip(1..)
+                .map(|(mut hit, place)| {
+                    hit.rank = place;
+                    Visit {
+                        join: join(hit.track),
+                        track: Hit::from(hit),
+                    }
+                })
+                .collect(),
+            coverage: coverage.into_iter().map(CameraCoverage::from).collect(),
+        })
+    }
+
+    fn say(&self, word: &WordRequest) -> Result<WordResponse, Error> {
+        let mut response = WordResponse::default();
+        for pair in word.tracks()? {
+            let is_taken = self.store.say_word(pair, word.verdict).map_err(from_sink)?;
+            response.taken += u64::from(is_taken);
+            response.refused += u64::from(!is_taken);
+        }
+        Ok(response)
     }
 
     fn coverage(&self, window: &Window) -> Result<CoverageResponse, Error> {

@@ -73,6 +73,19 @@ id!(
     "sighting"
 );
 
+id!(
+    /// One person, as association joined their tracks.
+    PersonId,
+    "person"
+);
+
+impl PersonId {
+    /// The id of the person who is first seen in `track`.
+    pub fn derive(track: TrackId) -> Self {
+        Self(Uuid::new_v5(&track.0, b"person"))
+    }
+}
+
 impl TrackId {
     /// Derives the id of the track that was born at `capture_ns` on `camera` of `site`, as the
     /// `ordinal`th of the tracks born on that frame.
@@ -86,6 +99,11 @@ impl TrackId {
         name.extend_from_slice(&capture_ns.to_le_bytes());
         name.extend_from_slice(&ordinal.to_le_bytes());
         Self(Uuid::new_v5(&NAMESPACE, &name))
+    }
+
+    /// The id before all others.
+    pub(crate) const fn least() -> Self {
+        Self(Uuid::nil())
     }
 
     /// The id of the track's one point (its mean vectors) in the vector store.

@@ -13,6 +13,7 @@
 //! - [`coverage`]: what each camera watched
 //! - [`store`]: points, crops and coverage on disk
 //! - [`search`]: questions and answers
+//! - [`persons`]: tracks of all cameras into persons
 //! - [`flow`]: spool, indexer and store as one [`Sink`]
 //! - [`error`]: everything that can go wrong
 
@@ -21,6 +22,7 @@ pub mod error;
 pub mod event;
 pub mod flow;
 pub mod ids;
+pub mod persons;
 pub mod search;
 pub mod spool;
 pub mod store;
@@ -32,7 +34,8 @@ pub use coverage::{CameraCoverage, Interval};
 pub use error::{Error, Reaction, Result};
 pub use event::{Coverage, Event, NamedVector, Sighting, TrackState};
 pub use flow::{IndexingTime, Sink, SinkOptions, SinkStatus, Writer};
-pub use ids::{SightingId, TrackId};
+pub use ids::{PersonId, SightingId, TrackId};
+pub use persons::{AssociationOptions, PersonEvent, PersonRecord, SiteMap};
 pub use search::{Answer, Filter, Hit, Query, QueryKind};
 pub use spool::{Spool, SpoolStatus};
 pub use store::{CropLimits, Store, StoreOptions, StoreStatus, VectorSpec};

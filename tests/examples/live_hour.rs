@@ -1,12 +1,13 @@
 //! Watches four cameras for an hour and tells whether memory stays flat and how late sightings become searchable.
 //!
-//! `MALLOC_ARENA_MAX=2 cargo run --release -p sightline-tests --example live_hour -- [MINUTES] [FRAMES_A_SECOND]`, with
-//! the allocator's setting that the systemd unit gives too.
+//! `MALLOC_ARENA_MAX=2 cargo run --release -p sightline-tests --example live_hour -- [MINUTES] [FRAMES_A_SECOND]
+//! [FILE]…`, with the allocator's setting that the systemd unit gives too.
 //!
-//! The cameras are RTSP servers of this process that show the footage below `SIGHTLINE_FOOTAGE`; each hangs up at its
-//! end and is reopened, so the hour also sees some 200 reconnections.
+//! The cameras are RTSP servers of this process that show these files, or the footage below `SIGHTLINE_FOOTAGE`; each
+//! hangs up at its end and is reopened, so the hour also sees some 200 reconnections, and short files many more.
 
 use std::io::Write;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
@@ -39,10 +40,12 @@ fn main() -> Result<()> {
     if !models_are_here("live_hour") {
         bail!("run `make models` first");
     }
-    let files = [VTEST, PEOPLE]
-        .map(|sha256| footage::find("live_hour", sha256).map(|file| file.context("no footage")));
-    let [street, hall] = files;
-    let files = [street??, hall??];
+    let mut files: Vec<PathBuf> = arguments.map(PathBuf::from).collect();
+    if files.is_empty() {
+        for sha256 in [VTEST, PEOPLE] {
+            files.push(footage::find("live_hour", sha256)?.context("no footage")?);
+        }
+    }
     let cameras = (0..CAMERAS)
         .map(|camera| {
             RtspServer::start(Options::new(Stream {
@@ -52,26 +55,29 @@ fn main() -> Result<()> {
         })
         .collect::<Result<Vec<_>>>()?;
 
-    let folder = tempfile::TempDir::new()?;
+    // It stays: the log is what tells why an hour was not flat.
+    let folder = tempfile::TempDir::new()?.keep();
+    let folder = folder.as_path();
     let port = free_port();
     let mut config = format!(
         "site = \"hour\"\n[store]\nfolder = \"{}\"\n[observe]\nlisten = \"127.0.0.1:{port}\"\n\
          [models]\nfolder = \"{}\"\n[defaults]\nfps_cap = {fps:?}\nreconnect_max_ms = 1000\n",
-        folder.path().join("store").display(),
+        folder.join("store").display(),
         checkout().join(".sightline/models").display(),
     );
     for (number, camera) in cameras.iter().enumerate() {
         config += &format!("[cameras.camera-{number}]\nurl = \"{}\"\n", camera.url());
     }
-    let file = folder.path().join("box.toml");
+    let file = folder.join("box.toml");
     fs_err::write(&file, config)?;
     let file = file.to_str().context("the path is no text")?;
-    let mut program = Running::start(&["run", "--config", file], &folder.path().join("log"));
+    let mut program = Running::start(&["run", "--config", file], &folder.join("log"));
     until("it is ready", Duration::from_secs(90), || {
         (get(port, "/ready")?.0 == 200).then_some(())
     });
 
     let mut out = std::io::stdout();
+    writeln!(out, "store and log in {}", folder.display())?;
     writeln!(
         out,
         "minute  anonymous MiB  resident MiB    frames  sightings"
@@ -82,10 +88,10 @@ fn main() -> Result<()> {
     while begin.elapsed().as_secs_f64() < minutes * 60.0 {
         std::thread::sleep(PERIOD);
         if !program.is_running() {
-            bail!("the program ended: {}", log(folder.path()));
+            bail!("the program ended: {}", log(folder));
         }
         let Some((200, text)) = get(port, "/metrics") else {
-            bail!("no metrics: {}", log(folder.path()));
+            bail!("no metrics: {}", log(folder));
         };
         metrics = text;
         let look = Look {

@@ -38,6 +38,22 @@ impl Store for Fixed {
         })
     }
 
+    fn person(&self, id: sink::PersonId) -> Option<sink::PersonRecord> {
+        let track = sink::TrackId::derive("harbour", "gate-2", 1, 0);
+        (id == sink::PersonId::derive(track)).then(|| sink::PersonRecord {
+            person: sink::PersonId::derive(sink::TrackId::derive("harbour", "gate-1", 0, 0)),
+            tracks: Vec::new(),
+        })
+    }
+
+    fn say_word(
+        &self,
+        _: [sink::TrackId; 2],
+        verdict: sink::persons::Verdict,
+    ) -> sink::Result<bool> {
+        Ok(verdict == sink::persons::Verdict::Same)
+    }
+
     fn coverage(&self, _: &sink::Filter) -> sink::Result<Vec<sink::CameraCoverage>> {
         Ok(vec![sink::CameraCoverage {
             site: "harbour".into(),

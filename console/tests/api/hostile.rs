@@ -4,6 +4,7 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use sightline_console::person::{PersonResponse, WordRequest, WordResponse};
 use sightline_console::{
     Ask, Client, CoverageResponse, Error, Limits, MAX_BODY_BYTES, PictureDigest, Question,
     SearchRequest, SearchResponse, StatusResponse, Window,
@@ -173,6 +174,17 @@ impl Ask for Gate {
             hits: vec![hit()],
             ..Default::default()
         })
+    }
+
+    fn say(&self, word: &WordRequest) -> Result<WordResponse, Error> {
+        Ok(WordResponse {
+            taken: word.tracks()?.len() as u64,
+            refused: 0,
+        })
+    }
+
+    fn person(&self, id: &str) -> Result<PersonResponse, Error> {
+        Err(Error::NotFound(format!("person {id} is not in the store")))
     }
 
     fn coverage(&self, _: &Window) -> Result<CoverageResponse, Error> {

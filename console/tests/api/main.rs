@@ -13,6 +13,7 @@ mod socket;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
+use sightline_console::person::{PersonResponse, Visit, WordRequest, WordResponse};
 use sightline_console::{
     Ask, Audit, AuditEvent, By, CameraCoverage, CoverageResponse, Error, Hit, Interval, Limits,
     ListenOptions, Listener, NOT_CALIBRATED, PictureDigest, Question, SearchResponse,
@@ -52,6 +53,27 @@ impl Ask for Memory {
                 calibration: Some(NOT_CALIBRATED.into()),
                 notes: Vec::new(),
             }),
+        }
+    }
+
+    fn say(&self, word: &WordRequest) -> Result<WordResponse, Error> {
+        Ok(WordResponse {
+            taken: word.tracks()?.len() as u64,
+            refused: 0,
+        })
+    }
+
+    fn person(&self, id: &str) -> Result<PersonResponse, Error> {
+        match id {
+            TRACK => Ok(PersonResponse {
+                person: TRACK.into(),
+                visits: vec![Visit {
+                    track: hit(),
+                    join: None,
+                }],
+                coverage: vec![coverage()],
+            }),
+            _ => Err(Error::NotFound(format!("person {id} is not in the store"))),
         }
     }
 

@@ -3,7 +3,7 @@
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
-use clap::Args;
+use clap::{Args, Subcommand};
 use uuid::Uuid;
 
 use super::time::parse_time_now;
@@ -32,6 +32,9 @@ pub struct SearchArgs {
     /// Only tracks that begin before this time; written as for --from
     #[arg(long, value_name = "TIME", value_parser = parse_time_now, allow_hyphen_values = true)]
     pub to: Option<i64>,
+    /// Show persons in place of tracks: each with every visit on every camera in order of time
+    #[arg(long)]
+    pub persons: bool,
     /// Most hits
     #[arg(long, value_name = "N", default_value = "20")]
     pub limit: NonZeroUsize,
@@ -56,4 +59,81 @@ pub struct StoreAccess {
     /// Socket of the process that holds the store
     #[arg(long, value_name = "SOCKET")]
     pub api: Option<PathBuf>,
+}
+
+/// `sightline person`
+#[derive(Debug, Args)]
+pub struct PersonArgs {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: PersonCommand,
+}
+
+/// What to do with a person.
+#[derive(Debug, Subcommand)]
+pub enum PersonCommand {
+    /// Every visit on every camera in order of time, and why each belongs to the person
+    Show(PersonShowArgs),
+    /// Say that all visits of a person are one person; this stands, whatever comes
+    Confirm(PersonConfirmArgs),
+    /// Say that a track does not belong to a person
+    Reject(PersonRejectArgs),
+    /// Say that two persons are one
+    Join(PersonJoinArgs),
+}
+
+/// `sightline person confirm`
+#[derive(Debug, Args)]
+pub struct PersonConfirmArgs {
+    /// The person
+    #[arg(value_name = "ID")]
+    pub person: Uuid,
+    /// Where the store is.
+    #[command(flatten)]
+    pub access: StoreAccess,
+}
+
+/// `sightline person reject`
+#[derive(Debug, Args)]
+pub struct PersonRejectArgs {
+    /// The person
+    #[arg(value_name = "ID")]
+    pub person: Uuid,
+    /// The track that is somebody else
+    #[arg(long, value_name = "ID")]
+    pub track: Uuid,
+    /// Where the store is.
+    #[command(flatten)]
+    pub access: StoreAccess,
+}
+
+/// `sightline person join`
+#[derive(Debug, Args)]
+pub struct PersonJoinArgs {
+    /// One person
+    #[arg(value_name = "ID")]
+    pub person: Uuid,
+    /// The other
+    #[arg(value_name = "OTHER")]
+    pub other: Uuid,
+    /// Where the store is.
+    #[command(flatten)]
+    pub access: StoreAccess,
+}
+
+/// `sightline person show`
+#[derive(Debug, Args)]
+pub struct PersonShowArgs {
+    /// The person, as `search` and `replay` name it; an id that was renamed leads to the one that holds
+    #[arg(value_name = "ID")]
+    pub person: Uuid,
+    /// Draw the visits on a timeline, and on the map where the configuration has one
+    #[arg(long, value_name = "FILE")]
+    pub png: Option<PathBuf>,
+    /// Where the store is.
+    #[command(flatten)]
+    pub access: StoreAccess,
+    /// Print one JSON value: person, visits and coverage; times in UTC
+    #[arg(long)]
+    pub json: bool,
 }

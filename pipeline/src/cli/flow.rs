@@ -22,6 +22,9 @@ pub struct ReplayArgs {
     /// Write each camera's tracks to DIR/<camera>.txt in MOTChallenge form
     #[arg(long, value_name = "DIR")]
     pub mot: Option<PathBuf>,
+    /// Write every box with its person, over all cameras: the form of the AI City Challenge, for `eval mtmc`
+    #[arg(long, value_name = "FILE")]
+    pub mtmc: Option<PathBuf>,
     /// Write every track as one line of JSON
     #[arg(long, value_name = "FILE")]
     pub jsonl: Option<PathBuf>,
@@ -31,7 +34,19 @@ pub struct ReplayArgs {
     /// Write a picture of the best crops of every track (PNG)
     #[arg(long, value_name = "FILE")]
     pub sheet: Option<PathBuf>,
-    /// Print one JSON value: frames, detections, tracks, sightings, tracklets, seconds, store
+    /// Measure against the manifest's ground truth: DIR/report.html and DIR/report.json [default: sightline-report]
+    #[arg(
+        long,
+        value_name = "DIR",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "sightline-report"
+    )]
+    pub eval: Option<PathBuf>,
+    /// Thresholds that the report must meet (TOML: [least] and [most], keys like "persons.idf1"); else the exit status is 2
+    #[arg(long, value_name = "FILE", requires = "eval")]
+    pub gate: Option<PathBuf>,
+    /// Print one JSON value: frames, detections, tracks, persons, sightings, tracklets, seconds, store
     #[arg(long)]
     pub json: bool,
 }

@@ -19,7 +19,10 @@ mod time;
 
 use clap::{Parser, Subcommand};
 
-pub use ask::{SearchArgs, StoreAccess};
+pub use ask::{
+    PersonArgs, PersonCommand, PersonConfirmArgs, PersonJoinArgs, PersonRejectArgs, PersonShowArgs,
+    SearchArgs, StoreAccess,
+};
 pub use care::{
     CamerasArgs, CamerasCommand, CheckArgs, CompletionsArgs, ModelNames, ModelsArgs,
     ModelsBenchArgs, ModelsCommand, ModelsListArgs, ProbeArgs, Shell,
@@ -81,6 +84,8 @@ pub enum Command {
     /// Without a picture, track or text: all tracks that the filters let through, newest first. Every answer says when
     /// cameras were blind and up to when the index is complete, so that an empty answer can be told from an empty street.
     Search(SearchArgs),
+    /// Look at one person: every visit on every camera
+    Person(PersonArgs),
     /// Run the tracker alone on detections in MOTChallenge form
     Track(TrackArgs),
     /// Turn pictures or sentences into vectors
@@ -130,6 +135,14 @@ mod tests {
             "sightline search --image p.jpg --camera gate-1 --camera gate-2 --from -2h --to 2026-03-01T14:00:00Z --limit 5 --json",
             "sightline search --track 67e55044-10b1-426f-9247-bb680e5fe0c8 --api /run/sightline/api.sock",
             "sightline search --from 00:00 --config c.toml",
+            "sightline search --image p.jpg --persons --limit 5 --store s",
+            "sightline person show 67e55044-10b1-426f-9247-bb680e5fe0c8 --png p.png --store s",
+            "sightline person confirm 67e55044-10b1-426f-9247-bb680e5fe0c8 --store s",
+            "sightline person reject 67e55044-10b1-426f-9247-bb680e5fe0c8 --track 67e55044-10b1-426f-9247-bb680e5fe0c9",
+            "sightline person join 67e55044-10b1-426f-9247-bb680e5fe0c8 67e55044-10b1-426f-9247-bb680e5fe0c9 --store s",
+            "sightline replay scene.toml --mtmc persons.txt",
+            "sightline replay --eval scene.toml",
+            "sightline replay scene.toml --eval=report --gate gate.toml",
             "sightline track --detections det.txt --fps 14 --mot out.txt",
             "sightline embed --images list.txt --vector appearance --out a.npy",
             "sightline embed --texts list.txt --vector joint --out a.npy",
@@ -172,6 +185,7 @@ mod tests {
             "sightline eval mot --gt a.txt",
             "sightline eval text --model joint-picture",
             "sightline search --limit 0",
+            "sightline replay a.mp4 --gate g.toml",
             "sightline search --from yesterday-ish",
             "sightline track --detections d --fps 0 --mot m",
             "sightline track --detections d --fps nan --mot m",

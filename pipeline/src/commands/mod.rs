@@ -1,5 +1,6 @@
 //! What each command does: one file a command, with one `run`.
 
+pub mod answering;
 pub mod bench;
 pub mod cameras;
 pub mod check;
@@ -7,8 +8,10 @@ pub mod completions;
 pub mod embed;
 pub mod eval;
 mod eval_retrieval;
+pub mod evaluated;
 pub mod man;
 pub mod models;
+pub mod person;
 pub mod replay;
 pub mod run;
 pub mod search;
@@ -25,6 +28,7 @@ pub fn dispatch(command: &Command) -> anyhow::Result<()> {
         Command::Replay(args) => replay::run(args),
         Command::Run(args) => run::run(args),
         Command::Search(args) => search::run(args),
+        Command::Person(args) => person::run(args),
         Command::Track(args) => track::run(args),
         Command::Embed(args) => embed::run(args),
         Command::Models(args) => models::run(args),

@@ -1,8 +1,8 @@
 //! `sightline replay`: recordings through the whole flow.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::io::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -12,6 +12,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 use sightline_sink::TrackId;
 
+use super::evaluated::Evaluated;
 use crate::cli::{ReplayArgs, stdout};
 use crate::config::{Config, Inputs, Purpose, Recording, Start};
 use crate::flow::{
@@ -36,6 +37,7 @@ struct Summary<'a> {
     frames: u64,
     detections: u64,
     tracks: usize,
+    persons: usize,
     sightings: u64,
     tracklets: u64,
     seconds: f64,
@@ -56,6 +58,7 @@ pub fn run(args: &ReplayArgs) -> Result<()> {
     let config = configuration(args)?;
     let inputs = Inputs::from_args(&args.inputs)?;
     tell_of_unknown_times(&inputs);
+    let evaluated = Evaluated::prepare(args, &inputs)?;
     let specs = inputs
         .iter()
         .map(|recording| flow::recording_spec(&config, recording))
@@ -68,9 +71,10 @@ pub fn run(args: &ReplayArgs) -> Result<()> {
     let store = Store::open(&config, encoders.vectors()?)?;
     let outputs = Outputs {
         mot: args.mot.clone(),
+        boxes: (args.mtmc.is_some() || evaluated.is_some()).then(|| boxes_file(&config)),
         jsonl: args.jsonl.clone(),
         video: args.video.clone(),
-        keep_crops: args.sheet.is_some(),
+        keep_crops: args.sheet.is_some() || evaluated.is_some(),
     };
     let cameras = specs.iter().map(|spec| spec.camera.to_string()).collect();
     let mut recorder = Recorder::open(store.writer(), cameras, &outputs, times.clone())?;
@@ -105,11 +109,29 @@ pub fn run(args: &ReplayArgs) -> Result<()> {
     bar.finish_and_clear();
     drop(parts);
     embed.join()?;
-    let (record, writer) = recorder.finish()?;
+    let (mut record, writer) = recorder.finish()?;
     drop(writer);
     store.drain(DRAIN_DEADLINE)?;
+    store.settle_persons()?;
+    let persons: BTreeSet<_> = record
+        .tracks
+        .iter()
+        .filter_map(|line| store.person_of(line.track))
+        .collect();
     let status = store.status()?;
     let digest = store.digest()?;
+    let mut missed = Vec::new();
+    if let Some(boxes) = record.boxes.take() {
+        let boxes = boxes.close()?;
+        if let Some(path) = &args.mtmc {
+            let map = config.map.to_site_map();
+            boxes.write(path, &map, |track| store.person_of(track))?;
+        }
+        if let Some(evaluated) = &evaluated {
+            missed = evaluated.report(&boxes, &store, &record, &digest)?;
+        }
+        boxes.remove()?;
+    }
     store.close()?;
     if let Some(path) = &args.sheet {
         draw_sheet(path, &record)?;
@@ -118,6 +140,7 @@ pub fn run(args: &ReplayArgs) -> Result<()> {
         frames: record.frames,
         detections: record.detections,
         tracks: record.tracks.len(),
+        persons: persons.len(),
         sightings: record.sightings,
         tracklets: status.store.tracklets,
         seconds: begin.elapsed().as_secs_f64(),
@@ -130,6 +153,9 @@ pub fn run(args: &ReplayArgs) -> Result<()> {
         stdout().json(&summary)?;
     } else {
         print(args, &summary, &record)?;
+    }
+    if !missed.is_empty() {
+        bail!("the gate is not met: {}", missed.join("; "));
     }
     if is_cancelled.load(Ordering::Relaxed) {
         bail!(
@@ -149,6 +175,11 @@ fn configuration(args: &ReplayArgs) -> Result<Config> {
         config.store.folder.clone_from(folder);
     }
     Ok(config)
+}
+
+/// Where boxes wait while it is not certain whose they are.
+fn boxes_file(config: &Config) -> PathBuf {
+    config.store.folder.join("replay-boxes.part")
 }
 
 fn tell_of_unknown_times(inputs: &[Recording]) {
@@ -185,19 +216,23 @@ fn print(args: &ReplayArgs, summary: &Summary<'_>, record: &Record) -> Result<()
     }
     writeln!(
         out,
-        "{} frames in {:.1} s: {} people on them, {} tracks, {} sightings, {} tracklets searchable in {}",
+        "{} frames in {:.1} s: {} people on them, {} tracks of {} persons, {} sightings, {} tracklets searchable in {}",
         summary.frames,
         summary.seconds,
         summary.detections,
         summary.tracks,
+        summary.persons,
         summary.sightings,
         summary.tracklets,
         summary.store.display()
     )?;
+    let page = args.eval.as_ref().map(|folder| folder.join("report.html"));
     let written = [
         ("annotated video", &args.video),
         ("contact sheet", &args.sheet),
         ("tracks (MOTChallenge)", &args.mot),
+        ("boxes with persons (AI City 2024)", &args.mtmc),
+        ("report, and report.json beside it", &page),
         ("events (JSON lines)", &args.jsonl),
     ];
     for (what, path) in written {

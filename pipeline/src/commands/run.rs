@@ -215,7 +215,9 @@ impl Control<'_> {
                 return Ok(());
             }
             if let Some(camera) = live.dead_camera() {
-                bail!("the thread of camera `{camera}` has ended by a bug");
+                bail!(
+                    "camera `{camera}` is not watched any more: its thread ended, or too many of its pipelines hung; start the process anew"
+                );
             }
             self.telemetry.searchable(store.searchable(), wall_ns()?);
             if polled.elapsed() >= POLL {

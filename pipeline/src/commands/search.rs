@@ -3,36 +3,41 @@
 use std::io::Write as _;
 use std::path::Path;
 
-use anyhow::{Context as _, Result, anyhow, bail};
+use anyhow::{Result, bail};
 use sightline_console::wire::PictureBytes;
 use sightline_console::{
-    Ask as _, By, Client, EncodeQueue, QueryEncoders, Question, SearchRequest, SearchResponse,
-    StoreAsk, UtcTime,
+    By, EncodeQueue, QueryEncoders, Question, SearchRequest, SearchResponse, UtcTime,
 };
 
+use super::answering::{Answering, coverage_words};
+use super::person::print_persons;
 use crate::cli::{SearchArgs, stdout};
-use crate::config::{Config, Purpose};
-use crate::flow::{self, Store};
+use crate::config::Config;
+use crate::flow;
 use crate::models::runtime;
 
 /// Largest picture that is read for a query, bytes: what the socket takes.
 const MOST_PICTURE_BYTES: u64 = 6 << 20;
+
+/// Tracks that are asked for each person that is wanted: persons are seen more than once.
+const TRACKS_A_PERSON: u32 = 10;
+/// Most tracks that can be asked for.
+const MOST_TRACKS: u32 = 1000;
 
 /// Asks, and prints the answer.
 ///
 /// # Errors
 /// What went wrong, where and what to do. An empty answer is none: it says why it is empty.
 pub fn run(args: &SearchArgs) -> Result<()> {
-    let mut config = Config::load_or_built_in(args.access.config.as_deref(), Purpose::Offline)?;
-    if let Some(folder) = &args.access.store {
-        config.store.folder.clone_from(folder);
-        config.api.socket = None;
+    let mut request = request(args)?;
+    let asked = Answering::open(&args.access, Some(&request))?;
+    if args.persons {
+        let tracks = |limit: u32| limit.saturating_mul(TRACKS_A_PERSON).min(MOST_TRACKS);
+        request.limit = request.limit.map(tracks);
+        let answer = asked.search(&request)?;
+        return print_persons(answer, args.limit.get(), &asked, args.json);
     }
-    let request = request(args)?;
-    let response = match &args.access.api {
-        Some(socket) => ask_socket(socket, &request)?,
-        None => ask_store(&config, &request)?,
-    };
+    let response = asked.search(&request)?;
     if args.json {
         stdout().json(&response)?;
         return Ok(());
@@ -67,45 +72,6 @@ fn read_picture(path: &Path) -> Result<PictureBytes> {
     Ok(PictureBytes(fs_err::read(path)?))
 }
 
-/// Asks the process that holds the store; when nobody does, opens it here.
-fn ask_store(config: &Config, request: &SearchRequest) -> Result<SearchResponse> {
-    let folder = &config.store.folder;
-    let socket = config.socket_path();
-    if socket.exists() && std::os::unix::net::UnixStream::connect(&socket).is_ok() {
-        return ask_socket(&socket, request);
-    }
-    if !folder.join("index").is_dir() {
-        bail!(
-            "there is no store in {}; name another with --store, or make one with `sightline replay INPUT --store {}`",
-            folder.display(),
-            folder.display()
-        );
-    }
-    let question = Question::try_from(request.clone())?;
-    let vectors = flow::vectors_of(config).context(
-        "the store's vectors need the cards of their models; run `sightline models fetch`",
-    )?;
-    let needs = Needs::of(&question, config);
-    let store = Store::open(config, vectors).map_err(|error| hint_at_switch(error, config))?;
-    let encoders = needs.any().then(|| start_encoders(config, &needs));
-    Ok(StoreAsk::new(store, encoders.transpose()?).search(&question)?)
-}
-
-/// A store that was made without sentences is no fault of its own.
-fn hint_at_switch(error: anyhow::Error, config: &Config) -> anyhow::Error {
-    let is_mismatch = matches!(
-        error.downcast_ref(),
-        Some(sightline_sink::Error::Mismatch { .. })
-    );
-    if is_mismatch && config.models.text_search {
-        let said = error.to_string();
-        return anyhow!(
-            "{said}; a store made without sentences is searched with `text_search = false` under [models]"
-        );
-    }
-    error
-}
-
 /// Models that questions need.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Needs {
@@ -127,7 +93,7 @@ impl Needs {
     }
 
     /// What one question needs; a sentence needs nothing where text search is off, and is refused then.
-    fn of(question: &Question, config: &Config) -> Self {
+    pub fn of(question: &Question, config: &Config) -> Self {
         let can_read = config.models.text_search;
         Self {
             appearance: matches!(question.by, By::Picture(_)),
@@ -136,7 +102,9 @@ impl Needs {
         }
     }
 
-    fn any(self) -> bool {
+    /// Whether there is one.
+    #[must_use]
+    pub fn any(self) -> bool {
         self != Self::default()
     }
 }
@@ -162,16 +130,6 @@ pub fn start_encoders(config: &Config, needs: &Needs) -> Result<EncodeQueue> {
         .as_ref()
         .map_or_else(String::new, |encoder| encoder.model_id().to_string());
     Ok(EncodeQueue::start(model, move || Ok(encoders))?)
-}
-
-fn ask_socket(socket: &Path, request: &SearchRequest) -> Result<SearchResponse> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
-    let client = Client::connect(socket)?;
-    runtime
-        .block_on(client.search(request))
-        .map_err(|error| anyhow!("{error}"))
 }
 
 fn print(response: &SearchResponse) -> Result<()> {
@@ -231,32 +189,4 @@ fn band(score: f64) -> &'static str {
     } else {
         "unlikely"
     }
-}
-
-fn coverage_words(camera: &sightline_console::CameraCoverage) -> String {
-    let mut words = camera.camera.clone();
-    match (camera.watched.first(), camera.watched.last()) {
-        (Some(first), Some(last)) => {
-            words.push_str(&format!(" watched {} to {}", first.start, last.end));
-        }
-        _ => words.push_str(" not watched"),
-    }
-    const SHOWN: usize = 5;
-    for blind in camera.blind.iter().take(SHOWN) {
-        words.push_str(&format!("; blind {} to {}", blind.start, blind.end));
-    }
-    if camera.blind.len() > SHOWN {
-        words.push_str(&format!("; and {} more gaps", camera.blind.len() - SHOWN));
-    }
-    if camera.frames_dropped > 0 {
-        let all = camera.frames_seen + camera.frames_dropped;
-        words.push_str(&format!(
-            "; {} of {all} frames dropped",
-            camera.frames_dropped
-        ));
-    }
-    if let Some(indexed) = camera.indexed_to {
-        words.push_str(&format!("; indexed up to {indexed}"));
-    }
-    words
 }

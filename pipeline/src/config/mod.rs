@@ -7,7 +7,7 @@
 //! # Layout
 //!
 //! - `document`: TOML against a schema, with lines; `schema`: the schema's rules; `expand`: `${VAR}`
-//! - `raw`: the file as it is written; `machine`, `stages`, `camera`: its sections
+//! - `raw`: the file as it is written; `machine`, `stages`, `persons`, `camera`: its sections
 //! - `resolve`, `source`: from [`RawConfig`] to [`Config`]: defaults, credentials, what no schema can say
 //! - `changes`: what differs between two configurations, and what a reload can apply
 //! - `fault`, `secret`, `values`: faults, passwords, and values that cannot be wrong
@@ -20,6 +20,7 @@ mod expand;
 mod fault;
 mod inputs;
 mod machine;
+mod persons;
 mod raw;
 mod resolve;
 mod schema;
@@ -42,6 +43,7 @@ pub use inputs::{InputError, Inputs, Manifest, Recording, Start};
 pub use machine::{
     ApiConfig, LogFormat, LogLevel, ModelsConfig, ObserveConfig, Precision, Provider, StoreConfig,
 };
+pub use persons::{MapCamera, MapConfig, MapWay, PersonsConfig};
 pub use raw::RawConfig;
 pub use schema::schema_of;
 pub use secret::{ParsedUrl, Secret, StreamUrl};
@@ -67,6 +69,10 @@ pub struct Config {
     pub select: SelectConfig,
     /// Crops to vectors.
     pub embed: EmbedConfig,
+    /// Tracks to persons.
+    pub persons: PersonsConfig,
+    /// What is known of the site.
+    pub map: MapConfig,
     /// Who may search.
     pub api: ApiConfig,
     /// Logs and metrics.
@@ -133,6 +139,8 @@ impl Config {
             track: TrackConfig::default(),
             select: SelectConfig::default(),
             embed: EmbedConfig::default(),
+            persons: PersonsConfig::default(),
+            map: MapConfig::default(),
             api: ApiConfig::default(),
             observe: ObserveConfig::default(),
             cameras: BTreeMap::new(),

@@ -7,6 +7,7 @@ use serde::Deserialize;
 
 use super::camera::{RawCamera, RawDefaults};
 use super::machine::{ApiConfig, ModelsConfig, ObserveConfig, StoreConfig};
+use super::persons::{MapConfig, PersonsConfig};
 use super::stages::{DetectConfig, EmbedConfig, SelectConfig, TrackConfig};
 use super::values::Name;
 
@@ -42,6 +43,12 @@ pub struct RawConfig {
     /// Crops to vectors.
     #[serde(default)]
     pub embed: EmbedConfig,
+    /// Tracks of all cameras to persons.
+    #[serde(default)]
+    pub persons: PersonsConfig,
+    /// Where the cameras stand and who neighbours whom; not needed, and each part of it helps.
+    #[serde(default)]
+    pub map: MapConfig,
     /// The socket on which the process that holds the store answers.
     #[serde(default)]
     pub api: ApiConfig,

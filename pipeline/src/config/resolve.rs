@@ -135,6 +135,15 @@ fn settle(
             },
         );
     }
+    if let Err(error) = raw.map.to_site_map().check() {
+        document.blame(
+            &KeyPath::of(&["map"]),
+            Blame {
+                problem: error.to_string(),
+                ..Blame::default()
+            },
+        );
+    }
     let mut api = raw.api;
     api.socket = api.socket.map(|socket| folder.join(socket));
     let mut cameras = BTreeMap::new();
@@ -196,6 +205,8 @@ fn settle(
         track: raw.track,
         select: raw.select,
         embed: raw.embed,
+        persons: raw.persons,
+        map: raw.map,
         api,
         observe: raw.observe,
         cameras,

@@ -14,7 +14,7 @@
 //! - `replay`: recordings through all of it
 //! - `live`: cameras through all of it
 //! - `observer`: what the stages tell about themselves; `telemetry`: the same as metrics
-//! - `store`: the sink of a configuration
+//! - `persons`: how tracks are joined; `store`: the sink of a configuration
 //! - `engines`: models and stages as the configuration wants them
 //! - [`timing`]: what each stage costs
 
@@ -27,6 +27,9 @@ mod joint;
 mod live;
 mod observer;
 mod outcome;
+mod persons;
+#[cfg(test)]
+mod persons_oracle;
 mod picture;
 mod record;
 mod replay;

@@ -18,6 +18,8 @@ pub struct Outcome {
     pub capture_ns: i64,
     /// Number of the frame in its recording, from 0.
     pub sequence: u64,
+    /// Width and height of the picture, pixels.
+    pub size_px: [f32; 2],
     /// Pedestrians that the detector found.
     pub detections: u32,
     /// People on this frame, and on earlier frames of tracks that this frame confirmed.

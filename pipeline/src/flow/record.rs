@@ -12,6 +12,7 @@ use sightline_sink::{Event, Sighting, TrackId};
 use super::outcome::{Outcome, TrackEnd};
 use super::timing::StageTimes;
 use crate::report::annotate::Annotator;
+use crate::report::mtmc::MtmcWriter;
 use crate::report::table::{TrackLine, rfc3339};
 use crate::track::mot::MotWriter;
 
@@ -31,6 +32,8 @@ pub struct Outputs {
     pub mot: Option<PathBuf>,
     /// File of one JSON value an event.
     pub jsonl: Option<PathBuf>,
+    /// File of every box, for as long as its person is not certain.
+    pub boxes: Option<PathBuf>,
     /// Annotated video.
     pub video: Option<PathBuf>,
     /// Whether crops are kept in memory for a contact sheet.
@@ -50,6 +53,8 @@ pub struct Record {
     pub tracks: Vec<TrackLine>,
     /// JPEG crops of each track in order of time, where asked for; quality first.
     pub crops: HashMap<TrackId, Vec<(f32, Vec<u8>)>>,
+    /// Boxes that wait for their persons, where asked for.
+    pub boxes: Option<MtmcWriter>,
 }
 
 /// Crops of one track that are kept for the sheet.
@@ -93,6 +98,11 @@ impl<W: EventWriter> Recorder<W> {
             }
             None => Vec::new(),
         };
+        let boxes = outputs
+            .boxes
+            .as_deref()
+            .map(|path| MtmcWriter::create(path, cameras.clone()))
+            .transpose()?;
         let jsonl = outputs.jsonl.as_deref().map(create).transpose()?;
         let video = outputs
             .video
@@ -107,7 +117,10 @@ impl<W: EventWriter> Recorder<W> {
             jsonl,
             video,
             numbers: HashMap::new(),
-            record: Record::default(),
+            record: Record {
+                boxes,
+                ..Record::default()
+            },
             keep_crops: outputs.keep_crops,
             times,
         })
@@ -167,6 +180,10 @@ impl<W: EventWriter> Recorder<W> {
                 // A recording of 2^32 frames would last for years.
                 let number = u32::try_from(seen.sequence + 1).unwrap_or(u32::MAX);
                 mot.push(number, seen.track, &seen.bbox, seen.score);
+            }
+            if let Some(boxes) = &mut self.record.boxes {
+                let (camera, frame) = (outcome.camera_index, seen.sequence);
+                boxes.push(camera, frame, seen.track, &seen.bbox, outcome.size_px)?;
             }
         }
         for event in &outcome.events {

@@ -8,11 +8,12 @@ use anyhow::{Context as _, Result};
 use sightline_console::StoreCounts;
 use sightline_sink::spool::Limits;
 use sightline_sink::{
-    Answer, CameraCoverage, CropLimits, Event, Filter, Query, Sink, SinkOptions, SinkStatus,
-    StoreOptions, VectorSpec, Writer,
+    Answer, CameraCoverage, CropLimits, Event, Filter, PersonId, PersonRecord, Query, Sink,
+    SinkOptions, SinkStatus, StoreOptions, TrackId, VectorSpec, Writer,
 };
 
 use super::EventWriter;
+use super::persons::association;
 use crate::config::Config;
 
 /// Seconds in a day.
@@ -37,6 +38,7 @@ impl Store {
                 max_bytes: settings.crops_bytes.get(),
                 max_age: Duration::from_secs(u64::from(settings.crops_age_days.get()) * DAY),
             },
+            persons: association(config)?,
             ..StoreOptions::new(vectors)
         });
         options.spool = Limits {
@@ -71,6 +73,24 @@ impl Store {
     /// Highest spool sequence that is searchable.
     pub fn searchable(&self) -> u64 {
         self.sink.searchable()
+    }
+
+    /// Settles every person, since nothing more will come; drain first.
+    ///
+    /// # Errors
+    /// When the disk or the engine refuses.
+    pub fn settle_persons(&self) -> Result<()> {
+        Ok(self.sink.settle_persons()?)
+    }
+
+    /// Whose a track is.
+    pub fn person_of(&self, track: TrackId) -> Option<PersonId> {
+        self.sink.person_of(track)
+    }
+
+    /// Why a track belongs to its person; none for the first.
+    pub fn join_of(&self, track: TrackId) -> Option<sightline_sink::persons::Join> {
+        self.sink.join_of(track)
     }
 
     /// A hash over everything that is searchable; see the sink's digest.
@@ -120,6 +140,18 @@ impl EventWriter for Writer {
 impl sightline_console::Store for Store {
     fn query(&self, query: &Query) -> sightline_sink::Result<Answer> {
         self.sink.search(query)
+    }
+
+    fn person(&self, id: PersonId) -> Option<PersonRecord> {
+        self.sink.person(id)
+    }
+
+    fn say_word(
+        &self,
+        tracks: [TrackId; 2],
+        verdict: sightline_sink::persons::Verdict,
+    ) -> sightline_sink::Result<bool> {
+        self.sink.say_word(tracks, verdict)
     }
 
     fn coverage(&self, filter: &Filter) -> sightline_sink::Result<Vec<CameraCoverage>> {

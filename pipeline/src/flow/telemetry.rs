@@ -34,6 +34,7 @@ struct ToldOfCamera {
     dropped: [u64; 4],
     reconnects: u64,
     main_missed: u64,
+    abandoned: u64,
 }
 
 #[derive(Default)]
@@ -130,6 +131,10 @@ impl Telemetry {
             .main_missed
             .inc_by(main_missed.saturating_sub(told.main_missed));
         told.main_missed = main_missed;
+        camera
+            .abandoned
+            .inc_by(status.counts.abandoned.saturating_sub(told.abandoned));
+        told.abandoned = status.counts.abandoned;
         if let Some(error_ns) = status.clock_error_ns {
             camera.clock_error.set(error_ns as f64 / 1e9);
         }

@@ -67,6 +67,7 @@ struct Families {
     clock_error: Family<CameraLabel, Seconds>,
     reconnects: Family<CameraLabel, Counter>,
     main_missed: Family<CameraLabel, Counter>,
+    abandoned: Family<CameraLabel, Counter>,
     frame_age: Family<CameraLabel, Seconds>,
     skipped: Family<CameraLabel, Counter>,
     tracks_active: Family<CameraLabel, Gauge>,
@@ -97,6 +98,8 @@ pub struct CameraMetrics {
     pub reconnects: Counter,
     /// Frames whose crops came from the detection stream, since the main stream had none of their moment.
     pub main_missed: Counter,
+    /// Pipelines that did not stop and were left behind.
+    pub abandoned: Counter,
     /// Pictures the motion gate kept from the detector.
     pub detect_skipped: Counter,
     /// Confirmed tracks in the picture now.
@@ -141,6 +144,7 @@ impl Families {
         put(registry, names::INGEST_CLOCK_ERROR, &self.clock_error);
         put(registry, names::INGEST_RECONNECTS, &self.reconnects);
         put(registry, names::INGEST_MAIN_MISSED, &self.main_missed);
+        put(registry, names::INGEST_ABANDONED, &self.abandoned);
         put(registry, names::INGEST_FRAME_AGE, &self.frame_age);
         put(registry, names::DETECT_SKIPPED, &self.skipped);
         put(registry, names::TRACKS_ACTIVE, &self.tracks_active);
@@ -227,6 +231,7 @@ impl Metrics {
             clock_error: families.clock_error.get_or_create_owned(&label),
             reconnects: families.reconnects.get_or_create_owned(&label),
             main_missed: families.main_missed.get_or_create_owned(&label),
+            abandoned: families.abandoned.get_or_create_owned(&label),
             detect_skipped: families.skipped.get_or_create_owned(&label),
             tracks_active: families.tracks_active.get_or_create_owned(&label),
             tracks: families.tracks.get_or_create_owned(&label),
@@ -249,6 +254,7 @@ impl Metrics {
             &families.frames,
             &families.reconnects,
             &families.main_missed,
+            &families.abandoned,
             &families.skipped,
             &families.tracks,
             &families.crops,

@@ -31,6 +31,7 @@ names! {
     INGEST_CLOCK_ERROR = "sightline_ingest_clock_error_seconds", "The camera's clock less ours";
     INGEST_RECONNECTS = "sightline_ingest_reconnects_total", "Attempts to open a camera again";
     INGEST_MAIN_MISSED = "sightline_ingest_main_missed_total", "Frames whose crops came from the detection stream, since the main stream had none of their moment";
+    INGEST_ABANDONED = "sightline_ingest_abandoned_total", "Pipelines of a camera that did not stop and were left behind";
     INGEST_FRAME_AGE = "sightline_ingest_frame_age_seconds", "Time since the camera's newest frame, at the moment of reading";
     DETECT_SECONDS = "sightline_detect_seconds", "Time of one detector batch";
     DETECT_BATCH = "sightline_detect_batch_pictures", "Pictures in one detector batch";

@@ -5,11 +5,17 @@
 //! - [`canvas`]: a picture to draw on
 //! - [`annotate`]: tracks drawn on frames
 //! - [`video`]: pictures as an MP4 file
+//! - [`path`]: one person's way over cameras and map
 //! - [`sheet`]: the best crops of each track in one picture
+//! - [`evaluation`]: scores of a replay as JSON and as a page, and gates
+//! - [`mtmc`]: boxes with their persons, in the form of the AI City Challenge
 //! - [`table`]: tracks as a printed table
 
 pub mod annotate;
 pub mod canvas;
+pub mod evaluation;
+pub mod mtmc;
+pub mod path;
 pub mod sheet;
 pub mod table;
 pub mod video;

@@ -18,9 +18,10 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 
 use crate::coverage::CameraCoverage;
+use crate::persons::{Join, Verdict, WalkingTime};
 use crate::spool::{Limits, Recovery, Spool, SpoolStatus};
 use crate::store::{Applied, Store, StoreOptions, StoreStatus};
-use crate::{Answer, Error, Event, Query, Result};
+use crate::{Answer, Error, Event, PersonId, PersonRecord, Query, Result, TrackId};
 
 /// How a [`Sink`] is set up.
 #[derive(Debug, Clone)]
@@ -188,6 +189,44 @@ impl Sink {
         to_ns: Option<i64>,
     ) -> Vec<CameraCoverage> {
         self.shared.store.coverage(cameras, from_ns, to_ns)
+    }
+
+    /// Settles every person; see [`Store::settle_persons`]. Drain first.
+    ///
+    /// # Errors
+    ///
+    /// As [`Store::settle_persons`].
+    pub fn settle_persons(&self) -> Result<()> {
+        self.shared.store.settle_persons()
+    }
+
+    /// A person; see [`Store::person`].
+    pub fn person(&self, id: PersonId) -> Option<PersonRecord> {
+        self.shared.store.person(id)
+    }
+
+    /// Takes somebody's word on two tracks; see [`Store::say_word`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Store::say_word`].
+    pub fn say_word(&self, tracks: [TrackId; 2], verdict: Verdict) -> Result<bool> {
+        self.shared.store.say_word(tracks, verdict)
+    }
+
+    /// Whose a track is, as of now.
+    pub fn person_of(&self, track: TrackId) -> Option<PersonId> {
+        self.shared.store.person_of(track)
+    }
+
+    /// Why a track belongs to its person, as of now; none for the person's first track.
+    pub fn join_of(&self, track: TrackId) -> Option<Join> {
+        self.shared.store.join_of(track)
+    }
+
+    /// What association learned of the ways between cameras.
+    pub fn walking_times(&self) -> Vec<WalkingTime> {
+        self.shared.store.walking_times()
     }
 
     /// How the sink stands.

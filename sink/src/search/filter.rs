@@ -10,6 +10,10 @@ impl Filter {
     pub(super) fn for_tracklets(&self) -> Option<Value> {
         let mut must = self.places();
         must.extend(
+            self.person
+                .map(|person| json!({ "key": "person", "match": { "value": person } })),
+        );
+        must.extend(
             self.from_ns
                 .map(|ns| range("end_us", "gte", ns.div_euclid(1000))),
         );
@@ -75,6 +79,9 @@ impl Filter {
         let duration_ns = track.end_ns - track.start_ns;
         (self.cameras.is_empty() || self.cameras.contains(&track.camera))
             && self.site.as_ref().is_none_or(|site| *site == track.site)
+            && self
+                .person
+                .is_none_or(|person| track.person.as_deref() == Some(person.to_string().as_str()))
             && self.from_ns.is_none_or(|ns| track.end_ns >= ns)
             && self.to_ns.is_none_or(|ns| track.start_ns <= ns)
             && self.min_duration_ns.is_none_or(|ns| duration_ns >= ns)

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::event::{MAX_DIMENSION, MAX_NAME_BYTES};
-use crate::{Error, Result, TrackId};
+use crate::{Error, PersonId, Result, TrackId};
 
 /// Most hits that one query may ask for.
 pub const MAX_LIMIT: usize = 1000;
@@ -52,6 +52,8 @@ pub struct Filter {
     pub cameras: Vec<String>,
     /// The site.
     pub site: Option<String>,
+    /// Only tracks of this person, as it is now.
+    pub person: Option<PersonId>,
     /// The track was still seen at or after this, Unix time in ns.
     pub from_ns: Option<i64>,
     /// The track had begun at or before this, Unix time in ns.

@@ -55,9 +55,11 @@ impl Store {
         let mut applied = Applied::default();
         let mut exemplars: HashMap<SightingId, (&Sighting, ExemplarPayload)> = HashMap::new();
         let mut tracklets: HashMap<TrackId, Tracklet> = HashMap::new();
+        let mut accepted: Vec<&Event> = Vec::with_capacity(events.len());
         for (sequence, event) in events {
             match event {
                 Event::Coverage(coverage) => {
+                    accepted.push(event);
                     self.coverage.add(*sequence, coverage)?;
                     applied.coverage += 1;
                 }
@@ -72,6 +74,7 @@ impl Store {
                     }
                     let crop = self.put_crop(sighting, &mut applied)?;
                     applied.sightings += 1;
+                    accepted.push(event);
                     let tracklet = Tracklet::of(sighting, crop.clone());
                     match tracklets.entry(sighting.track) {
                         std::collections::hash_map::Entry::Occupied(mut known) => {
@@ -93,6 +96,7 @@ impl Store {
             .collect::<Result<_>>()?;
         self.exemplars.upsert(points)?;
         self.apply_tracklets(tracklets, &mut applied)?;
+        self.associate(accepted.into_iter())?;
         Ok(applied)
     }
 

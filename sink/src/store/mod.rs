@@ -9,6 +9,7 @@ mod digest;
 pub(crate) mod engine;
 mod lock;
 mod options;
+mod persons;
 pub(crate) mod points;
 #[cfg(test)]
 mod tests;
@@ -25,6 +26,7 @@ pub use crops::CropStatus;
 pub use options::{CropLimits, StoreOptions, VectorSpec};
 
 use crate::coverage::{CameraCoverage, CoverageBook};
+use crate::persons::PersonBook;
 use crate::{Answer, Error, Query, Result};
 use crops::Crops;
 use engine::Engine;
@@ -51,6 +53,8 @@ pub struct Store {
     tracklets: Engine,
     crops: Crops,
     coverage: CoverageBook,
+    /// None: nobody associates here.
+    persons: Option<Mutex<PersonBook>>,
     /// One writer at a time: a tracklet is read, joined and written.
     writer: Mutex<()>,
     // Last, so that it is let go of after everything else is closed.
@@ -76,16 +80,19 @@ impl Store {
         Manifest::of(options).check(&index)?;
         let open =
             |name: &str| Engine::open(&index.join(name), &options.vectors, options.exact_points);
-        Ok(Self {
+        let store = Self {
             exemplars: open("exemplars")?,
             tracklets: open("tracklets")?,
             crops: Crops::open(&dir.join("crops"), options.crops)?,
             coverage: CoverageBook::open(&dir.join("coverage"))?,
+            persons: persons::open(dir, options.persons.as_ref())?,
             dir: dir.to_path_buf(),
             options: options.clone(),
             writer: Mutex::new(()),
             _lock: lock,
-        })
+        };
+        store.regain_persons()?;
+        Ok(store)
     }
 
     /// Makes everything applied so far durable.
@@ -98,6 +105,7 @@ impl Store {
         self.crops.flush()?;
         self.exemplars.flush()?;
         self.tracklets.flush()?;
+        self.flush_persons()?;
         self.coverage.flush()
     }
 

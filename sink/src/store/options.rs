@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::event::{MAX_DIMENSION, NamedVector};
-use crate::{Error, Result};
+use crate::{AssociationOptions, Error, Result};
 
 /// A kind of vector that a store holds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,12 +38,14 @@ impl Default for CropLimits {
 }
 
 /// What a store is made for.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct StoreOptions {
     /// The kinds of vectors, each with its model.
     pub vectors: Vec<VectorSpec>,
     /// Bounds of the folder of crops.
     pub crops: CropLimits,
+    /// How tracks become persons; none where that is not done, as where several processes write.
+    pub persons: Option<AssociationOptions>,
     /// Up to this many points every search compares all that pass its filter, and no graph is built.
     /// Beyond it searches are approximate where a filter leaves more than this.
     pub exact_points: u64,
@@ -55,6 +57,7 @@ impl StoreOptions {
         Self {
             vectors,
             crops: CropLimits::default(),
+            persons: None,
             exact_points: 200_000,
         }
     }

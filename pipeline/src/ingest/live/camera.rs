@@ -22,6 +22,8 @@ use super::{Clock, Latest, LiveSpec, MainStream};
 
 /// How often a stretch is reported while nothing changes.
 const REPORT_EVERY_NS: i64 = 2_000_000_000;
+/// Pipelines of one camera that may hang before the process should be started anew: each holds some ten MB for ever.
+const MOST_ABANDONED: u64 = 16;
 
 /// What a camera is given from outside.
 #[derive(Clone)]
@@ -160,10 +162,12 @@ impl Camera {
         }
     }
 
-    /// Whether the thread ended although nobody asked it to: a bug of ours.
+    /// Whether the thread ended although nobody asked it to, or left so many pipelines behind that only a new process gives
+    /// their memory back.
     pub(super) fn is_dead(&self) -> bool {
-        self.thread.as_ref().is_some_and(JoinHandle::is_finished)
-            && !self.shared.cancel.is_cancelled()
+        self.shared.tally.abandoned.load(Ordering::Relaxed) > MOST_ABANDONED
+            || self.thread.as_ref().is_some_and(JoinHandle::is_finished)
+                && !self.shared.cancel.is_cancelled()
             || self.main.as_ref().is_some_and(|main| main.stream.is_dead())
     }
 
@@ -283,7 +287,13 @@ impl Watcher {
         let opened_ns = self.clock.monotonic_ns();
         let tally = Arc::clone(&self.shared.tally);
         tally.last_frame_monotonic_ns.store(0, Ordering::SeqCst);
-        let session = Session::open(&self.spec, &self.intake, &self.shared.sender, &self.clock);
+        let session = Session::open(
+            &self.spec,
+            &self.intake,
+            &self.shared.sender,
+            &self.clock,
+            &self.shared.tally,
+        );
         let session = match session {
             Ok(session) => session,
             Err(error) => return Some(Fault::Failed(error.to_string())),

@@ -66,7 +66,7 @@ pub fn probe(spec: &LiveSpec, deadline: Duration) -> Result<ProbeReport, Error> 
         },
     )));
     let since = Instant::now();
-    let session = Session::open(spec, &intake, &sender, &clock)?;
+    let session = Session::open(spec, &intake, &sender, &clock, &tally)?;
     let mut batch = Vec::with_capacity(1);
     let mut first: Option<(Frame, Instant)> = None;
     let mut last = since;

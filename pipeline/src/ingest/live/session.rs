@@ -1,7 +1,10 @@
 //! One connection to one camera: the pipeline, and what it says when it ends.
 
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::sync_channel;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use gstreamer as gst;
 use gstreamer::prelude::*;
@@ -11,10 +14,13 @@ use super::super::Error;
 use super::super::decode::{self, ChosenDecoder, Tail, TailOptions};
 use super::intake::Intake;
 use super::sender::{self, SenderClock};
+use super::state::Tally;
 use super::{Address, Clock, LiveSpec, Transport};
 
 /// A TCP connection that takes longer than this to answer is given up.
 const CONNECT_TIMEOUT_US: u64 = 5_000_000;
+/// A pipeline that takes longer than this to stop never will: now and then one deadlocks inside GStreamer.
+const STOP_WITHIN: Duration = Duration::from_secs(5);
 
 /// How a connection ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,12 +50,15 @@ impl std::fmt::Display for Fault {
     }
 }
 
-/// A connection; ends when dropped.
+/// A connection; ends when dropped. A pipeline that does not stop in time is left behind, counted, so that it takes neither
+/// its camera nor the process with it.
 pub(super) struct Session {
     pipeline: gst::Pipeline,
     address: Address,
     decoder: ChosenDecoder,
     codec: Arc<Mutex<Option<String>>>,
+    is_over: Arc<AtomicBool>,
+    tally: Arc<Tally>,
 }
 
 impl Session {
@@ -59,6 +68,7 @@ impl Session {
         intake: &Arc<Mutex<Intake>>,
         sender: &Arc<SenderClock>,
         clock: &Arc<dyn Clock>,
+        tally: &Arc<Tally>,
     ) -> Result<Self, Error> {
         decode::init()?;
         sender.restart();
@@ -73,7 +83,8 @@ impl Session {
                 max_buffers: 2,
             },
         )?;
-        deliver(&tail.sink, &pipeline, intake);
+        let is_over = Arc::new(AtomicBool::new(false));
+        deliver(&tail.sink, &pipeline, intake, &is_over);
         let codec = Arc::new(Mutex::new(None));
         if address.is_file() {
             let source = decode::decode_bin("uridecodebin", &tail.head)?;
@@ -99,6 +110,8 @@ impl Session {
             address,
             decoder,
             codec,
+            is_over,
+            tally: Arc::clone(tally),
         };
         // Whatever fails here is also on the bus, with its reason; `fault` reads it there.
         let _is_started = session.pipeline.set_state(gst::State::Playing).is_ok();
@@ -160,8 +173,27 @@ impl Session {
 
 impl Drop for Session {
     fn drop(&mut self) {
-        if let Err(error) = self.pipeline.set_state(gst::State::Null) {
-            tracing::warn!(address = %self.address, %error, "pipeline does not stop");
+        self.is_over.store(true, Ordering::SeqCst);
+        let (stopped, news) = sync_channel(1);
+        let pipeline = self.pipeline.clone();
+        let stop = move || {
+            let outcome = pipeline.set_state(gst::State::Null);
+            // Nobody listens any more when it took too long.
+            stopped.send(outcome).ok();
+        };
+        let thread = std::thread::Builder::new().name("stop".to_owned());
+        let address = &self.address;
+        match thread.spawn(stop).map(|_| news.recv_timeout(STOP_WITHIN)) {
+            Ok(Ok(Ok(_))) => {}
+            Ok(Ok(Err(error))) => tracing::warn!(%address, %error, "pipeline does not stop"),
+            Ok(Err(_)) => {
+                self.tally.abandoned.fetch_add(1, Ordering::Relaxed);
+                tracing::error!(%address, "pipeline hangs and is left behind; a new one takes its place");
+            }
+            Err(error) => {
+                self.tally.abandoned.fetch_add(1, Ordering::Relaxed);
+                tracing::error!(%address, %error, "no thread to stop the pipeline, which is left behind");
+            }
         }
     }
 }
@@ -173,12 +205,20 @@ fn broken(error: &gst::glib::BoolError) -> Error {
 }
 
 /// Has every decoded picture handed to `intake`.
-fn deliver(sink: &gst_app::AppSink, pipeline: &gst::Pipeline, intake: &Arc<Mutex<Intake>>) {
-    let intake = Arc::clone(intake);
+fn deliver(
+    sink: &gst_app::AppSink,
+    pipeline: &gst::Pipeline,
+    intake: &Arc<Mutex<Intake>>,
+    is_over: &Arc<AtomicBool>,
+) {
+    let (intake, is_over) = (Arc::clone(intake), Arc::clone(is_over));
     let pipeline = pipeline.downgrade();
     let callbacks = gst_app::AppSinkCallbacks::builder()
         .new_sample(move |sink| {
             let sample = sink.pull_sample().map_err(|_| gst::FlowError::Eos)?;
+            if is_over.load(Ordering::SeqCst) {
+                return Err(gst::FlowError::Eos);
+            }
             let running_now = pipeline
                 .upgrade()
                 .and_then(|pipeline| pipeline.current_running_time())

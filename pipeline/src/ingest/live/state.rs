@@ -85,6 +85,8 @@ pub struct Counts {
     pub stalls: u64,
     /// Events that found the channel full for too long.
     pub events_lost: u64,
+    /// Pipelines that did not stop and were left behind.
+    pub abandoned: u64,
 }
 
 impl Counts {
@@ -176,6 +178,7 @@ pub(super) struct Tally {
     pub(super) reconnects: AtomicU64,
     pub(super) stalls: AtomicU64,
     pub(super) events_lost: AtomicU64,
+    pub(super) abandoned: AtomicU64,
     /// Arrival of the newest picture by our wall clock; 0 before the first.
     pub(super) last_frame_ns: AtomicI64,
     /// The same by the monotonic clock, plus 1; 0 before the first of this connection.
@@ -194,6 +197,7 @@ impl Tally {
             reconnects: self.reconnects.load(Ordering::Relaxed),
             stalls: self.stalls.load(Ordering::Relaxed),
             events_lost: self.events_lost.load(Ordering::Relaxed),
+            abandoned: self.abandoned.load(Ordering::Relaxed),
         }
     }
 }

@@ -1,0 +1,104 @@
+//! `[persons]` and `[map]`: how tracks become persons, and what is known of the site. Both are optional.
+
+use std::collections::BTreeMap;
+use std::num::NonZeroU32;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::machine::at_least_one;
+use super::values::Name;
+
+/// `[persons]`: tracks of all cameras to persons.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct PersonsConfig {
+    /// Join tracks into persons.
+    pub enabled: bool,
+    /// Seconds by which a sighting may come later than others of its time; decisions wait for it.
+    #[schemars(range(min = 0.0, max = 600.0))]
+    pub lateness_seconds: f64,
+    /// Minutes after which a track that ended is not joined to any more.
+    #[schemars(range(min = 1, max = 10_080))]
+    pub window_minutes: NonZeroU32,
+    /// Most tracks that are compared; beyond it the oldest are let go of sooner.
+    #[schemars(range(min = 100, max = 1_000_000))]
+    pub max_tracks: NonZeroU32,
+}
+
+impl Default for PersonsConfig {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            lateness_seconds: 10.0,
+            window_minutes: at_least_one(120),
+            max_tracks: at_least_one(20_000),
+        }
+    }
+}
+
+/// `[map]`: where the cameras stand and who neighbours whom. Nothing of it is needed; each part helps.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct MapConfig {
+    /// Ways on which people walk between two cameras. Once one is given, cameras without a way are not neighbours.
+    pub ways: Vec<MapWay>,
+    /// One table a camera, `[map.cameras.<id>]`.
+    pub cameras: BTreeMap<Name, MapCamera>,
+}
+
+/// `[[map.ways]]`: a way between two cameras, in both directions.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct MapWay {
+    /// The two cameras.
+    pub between: [Name; 2],
+    /// Whether both can see a person at once. Default: false.
+    #[serde(default)]
+    pub overlaps: bool,
+    /// Least and most seconds that walking from one view to the other usually takes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seconds: Option<[f64; 2]>,
+}
+
+/// `[map.cameras.<id>]`: where one camera stands and what of the ground it sees.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct MapCamera {
+    /// Where it stands, metres on the plan.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub position: Option<[f64; 2]>,
+    /// Three rows of three numbers: from where the feet are, as shares of the picture's width and height, to metres on the plan.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub homography: Option<[[f64; 3]; 3]>,
+}
+
+impl MapConfig {
+    /// The map as association takes it.
+    #[must_use]
+    pub fn to_site_map(&self) -> sightline_sink::SiteMap {
+        use sightline_sink::persons::{CameraPlace, Way};
+        sightline_sink::SiteMap {
+            cameras: self
+                .cameras
+                .iter()
+                .map(|(id, camera)| {
+                    let place = CameraPlace {
+                        position: camera.position,
+                        homography: camera.homography,
+                    };
+                    (id.as_str().to_owned(), place)
+                })
+                .collect(),
+            ways: self
+                .ways
+                .iter()
+                .map(|way| Way {
+                    between: way.between.clone().map(|id| id.as_str().to_owned()),
+                    overlaps: way.overlaps,
+                    seconds: way.seconds,
+                })
+                .collect(),
+        }
+    }
+}

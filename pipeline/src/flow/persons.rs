@@ -1,0 +1,62 @@
+//! How this configuration joins tracks into persons.
+
+use std::path::Path;
+
+use anyhow::{Context as _, Result};
+use serde::Deserialize;
+use sightline_sink::AssociationOptions;
+use sightline_sink::persons::Calibration;
+
+use crate::config::Config;
+
+/// The part of a model's card that says what its similarities are worth between tracks.
+#[derive(Deserialize)]
+struct Card {
+    association: Option<Curve>,
+}
+
+#[derive(Deserialize)]
+struct Curve {
+    slope: f64,
+    even: f64,
+}
+
+/// Options of association; none where it is off.
+///
+/// # Errors
+/// When the map makes no sense, or the model's card cannot be read.
+pub fn association(config: &Config) -> Result<Option<AssociationOptions>> {
+    if !config.persons.enabled {
+        return Ok(None);
+    }
+    let map = config.map.to_site_map();
+    map.check()?;
+    let seconds = config.persons.lateness_seconds;
+    Ok(Some(AssociationOptions {
+        map,
+        calibration: calibration(
+            &config
+                .models
+                .folder
+                .join(config.models.appearance.as_str())
+                .join("model.toml"),
+        )?,
+        lateness_ns: (seconds * 1e9) as i64,
+        window_ns: i64::from(config.persons.window_minutes.get()) * 60_000_000_000,
+        most_tracks: config.persons.max_tracks.get() as usize,
+    }))
+}
+
+/// The curve of a model's card; a cautious one, marked as not fitted, where the card has none.
+fn calibration(card: &Path) -> Result<Calibration> {
+    let text = fs_err::read_to_string(card)?;
+    let card: Card = toml::from_str(&text)
+        .with_context(|| format!("`[association]` of {} cannot be read", card.display()))?;
+    Ok(card
+        .association
+        .map_or_else(Calibration::default, |curve| Calibration {
+            slope: curve.slope,
+            even: curve.even,
+            is_fitted: true,
+        }))
+}

@@ -1,0 +1,122 @@
+//! A small run of which everything is known.
+
+use sightline_detector::BBox;
+
+use super::*;
+
+fn track(n: i64) -> TrackId {
+    TrackId::derive("s", "c", n, 0)
+}
+
+fn row(camera: usize, frame: u64, n: i64, x: f32) -> BoxRow {
+    BoxRow {
+        camera,
+        frame,
+        track: track(n),
+        bbox: BBox::new(x, 0.0, x + 40.0, 100.0),
+    }
+}
+
+/// Two people on each of two cameras for 20 frames, each person with a track a camera.
+fn run() -> (Vec<BoxRow>, Vec<GroundTruth>) {
+    let (mut boxes, mut truths) = (Vec::new(), Vec::new());
+    for camera in 0..2_usize {
+        let mut truth = Vec::new();
+        for frame in 0..20_u64 {
+            for person in 0..2_u64 {
+                let x = 10.0 + 200.0 * person as f32;
+                boxes.push(row(camera, frame, (camera as u64 * 2 + person) as i64, x));
+                truth.push(Observation {
+                    frame: frame as u32 + 1,
+                    id: person + 1,
+                    bbox: [f64::from(x), 0.0, 40.0, 100.0],
+                });
+            }
+        }
+        truths.push(GroundTruth::all_counted(truth));
+    }
+    (boxes, truths)
+}
+
+fn measured(person: impl Fn(TrackId) -> Option<PersonId>) -> Evaluation {
+    let (boxes, truths) = run();
+    let cameras = ["a".to_owned(), "b<".to_owned()];
+    let run = Run {
+        cameras: &cameras,
+        truths,
+        boxes: &boxes,
+        digest: "d",
+    };
+    let join = |this: TrackId| {
+        (this == track(2)).then(|| Join {
+            log_odds: 3.0,
+            probability: 0.9,
+            is_calibrated: false,
+            appearance: 3.0,
+            transit: 0.0,
+            place: 0.0,
+            word: 0.0,
+            follows: track(0),
+            runner_up: None,
+        })
+    };
+    evaluate(&run, person, join).unwrap()
+}
+
+#[test]
+fn a_run_without_faults_scores_one_and_confuses_nobody() {
+    let report = measured(|id| {
+        let first = if id == track(0) || id == track(2) {
+            0
+        } else {
+            1
+        };
+        Some(PersonId::derive(track(first)))
+    });
+    assert!((report.persons.idf1 - 1.0).abs() < 1e-9 && (report.persons.hota - 1.0).abs() < 1e-9);
+    assert!(
+        (report.tracking.idf1 - 0.5).abs() < 1e-9,
+        "a track is on one camera alone"
+    );
+    assert!((report.cameras["a"].idf1 - 1.0).abs() < 1e-9);
+    assert_eq!(report.confusions.len(), 0);
+    assert_eq!((report.counts.identities, report.counts.persons), (2, 2));
+    assert!(
+        report
+            .found
+            .iter()
+            .all(|share| (share.found - 1.0).abs() < 1e-9)
+    );
+    assert!((report.joins.unwrap().right - 1.0).abs() < 1e-9);
+}
+
+#[test]
+fn who_was_taken_for_whom_is_told_with_both_tracks() {
+    // Everybody is one person, but for one track that is lost to it.
+    let report = measured(|id| {
+        let first = if id == track(3) { 3 } else { 0 };
+        Some(PersonId::derive(track(first)))
+    });
+    assert!((report.perfect_association.idf1 - 1.0).abs() < 1e-9);
+    let kinds: Vec<_> = report
+        .confusions
+        .iter()
+        .map(|it| (it.kind, it.frames))
+        .collect();
+    assert_eq!(kinds.len(), 2, "{kinds:?}");
+    assert!(kinds.contains(&("merged", 20)) && kinds.contains(&("split", 20)));
+    let cameras = ["a".to_owned(), "b<".to_owned()];
+    let page = page::page("t", &report, &cameras, |_| Some(vec![1, 2, 3]));
+    assert!(
+        page.contains("two people taken for one") && page.contains("data:image/jpeg;base64,AQID")
+    );
+    assert!(page.contains("b&lt;") && !page.contains("b<<"));
+    assert_eq!(page.matches("<rect").count(), 4);
+}
+
+#[test]
+fn the_hash_follows_persons_and_boxes() {
+    let one = measured(|_| None).hash;
+    assert_eq!(one, measured(|_| None).hash);
+    assert_ne!(one, measured(|_| Some(PersonId::derive(track(0)))).hash);
+}

@@ -1,0 +1,391 @@
+//! Tracks in, persons out: online, in event time, the same for the same tracks.
+//!
+//! Sightings wait until the watermark has passed them and are then taken in the order of their times, so that
+//! the order in which they came does not matter. Each one may change what is known of its track; what then
+//! speaks for another arrangement of persons is done ([`settle`](super::settle)), and said as events.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+use super::event::{Assigned, PersonEvent};
+use super::evidence::Evidence;
+use super::options::{AssociationCounts, AssociationOptions};
+use super::person::Person;
+use super::track::Track;
+use super::transit::{Transit, WalkingTime, seconds};
+use super::waiting::Waiting;
+use super::word::{Feedback, Verdict, Words};
+use crate::event::{Event, Sighting};
+use crate::{PersonId, Result, TrackId};
+
+/// Decisions are looked at again until a track's end lies this far back.
+pub(super) const REVISIT_NS: i64 = 90_000_000_000;
+
+/// How often recent decisions are looked at again.
+const SWEEP_NS: i64 = 10_000_000_000;
+
+/// The state that a restart must find again.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct State {
+    pub(super) tracks: BTreeMap<TrackId, Track>,
+    #[serde(with = "super::listed")]
+    pub(super) persons: BTreeMap<PersonId, Person>,
+    /// Whose each track is, tracks let go of included while their person has others.
+    pub(super) person_of: BTreeMap<TrackId, PersonId>,
+    pub(super) transit: Transit,
+    pub(super) waiting: Waiting,
+    /// Tracks whose join was counted for the walking times.
+    pub(super) learned: BTreeSet<TrackId>,
+    pub(super) by_end: BTreeSet<(i64, TrackId)>,
+    pub(super) newest_ns: i64,
+    pub(super) now_ns: i64,
+    swept_ns: i64,
+    pub(super) revision: u64,
+    pub(super) counts: AssociationCounts,
+    pub(super) words: Words,
+}
+
+/// The one writer of a site's persons.
+#[derive(Debug)]
+pub struct Associator {
+    pub(super) options: AssociationOptions,
+    pub(super) evidence: Evidence,
+    pub(super) state: State,
+    /// Tracks whose person changed since events were last said, with the person before.
+    pub(super) changed: BTreeMap<TrackId, Option<PersonId>>,
+    /// Candidates by looks.
+    pub(super) centres: super::candidates::Centres,
+}
+
+impl Associator {
+    /// A site of which nothing was seen yet.
+    ///
+    /// # Errors
+    ///
+    /// When the map makes no sense.
+    pub fn new(options: AssociationOptions) -> Result<Self> {
+        options.map.check()?;
+        Ok(Self {
+            evidence: Evidence::new(options.map.clone(), options.calibration),
+            options,
+            state: State {
+                tracks: BTreeMap::new(),
+                persons: BTreeMap::new(),
+                person_of: BTreeMap::new(),
+                transit: Transit::default(),
+                waiting: Waiting::default(),
+                learned: BTreeSet::new(),
+                by_end: BTreeSet::new(),
+                newest_ns: i64::MIN,
+                now_ns: i64::MIN,
+                swept_ns: i64::MIN,
+                revision: 0,
+                counts: AssociationCounts::default(),
+                words: Words::default(),
+            },
+            changed: BTreeMap::new(),
+            centres: super::candidates::Centres::default(),
+        })
+    }
+
+    pub(super) fn restored(options: AssociationOptions, state: State) -> Result<Self> {
+        let mut associator = Self::new(options)?;
+        associator.state = state;
+        let ids: Vec<PersonId> = associator.state.persons.keys().copied().collect();
+        ids.iter().for_each(|id| associator.recentre(*id));
+        Ok(associator)
+    }
+
+    pub(super) fn state(&self) -> &State {
+        &self.state
+    }
+
+    /// Takes in an event and adds what was decided to `decisions`.
+    pub fn take(&mut self, event: &Event, decisions: &mut Vec<PersonEvent>) {
+        match event {
+            Event::Sighting(sighting) => {
+                let time_ns = sighting.capture_ns;
+                if time_ns < self.watermark_ns() {
+                    self.state.counts.late += 1;
+                    self.process(sighting, decisions);
+                    return;
+                }
+                if !self.state.waiting.insert(sighting) {
+                    self.state.counts.repeated += 1;
+                }
+                self.state.newest_ns = self.state.newest_ns.max(time_ns);
+            }
+            Event::Coverage(coverage) => {
+                self.state.newest_ns = self.state.newest_ns.max(coverage.to_ns);
+            }
+        }
+        let watermark_ns = self.watermark_ns();
+        while let Some(sighting) = self.state.waiting.before(watermark_ns) {
+            self.process(&sighting, decisions);
+        }
+    }
+
+    /// Takes in what still waits and looks at every decision again: nothing more will come.
+    pub fn finish(&mut self, decisions: &mut Vec<PersonEvent>) {
+        while let Some(sighting) = self.state.waiting.before(i64::MAX) {
+            self.process(&sighting, decisions);
+        }
+        let all = self.in_order_of_start(|_| true);
+        self.settle(all);
+        self.say(decisions);
+    }
+
+    /// Takes somebody's word on two tracks, which stands from now on. None when one of the tracks is not known
+    /// any more, or no more words are taken.
+    pub fn say_word(
+        &mut self,
+        [a, b]: [TrackId; 2],
+        verdict: Verdict,
+        decisions: &mut Vec<PersonEvent>,
+    ) -> Option<Feedback> {
+        let (a, b) = (a.min(b), a.max(b));
+        let (one, other) = (self.state.tracks.get(&a)?, self.state.tracks.get(&b)?);
+        let (earlier, later) = super::person::in_order(one, other);
+        let feedback = Feedback {
+            tracks: [a, b],
+            verdict,
+            cameras: [one.camera.clone(), other.camera.clone()],
+            similarity: self.evidence.pair(earlier, later).similarity,
+            was_same: self.person_of(a) == self.person_of(b),
+            at_ns: self.state.now_ns,
+        };
+        if a == b || !self.state.words.say(a, b, verdict) {
+            return None;
+        }
+        self.settle(vec![a, b]);
+        self.say(decisions);
+        Some(feedback)
+    }
+
+    /// Up to this time all sightings were taken in, Unix time in ns.
+    pub fn watermark_ns(&self) -> i64 {
+        self.state
+            .newest_ns
+            .saturating_sub(self.options.lateness_ns)
+    }
+
+    /// Whose a track is, as of now.
+    pub fn person_of(&self, track: TrackId) -> Option<PersonId> {
+        self.state.person_of.get(&track).copied()
+    }
+
+    /// The tracks of a person in order of their starts, those let go of first.
+    pub fn tracks_of(&self, person: PersonId) -> Vec<TrackId> {
+        let person = self.state.persons.get(&person);
+        person.map_or_else(Vec::new, |person| {
+            person
+                .retired
+                .iter()
+                .chain(&person.tracks)
+                .copied()
+                .collect()
+        })
+    }
+
+    /// What was learned of the ways between cameras.
+    pub fn walking_times(&self) -> Vec<WalkingTime> {
+        self.state.transit.learned()
+    }
+
+    /// What was counted.
+    pub fn counts(&self) -> AssociationCounts {
+        self.state.counts
+    }
+
+    fn process(&mut self, sighting: &Sighting, decisions: &mut Vec<PersonEvent>) {
+        let id = sighting.track;
+        let state = &mut self.state;
+        state.counts.sightings += 1;
+        state.now_ns = state.now_ns.max(sighting.capture_ns);
+        let is_new_look = sighting.sequence.is_power_of_two() || sighting.sequence == 0;
+        let is_new = !state.tracks.contains_key(&id);
+        if is_new && state.person_of.contains_key(&id) {
+            // It was let go of; a word about it that late changes nothing.
+            state.counts.repeated += 1;
+            return;
+        }
+        match state.tracks.entry(id) {
+            std::collections::btree_map::Entry::Occupied(mut known) => {
+                let track = known.get_mut();
+                if track.has(sighting.sequence) {
+                    state.counts.repeated += 1;
+                    return;
+                }
+                state.by_end.remove(&(track.end_ns, id));
+                track.take(sighting);
+                state.by_end.insert((track.end_ns, id));
+            }
+            std::collections::btree_map::Entry::Vacant(place) => {
+                let track = place.insert(Track::of(sighting));
+                state.by_end.insert((track.end_ns, id));
+                state.transit.birth(&track.camera, track.start_ns);
+                state.counts.tracks += 1;
+            }
+        }
+        if is_new {
+            self.found(id);
+        } else if let Some(person) = self.person_of(id) {
+            self.recentre(person);
+        }
+        if is_new || is_new_look || sighting.is_end {
+            let mut look_at = vec![id];
+            if sighting.is_end {
+                // Whoever is beside it may have been waiting for what is known now.
+                let beside = self.person_of(id).map(|person| self.tracks_of(person));
+                look_at.extend(beside.into_iter().flatten());
+            }
+            self.settle(look_at);
+        }
+        self.sweep();
+        self.retire();
+        self.say(decisions);
+    }
+
+    /// Makes a person of a track.
+    pub(super) fn found(&mut self, track: TrackId) {
+        let id = PersonId::derive(track);
+        self.put(Person {
+            id,
+            tracks: vec![track],
+            retired: Vec::new(),
+        });
+    }
+
+    /// Puts a person in its place, under its id; the tracks know it then.
+    pub(super) fn put(&mut self, person: Person) {
+        let id = person.id;
+        for track in person.retired.iter().chain(&person.tracks) {
+            let before = self.state.person_of.insert(*track, id);
+            if before != Some(id) {
+                self.changed.entry(*track).or_insert(before);
+            }
+        }
+        self.state.persons.insert(id, person);
+        self.recentre(id);
+    }
+
+    pub(super) fn in_order_of_start(&self, is_wanted: impl Fn(&Track) -> bool) -> Vec<TrackId> {
+        let mut tracks: Vec<_> = self
+            .state
+            .tracks
+            .values()
+            .filter(|track| is_wanted(track))
+            .map(|track| (track.start_ns, track.id))
+            .collect();
+        tracks.sort_unstable();
+        tracks.into_iter().map(|(_, id)| id).collect()
+    }
+
+    /// Looks at recent decisions again, and learns from those that will not be looked at any more.
+    fn sweep(&mut self) {
+        let now_ns = self.state.now_ns;
+        if now_ns < self.state.swept_ns.saturating_add(SWEEP_NS) {
+            return;
+        }
+        self.state.swept_ns = now_ns;
+        let since_ns = now_ns - REVISIT_NS;
+        let recent: Vec<TrackId> = self
+            .state
+            .by_end
+            .range((since_ns, TrackId::least())..)
+            .map(|(_, track)| *track)
+            .collect();
+        self.settle(recent);
+        let settled: Vec<TrackId> = self
+            .state
+            .by_end
+            .range((since_ns - 3 * SWEEP_NS, TrackId::least())..(since_ns, TrackId::least()))
+            .map(|(_, track)| *track)
+            .collect();
+        for track in settled {
+            if self.state.learned.insert(track) {
+                self.learn(track);
+            }
+        }
+    }
+
+    /// Counts the way by which a track came, if it is quite sure.
+    fn learn(&mut self, track: TrackId) {
+        const SURE: f64 = 0.8;
+        let Some(join) = self.explain(track).filter(|join| join.probability > SURE) else {
+            return;
+        };
+        let State {
+            tracks, transit, ..
+        } = &mut self.state;
+        if let (Some(earlier), Some(later)) = (tracks.get(&join.follows), tracks.get(&track)) {
+            let gap_s = seconds(earlier.end_ns, later.start_ns);
+            transit.learn(&earlier.camera, &later.camera, gap_s, join.probability);
+        }
+    }
+
+    /// Lets go of tracks that are too old or too many.
+    fn retire(&mut self) {
+        let oldest_ns = self.state.now_ns.saturating_sub(self.options.window_ns);
+        while let Some(&(end_ns, track)) = self.state.by_end.first() {
+            let is_due = end_ns < oldest_ns || self.state.tracks.len() > self.options.most_tracks;
+            if !is_due {
+                return;
+            }
+            self.state.by_end.pop_first();
+            self.state.tracks.remove(&track);
+            self.state.learned.remove(&track);
+            self.state.counts.retired += 1;
+            let Some(id) = self.person_of(track) else {
+                continue;
+            };
+            let Some(person) = self.state.persons.get_mut(&id) else {
+                continue;
+            };
+            person.tracks.retain(|other| *other != track);
+            person.retired.push(track);
+            if person.tracks.is_empty() {
+                let gone = self.state.persons.remove(&id);
+                for track in gone.into_iter().flat_map(|person| person.retired) {
+                    self.state.person_of.remove(&track);
+                }
+            }
+            self.recentre(id);
+        }
+    }
+
+    /// Says what changed since the last time.
+    fn say(&mut self, decisions: &mut Vec<PersonEvent>) {
+        let at_ns = self.state.now_ns;
+        let mut gone: BTreeMap<PersonId, PersonId> = BTreeMap::new();
+        for (track, previous) in std::mem::take(&mut self.changed) {
+            let Some(person) = self.person_of(track) else {
+                continue;
+            };
+            if previous == Some(person) {
+                continue;
+            }
+            if let Some(from) = previous
+                && !self.state.persons.contains_key(&from)
+                && PersonId::derive(track) == from
+            {
+                gone.insert(from, person);
+            }
+            self.state.revision += 1;
+            self.state.counts.decisions += 1;
+            decisions.push(PersonEvent::PersonAssigned(Assigned {
+                track,
+                person,
+                previous,
+                revision: self.state.revision,
+                at_ns,
+                join: self.explain(track),
+            }));
+        }
+        for (from, to) in gone {
+            self.state.counts.decisions += 1;
+            decisions.push(PersonEvent::Rename { from, to, at_ns });
+        }
+    }
+}

@@ -1,0 +1,364 @@
+//! A site's persons on disk: what association took in, what it knows, and what it decided.
+//!
+//! `log` holds what was taken in since `snapshot.json`. Association is a function of what it takes in, so
+//! reading both again gives the same persons, and the decisions since the snapshot once more; they are
+//! idempotent. `decisions.jsonl` is the history, for people and scripts.
+
+use std::collections::BTreeMap;
+use std::io::{BufReader, BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+use fs_err::File;
+use serde::{Deserialize, Serialize};
+
+use super::associator::{Associator, State};
+use super::event::{Join, PersonEvent};
+use super::options::{AssociationCounts, AssociationOptions};
+use super::transit::WalkingTime;
+use super::word::Verdict;
+use crate::event::{self, Event, Sighting};
+use crate::spool::record::{self, Parsed};
+use crate::{Error, PersonId, Result, TrackId};
+
+/// Bytes of log after which a new snapshot is written.
+const LOG_BYTES: u64 = 32 << 20;
+
+/// Bytes of history after which it is begun anew; the one before is kept beside it.
+const HISTORY_BYTES: u64 = 64 << 20;
+
+/// Renamings that are remembered, so that an old id still leads somewhere.
+const MOST_RENAMED: usize = 100_000;
+
+/// A person as it stands.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PersonRecord {
+    /// Its id now; another one than was asked for where that was renamed.
+    pub person: PersonId,
+    /// Its tracks in order of their starts.
+    pub tracks: Vec<PersonTrack>,
+}
+
+/// One track of a person.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PersonTrack {
+    /// The track.
+    pub track: TrackId,
+    /// Why it belongs here; none for the first, and for those too old to be compared.
+    pub join: Option<Join>,
+}
+
+/// The persons of a site, and their files.
+#[derive(Debug)]
+pub struct PersonBook {
+    dir: PathBuf,
+    associator: Associator,
+    renamed: BTreeMap<PersonId, PersonId>,
+    log: File,
+    log_bytes: u64,
+    unwritten: Vec<u8>,
+    history: File,
+    history_bytes: u64,
+    untold: Vec<u8>,
+    /// What was decided while the log was read again.
+    regained: Vec<PersonEvent>,
+    is_finished: bool,
+}
+
+/// What `snapshot.json` holds.
+#[derive(Serialize, Deserialize)]
+struct Snapshot<'a> {
+    format: u32,
+    renamed: std::borrow::Cow<'a, [(PersonId, PersonId)]>,
+    state: std::borrow::Cow<'a, State>,
+}
+
+const FORMAT: u32 = 1;
+const WHAT: &str = "write the record of persons";
+
+impl PersonBook {
+    /// Opens the book in `dir`, or makes it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Corrupt`] when the snapshot cannot be trusted; when the map makes no sense; when the disk
+    /// refuses. A torn log is no error: what is lost of it was not acknowledged.
+    pub fn open(dir: impl AsRef<Path>, options: AssociationOptions) -> Result<Self> {
+        let what = "open the record of persons";
+        let dir = dir.as_ref();
+        fs_err::create_dir_all(dir).map_err(Error::io(what))?;
+        let (mut associator, renamed) = match read_snapshot(&dir.join("snapshot.json"))? {
+            Some((state, renamed)) => (Associator::restored(options, state)?, renamed),
+            None => (Associator::new(options)?, BTreeMap::new()),
+        };
+        let append = |name: &str| {
+            let mut options = File::options();
+            options.append(true).create(true);
+            options.open(dir.join(name)).map_err(Error::io(what))
+        };
+        let bytes = match fs_err::read(dir.join("log")) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
+            Err(error) => return Err(Error::io(what)(error)),
+        };
+        let mut regained = Vec::new();
+        let mut at = 0;
+        while let Parsed::Good(found) = record::parse(&bytes, at) {
+            let payload = bytes.get(found.payload_at..found.end).unwrap_or_default();
+            if let Ok(event) = event::decode(payload) {
+                associator.take(&event, &mut regained);
+            }
+            at = found.end;
+        }
+        let log = append("log")?;
+        if at < bytes.len() {
+            tracing::warn!(
+                log = %dir.join("log").display(), lost_bytes = bytes.len() - at,
+                "the record of persons has a torn end, what is lost comes again"
+            );
+            log.set_len(at as u64).map_err(Error::io(what))?;
+        }
+        let history = append("decisions.jsonl")?;
+        let history_bytes = history.metadata().map_err(Error::io(what))?.len();
+        let mut book = Self {
+            dir: dir.to_path_buf(),
+            associator,
+            renamed,
+            log,
+            log_bytes: at as u64,
+            unwritten: Vec::new(),
+            history,
+            history_bytes,
+            untold: Vec::new(),
+            regained: Vec::new(),
+            is_finished: false,
+        };
+        for decision in &regained {
+            book.rename(decision);
+        }
+        book.regained = regained;
+        Ok(book)
+    }
+
+    /// What was decided since the last snapshot, found again when the book was opened.
+    pub fn take_regained(&mut self) -> Vec<PersonEvent> {
+        std::mem::take(&mut self.regained)
+    }
+
+    /// Takes in an event and adds what was decided to `decisions`.
+    ///
+    /// # Errors
+    ///
+    /// When the event breaks the schema's rules.
+    pub fn take(&mut self, event: &Event, decisions: &mut Vec<PersonEvent>) -> Result<()> {
+        let bare;
+        let event = match event {
+            Event::Sighting(sighting) => {
+                let sighting = Sighting {
+                    crop: None,
+                    ..(**sighting).clone()
+                };
+                bare = Event::Sighting(Box::new(sighting));
+                &bare
+            }
+            Event::Coverage(_) => event,
+        };
+        let payload = event::encode(event)?;
+        record::write(&mut self.unwritten, 1, event.time_ns(), &payload);
+        let before = decisions.len();
+        self.associator.take(event, decisions);
+        self.note(&decisions[before..])
+    }
+
+    /// Takes somebody's word on two tracks, and makes it durable; false when one of them is not compared any more.
+    ///
+    /// # Errors
+    ///
+    /// When the disk refuses.
+    pub fn say_word(
+        &mut self,
+        tracks: [TrackId; 2],
+        verdict: Verdict,
+        decisions: &mut Vec<PersonEvent>,
+    ) -> Result<bool> {
+        let before = decisions.len();
+        let Some(feedback) = self.associator.say_word(tracks, verdict, decisions) else {
+            return Ok(false);
+        };
+        self.note(&decisions[before..])?;
+        let mut line = serde_json::to_vec(&feedback).map_err(|e| Error::io(WHAT)(e.into()))?;
+        line.push(b'\n');
+        let mut options = File::options();
+        let path = self.dir.join("feedback.jsonl");
+        let file = options.append(true).create(true).open(path);
+        let mut file = file.map_err(Error::io(WHAT))?;
+        file.write_all(&line).map_err(Error::io(WHAT))?;
+        file.sync_data().map_err(Error::io(WHAT))?;
+        self.is_finished = true;
+        self.flush()?;
+        Ok(true)
+    }
+
+    /// Nothing more will come for now: takes in what waits, and settles everything.
+    ///
+    /// # Errors
+    ///
+    /// As [`PersonBook::flush`].
+    pub fn finish(&mut self, decisions: &mut Vec<PersonEvent>) -> Result<()> {
+        let before = decisions.len();
+        self.associator.finish(decisions);
+        self.note(&decisions[before..])?;
+        self.is_finished = true;
+        self.flush()
+    }
+
+    /// Makes everything taken in so far durable.
+    ///
+    /// # Errors
+    ///
+    /// When the disk refuses.
+    pub fn flush(&mut self) -> Result<()> {
+        if !self.unwritten.is_empty() {
+            self.log
+                .write_all(&self.unwritten)
+                .map_err(Error::io(WHAT))?;
+            self.log.sync_data().map_err(Error::io(WHAT))?;
+            self.log_bytes += self.unwritten.len() as u64;
+            self.unwritten.clear();
+        }
+        if !self.untold.is_empty() {
+            self.history
+                .write_all(&self.untold)
+                .map_err(Error::io(WHAT))?;
+            self.history_bytes += self.untold.len() as u64;
+            self.untold.clear();
+        }
+        if self.history_bytes > HISTORY_BYTES {
+            let path = self.dir.join("decisions.jsonl");
+            fs_err::rename(&path, self.dir.join("decisions.old.jsonl")).map_err(Error::io(WHAT))?;
+            self.history = File::create(&path).map_err(Error::io(WHAT))?;
+            self.history_bytes = 0;
+        }
+        // What `finish` and people's words did is not in the log, so it has to be in the snapshot.
+        if self.log_bytes > LOG_BYTES || self.is_finished {
+            self.write_snapshot()?;
+            self.log.set_len(0).map_err(Error::io(WHAT))?;
+            self.log_bytes = 0;
+            self.is_finished = false;
+        }
+        Ok(())
+    }
+
+    /// Whose a track is, as of now.
+    pub fn person_of(&self, track: TrackId) -> Option<PersonId> {
+        self.associator.person_of(track)
+    }
+
+    /// Why a track belongs to its person, as of now; none for the person's first track.
+    pub fn join_of(&self, track: TrackId) -> Option<Join> {
+        self.associator.explain(track)
+    }
+
+    /// A person with the reasons of its joins; an id that was renamed leads to the one that holds.
+    pub fn person(&self, id: PersonId) -> Option<PersonRecord> {
+        let person = self.current(id);
+        let tracks = self.associator.tracks_of(person);
+        if tracks.is_empty() {
+            return None;
+        }
+        let tracks = tracks.into_iter().map(|track| PersonTrack {
+            track,
+            join: self.associator.explain(track),
+        });
+        Some(PersonRecord {
+            person,
+            tracks: tracks.collect(),
+        })
+    }
+
+    /// The id that holds for a person whose id may have been renamed.
+    pub fn current(&self, id: PersonId) -> PersonId {
+        let mut person = id;
+        // A chain is as long as there were renamings; a circle cannot be, and would end here too.
+        for _ in 0..self.renamed.len() {
+            match self.renamed.get(&person) {
+                Some(to) if self.associator.tracks_of(person).is_empty() => person = *to,
+                _ => break,
+            }
+        }
+        person
+    }
+
+    /// What was learned of the ways between cameras.
+    pub fn walking_times(&self) -> Vec<WalkingTime> {
+        self.associator.walking_times()
+    }
+
+    /// What was counted.
+    pub fn counts(&self) -> AssociationCounts {
+        self.associator.counts()
+    }
+
+    fn note(&mut self, decisions: &[PersonEvent]) -> Result<()> {
+        for decision in decisions {
+            self.rename(decision);
+            serde_json::to_writer(&mut self.untold, decision)
+                .map_err(|error| Error::io(WHAT)(error.into()))?;
+            self.untold.push(b'\n');
+        }
+        Ok(())
+    }
+
+    fn rename(&mut self, decision: &PersonEvent) {
+        if let PersonEvent::Rename { from, to, .. } = decision {
+            self.renamed.insert(*from, *to);
+            if self.renamed.len() > MOST_RENAMED {
+                self.renamed.pop_first();
+            }
+        }
+    }
+
+    fn write_snapshot(&self) -> Result<()> {
+        let renamed: Vec<_> = self.renamed.iter().map(|(from, to)| (*from, *to)).collect();
+        let snapshot = Snapshot {
+            format: FORMAT,
+            renamed: renamed.into(),
+            state: std::borrow::Cow::Borrowed(self.associator.state()),
+        };
+        let part = self.dir.join("snapshot.part");
+        let file = File::create(&part).map_err(Error::io(WHAT))?;
+        let mut writer = BufWriter::new(&file);
+        serde_json::to_writer(&mut writer, &snapshot)
+            .map_err(|error| Error::io(WHAT)(error.into()))?;
+        writer.flush().map_err(Error::io(WHAT))?;
+        drop(writer);
+        file.sync_all().map_err(Error::io(WHAT))?;
+        fs_err::rename(&part, self.dir.join("snapshot.json")).map_err(Error::io(WHAT))?;
+        File::open(&self.dir)
+            .and_then(|dir| dir.sync_all())
+            .map_err(Error::io(WHAT))
+    }
+}
+
+type Held = (State, BTreeMap<PersonId, PersonId>);
+
+fn read_snapshot(path: &Path) -> Result<Option<Held>> {
+    let file = match File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(Error::io("read the record of persons")(error)),
+    };
+    let corrupt = |what: String| Error::Corrupt {
+        path: path.to_path_buf(),
+        what,
+    };
+    let snapshot: Snapshot<'static> = serde_json::from_reader(BufReader::new(file))
+        .map_err(|error| corrupt(error.to_string()))?;
+    if snapshot.format != FORMAT {
+        return Err(corrupt(format!(
+            "its format is {}, this build reads {FORMAT}",
+            snapshot.format
+        )));
+    }
+    let renamed = snapshot.renamed.iter().copied().collect();
+    Ok(Some((snapshot.state.into_owned(), renamed)))
+}

@@ -1,0 +1,64 @@
+//! Tracks of all cameras into persons: who was seen where, and why it is thought so.
+//!
+//! # Layout
+//!
+//! - `options`: how it works
+//! - [`map`]: what is known of the site
+//! - `track`, `vectors`: what is known of a track
+//! - `transit`: walking times, learned; `evidence`: what speaks for two tracks being one person
+//! - `person`: what a set of tracks is worth as one person
+//! - `candidates`, `settle`: finding the arrangement that is worth most
+//! - `word`: what people said
+//! - `waiting`, [`associator`]: sightings in event time into decisions; [`event`]: the decisions
+//! - [`book`]: all of it on disk, so that a restart goes on where it stopped
+
+pub mod associator;
+pub mod book;
+mod candidates;
+pub mod event;
+pub mod evidence;
+pub mod map;
+mod options;
+mod person;
+mod settle;
+#[cfg(test)]
+mod tests;
+mod track;
+mod transit;
+mod vectors;
+mod waiting;
+mod word;
+
+pub use associator::Associator;
+pub use book::{PersonBook, PersonRecord};
+pub use event::{Assigned, Join, PersonEvent, RunnerUp};
+pub use evidence::Calibration;
+pub use map::{CameraPlace, SiteMap, Way};
+pub use options::{AssociationCounts, AssociationOptions};
+pub use transit::WalkingTime;
+pub use word::{Feedback, Verdict};
+
+/// Maps with keys that are no texts, as lists of pairs.
+mod listed {
+    use std::collections::BTreeMap;
+
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    pub(super) fn serialize<K: Serialize, V: Serialize, S: Serializer>(
+        map: &BTreeMap<K, V>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(map)
+    }
+
+    pub(super) fn deserialize<'de, K, V, D>(deserializer: D) -> Result<BTreeMap<K, V>, D::Error>
+    where
+        K: Deserialize<'de> + Ord,
+        V: Deserialize<'de>,
+        D: Deserializer<'de>,
+    {
+        Ok(Vec::<(K, V)>::deserialize(deserializer)?
+            .into_iter()
+            .collect())
+    }
+}

@@ -1,0 +1,255 @@
+//! Finding the arrangement of tracks into persons that is worth most, one improvement at a time.
+//!
+//! A track may move to another person, drive out those of its tracks that it cannot share a person with, or
+//! begin a person of its own; two persons may become one; a person may fall apart before or after one of its
+//! tracks. Only what is better by a margin is done, so the worth rises with every step, the search ends, and
+//! readers do not see ids flicker.
+
+use std::collections::{BTreeSet, VecDeque};
+
+use super::associator::Associator;
+use super::event::{Join, RunnerUp};
+use super::person::{Judge, Person};
+use crate::{PersonId, TrackId};
+
+/// What a change must be better by.
+const MARGIN: f64 = 0.25;
+
+/// Changes in one go, by track that is looked at: a bound that is never met unless something is wrong.
+const MOST_CHANGES: usize = 16;
+
+/// Most tracks that are driven out for one.
+const MOST_DRIVEN_OUT: usize = 2;
+
+/// A change to the arrangement.
+#[derive(Debug, Clone, PartialEq)]
+enum Change {
+    /// The track begins a person of its own.
+    Alone,
+    /// The track goes to a person, and these leave it.
+    Move(PersonId, Vec<TrackId>),
+    /// The track's person and this one are the same.
+    Merge(PersonId),
+    /// The track's person ends before its track at this place.
+    Split(usize),
+}
+
+impl Associator {
+    fn judge(&self) -> Judge<'_> {
+        Judge {
+            tracks: &self.state.tracks,
+            evidence: &self.evidence,
+            transit: &self.state.transit,
+            words: &self.state.words,
+            now_ns: self.state.now_ns,
+        }
+    }
+
+    /// Improves the arrangement around these tracks until nothing is better.
+    pub(super) fn settle(&mut self, tracks: Vec<TrackId>) {
+        let mut left = MOST_CHANGES * tracks.len().max(4);
+        let mut queued: BTreeSet<TrackId> = tracks.iter().copied().collect();
+        let mut queue: VecDeque<TrackId> = tracks.into();
+        while let Some(track) = queue.pop_front() {
+            queued.remove(&track);
+            let Some(change) = self.best_change(track) else {
+                continue;
+            };
+            if left == 0 {
+                tracing::debug!(%track, "persons were left before they were settled");
+                return;
+            }
+            left -= 1;
+            for affected in self.apply(track, change) {
+                if queued.insert(affected) {
+                    queue.push_back(affected);
+                }
+            }
+        }
+    }
+
+    fn set_of(&self, person: PersonId) -> &[TrackId] {
+        let person = self.state.persons.get(&person);
+        person.map_or(&[], |person| &person.tracks)
+    }
+
+    fn best_change(&self, track: TrackId) -> Option<Change> {
+        let judge = self.judge();
+        let own = self.person_of(track)?;
+        let set = self.set_of(own);
+        let rest: Vec<TrackId> = set
+            .iter()
+            .copied()
+            .filter(|other| *other != track)
+            .collect();
+        // A set that has come to hold what is ruled out must change at any price.
+        let now = judge.worth(set).map_or(-1e3, |worth| worth.total());
+        let leaving = judge.worth(&rest).map_or(-1e3, |worth| worth.total()) - now;
+        let mut best: Option<(f64, Change)> = None;
+        let mut offer = |gain: f64, change: Change| {
+            if gain > MARGIN && best.as_ref().is_none_or(|(most, _)| gain > *most) {
+                best = Some((gain, change));
+            }
+        };
+        if !rest.is_empty() {
+            offer(leaving, Change::Alone);
+            let at = set.iter().position(|other| *other == track).unwrap_or(0);
+            for cut in [at, at + 1] {
+                if cut == 0 || cut >= set.len() {
+                    continue;
+                }
+                let (before, after) = set.split_at(cut);
+                if let (Some(before), Some(after)) = (judge.worth(before), judge.worth(after)) {
+                    offer(before.total() + after.total() - now, Change::Split(cut));
+                }
+            }
+        }
+        for candidate in self.candidates(track) {
+            let other = self.set_of(candidate);
+            let clashing = judge.ruled_out(other, track);
+            if clashing.len() > MOST_DRIVEN_OUT {
+                continue;
+            }
+            let staying: Vec<TrackId> = other
+                .iter()
+                .copied()
+                .filter(|id| !clashing.contains(id))
+                .collect();
+            if staying.is_empty() {
+                continue;
+            }
+            let Some(before) = judge.worth(other) else {
+                continue;
+            };
+            let mut with = staying;
+            with.push(track);
+            judge.sort(&mut with);
+            if let Some(after) = judge.worth(&with) {
+                let gain = leaving + after.total() - before.total();
+                offer(gain, Change::Move(candidate, clashing.clone()));
+            }
+            if !rest.is_empty() && clashing.is_empty() {
+                let mut both: Vec<TrackId> = set.iter().chain(other).copied().collect();
+                judge.sort(&mut both);
+                if let Some(after) = judge.worth(&both) {
+                    let gain = after.total() - before.total() - now;
+                    offer(gain, Change::Merge(candidate));
+                }
+            }
+        }
+        best.map(|(_, change)| change)
+    }
+
+    /// Does it, and names the tracks for which other things may be better now.
+    fn apply(&mut self, track: TrackId, change: Change) -> Vec<TrackId> {
+        let Some(own) = self.person_of(track) else {
+            return Vec::new();
+        };
+        let Some(mut person) = self.state.persons.remove(&own) else {
+            return Vec::new();
+        };
+        self.recentre(own);
+        let mut affected: Vec<TrackId> = person.tracks.clone();
+        match change {
+            Change::Alone => {
+                person.tracks.retain(|other| *other != track);
+                self.put_back(vec![track], Vec::new());
+                self.put_back(person.tracks, person.retired);
+            }
+            Change::Split(cut) => {
+                let after = person.tracks.split_off(cut);
+                self.put_back(person.tracks, person.retired);
+                self.put_back(after, Vec::new());
+            }
+            Change::Move(to, driven_out) => {
+                person.tracks.retain(|other| *other != track);
+                self.put_back(person.tracks, person.retired);
+                let Some(mut other) = self.state.persons.remove(&to) else {
+                    self.put_back(vec![track], Vec::new());
+                    return affected;
+                };
+                self.recentre(to);
+                affected.extend(&other.tracks);
+                other.tracks.retain(|id| !driven_out.contains(id));
+                other.tracks.push(track);
+                self.put_back(other.tracks, other.retired);
+                for track in driven_out {
+                    self.put_back(vec![track], Vec::new());
+                }
+            }
+            Change::Merge(with) => {
+                let Some(other) = self.state.persons.remove(&with) else {
+                    self.put_back(person.tracks, person.retired);
+                    return affected;
+                };
+                self.recentre(with);
+                affected.extend(&other.tracks);
+                person.tracks.extend(other.tracks);
+                // Those of the one that was seen first stand first: its id holds.
+                let (mut retired, more) = if other.id < person.id && person.retired.is_empty() {
+                    (other.retired, person.retired)
+                } else {
+                    (person.retired, other.retired)
+                };
+                retired.extend(more);
+                self.put_back(person.tracks, retired);
+            }
+        }
+        affected
+    }
+
+    /// Makes a person of tracks; its id is that of its first track.
+    fn put_back(&mut self, mut tracks: Vec<TrackId>, retired: Vec<TrackId>) {
+        self.judge().sort(&mut tracks);
+        let Some(first) = retired.first().or(tracks.first()) else {
+            return;
+        };
+        self.put(Person {
+            id: PersonId::derive(*first),
+            tracks,
+            retired,
+        });
+    }
+
+    /// Why a track belongs to its person; none for the person's first track.
+    pub fn explain(&self, track: TrackId) -> Option<Join> {
+        let judge = self.judge();
+        let person = self.person_of(track)?;
+        let rest: Vec<TrackId> = self
+            .set_of(person)
+            .iter()
+            .copied()
+            .filter(|other| *other != track)
+            .collect();
+        let follows = judge.follows(&rest, track)?;
+        let worth = judge.gain(&rest, track)?;
+        let log_odds = worth.total();
+        let mut runner_up: Option<RunnerUp> = None;
+        let mut others = 0.0;
+        for candidate in self.candidates(track) {
+            let Some(worth) = judge.gain(self.set_of(candidate), track) else {
+                continue;
+            };
+            let total = worth.total();
+            others += total.min(50.0).exp();
+            if runner_up.is_none_or(|best| total > best.log_odds) {
+                runner_up = Some(RunnerUp {
+                    person: candidate,
+                    log_odds: total,
+                });
+            }
+        }
+        let this = log_odds.min(50.0).exp();
+        Some(Join {
+            log_odds,
+            probability: this / (1.0 + this + others),
+            is_calibrated: self.options.calibration.is_fitted,
+            appearance: worth.appearance,
+            transit: worth.transit,
+            place: worth.place,
+            word: worth.word,
+            follows,
+            runner_up,
+        })
+    }
+}

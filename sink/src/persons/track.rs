@@ -1,0 +1,248 @@
+//! What association knows of a track, gathered from its sightings.
+
+use serde::{Deserialize, Serialize};
+
+use super::map::{Ground, SiteMap};
+use super::vectors;
+use crate::event::{NamedVector, Sighting};
+use crate::{SightingId, TrackId};
+
+/// Sightings of a track whose vectors are kept: the best by quality.
+const EXEMPLARS: usize = 6;
+
+/// Places of a track that are kept; beyond it every other one goes, so that the whole way stays.
+const PLACES: usize = 48;
+
+/// Name of the vector that tells people apart.
+pub(crate) const APPEARANCE: &str = "appearance";
+
+/// One view of a track.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Exemplar {
+    pub(crate) sighting: SightingId,
+    pub(crate) quality: f32,
+    /// Of length 1.
+    #[serde(with = "vectors::hex")]
+    pub(crate) vector: Vec<f32>,
+}
+
+/// Where a track was at a time.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Place {
+    pub(crate) time_ns: i64,
+    /// Left, top, right, bottom, as fractions of the picture.
+    pub(crate) bbox: [f32; 4],
+}
+
+/// A track as association sees it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Track {
+    pub(crate) id: TrackId,
+    pub(crate) camera: String,
+    pub(crate) start_ns: i64,
+    pub(crate) end_ns: i64,
+    /// Highest revision taken in.
+    pub(crate) revision: u32,
+    /// Sightings taken in, in order.
+    sequences: Vec<u32>,
+    pub(crate) detections: u32,
+    pub(crate) has_ended: bool,
+    /// Half the width within which the camera's clock is trusted.
+    pub(crate) clock_error_ns: i64,
+    /// In order of time.
+    pub(crate) places: Vec<Place>,
+    /// Best first.
+    pub(crate) exemplars: Vec<Exemplar>,
+    /// Of length 1; empty while nothing was embedded.
+    #[serde(with = "vectors::hex")]
+    pub(crate) mean: Vec<f32>,
+    /// Sum of the qualities of all crops.
+    pub(crate) weight: f32,
+    /// Vectors or places changed: what was computed of the track before is stale.
+    pub(crate) version: u32,
+}
+
+impl Track {
+    pub(crate) fn of(sighting: &Sighting) -> Self {
+        let mut track = Self {
+            id: sighting.track,
+            camera: sighting.camera.clone(),
+            start_ns: sighting.state.start_ns,
+            end_ns: sighting.state.end_ns,
+            revision: 0,
+            sequences: Vec::new(),
+            detections: 0,
+            has_ended: false,
+            clock_error_ns: 0,
+            places: Vec::new(),
+            exemplars: Vec::new(),
+            mean: Vec::new(),
+            weight: 0.0,
+            version: 0,
+        };
+        track.take(sighting);
+        track
+    }
+
+    /// Takes in a sighting; false when it is known. Any order gives the same track, but for places that no
+    /// longer fit.
+    pub(crate) fn take(&mut self, sighting: &Sighting) -> bool {
+        let state = &sighting.state;
+        match self.sequences.binary_search(&sighting.sequence) {
+            Ok(_) => return false,
+            Err(at) => self.sequences.insert(at, sighting.sequence),
+        }
+        if state.revision >= self.revision {
+            self.revision = state.revision;
+            self.detections = state.detections;
+            if let Some(mean) = appearance(&state.vectors) {
+                self.mean = mean;
+            }
+        }
+        self.end_ns = self.end_ns.max(state.end_ns);
+        self.has_ended |= state.has_ended;
+        if let Some(error) = sighting.clock_error_ns {
+            self.clock_error_ns = error.saturating_abs();
+        }
+        self.place(Place {
+            time_ns: sighting.capture_ns,
+            bbox: sighting.bbox,
+        });
+        if let Some(vector) = appearance(&sighting.vectors) {
+            self.weight += sighting.quality;
+            self.exemplars.push(Exemplar {
+                sighting: sighting.id,
+                quality: sighting.quality,
+                vector,
+            });
+            self.exemplars.sort_by(|a, b| {
+                let by_quality = b.quality.total_cmp(&a.quality);
+                by_quality.then_with(|| a.sighting.cmp(&b.sighting))
+            });
+            self.exemplars.truncate(EXEMPLARS);
+        }
+        self.version += 1;
+        true
+    }
+
+    /// Whether a sighting was taken in.
+    pub(crate) fn has(&self, sequence: u32) -> bool {
+        self.sequences.binary_search(&sequence).is_ok()
+    }
+
+    fn place(&mut self, place: Place) {
+        let at = self
+            .places
+            .partition_point(|known| known.time_ns < place.time_ns);
+        if self
+            .places
+            .get(at)
+            .is_some_and(|known| known.time_ns == place.time_ns)
+        {
+            return;
+        }
+        self.places.insert(at, place);
+        if self.places.len() > PLACES {
+            let last = self.places.len() - 1;
+            let mut index = 0;
+            self.places.retain(|_| {
+                index += 1;
+                index == 1 || index > last || index % 2 == 0
+            });
+        }
+    }
+
+    pub(crate) fn entry(&self) -> Option<&Place> {
+        self.places.first()
+    }
+
+    pub(crate) fn exit(&self) -> Option<&Place> {
+        self.places.last()
+    }
+
+    /// The box at a time within the track's life, between the two known ones around it.
+    pub(crate) fn bbox_at(&self, time_ns: i64) -> Option<[f32; 4]> {
+        let after = self.places.partition_point(|place| place.time_ns < time_ns);
+        let (Some(before), Some(next)) = (
+            self.places.get(after.saturating_sub(1)),
+            self.places.get(after).or(self.places.last()),
+        ) else {
+            return None;
+        };
+        let span = next.time_ns - before.time_ns;
+        if span <= 0 {
+            return Some(before.bbox);
+        }
+        let share = ((time_ns - before.time_ns) as f64 / span as f64).clamp(0.0, 1.0) as f32;
+        let mut bbox = before.bbox;
+        for (value, to) in bbox.iter_mut().zip(next.bbox) {
+            *value += (to - *value) * share;
+        }
+        Some(bbox)
+    }
+
+    /// Where the track was on the ground at a time, and the distance in time to the nearest known place.
+    pub(crate) fn ground_at(&self, map: &SiteMap, time_ns: i64) -> Option<(Ground, i64)> {
+        let ground = map.ground(&self.camera, self.bbox_at(time_ns)?)?;
+        let distance = self
+            .places
+            .iter()
+            .map(|place| place.time_ns.abs_diff(time_ns))
+            .min()
+            .unwrap_or(u64::MAX);
+        Some((ground, i64::try_from(distance).unwrap_or(i64::MAX)))
+    }
+}
+
+fn appearance(vectors: &[NamedVector]) -> Option<Vec<f32>> {
+    let vector = vectors.iter().find(|vector| vector.name == APPEARANCE)?;
+    let values: Vec<f32> = vector.values.iter().map(|value| value.to_f32()).collect();
+    Some(vectors::normalised(&values))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::testing::sighting;
+
+    #[test]
+    fn a_track_is_the_same_in_whatever_order_its_sightings_come() {
+        let all: Vec<_> = (0..20).map(|n| sighting("a", 1_000, 3, n)).collect();
+        let gather = |order: &mut dyn Iterator<Item = &Sighting>| {
+            let mut track = Track::of(order.next().unwrap());
+            order.for_each(|sighting| assert!(track.take(sighting)));
+            track
+        };
+        let forward = gather(&mut all.iter());
+        let mut backward = gather(&mut all.iter().rev());
+        assert!((forward.weight - backward.weight).abs() < 1e-4);
+        backward.weight = forward.weight;
+        assert_eq!(forward, backward);
+        assert_eq!(forward.exemplars.len(), EXEMPLARS);
+        assert_eq!(forward.revision, 19);
+    }
+
+    #[test]
+    fn a_long_track_keeps_its_whole_way_in_few_places() {
+        let mut track = Track::of(&sighting("a", 1_000, 3, 0));
+        for n in 1..1000 {
+            track.take(&sighting("a", 1_000, 3, n));
+        }
+        assert!(!track.take(&sighting("a", 1_000, 3, 7)), "a repeat");
+        assert!(track.places.len() <= PLACES);
+        assert_eq!(track.entry().unwrap().time_ns, 1_000);
+        assert_eq!(track.exit().unwrap().time_ns, 1_000 + 999 * 1_000_000_000);
+    }
+
+    #[test]
+    fn between_two_places_the_way_is_straight() {
+        let mut track = Track::of(&sighting("a", 0, 3, 0));
+        let mut later = sighting("a", 0, 3, 2);
+        later.bbox = [0.3, 0.2, 0.5, 0.7];
+        track.take(&later);
+        let middle = track.bbox_at(1_000_000_000).unwrap();
+        assert!((middle[0] - 0.2).abs() < 1e-6 && (middle[2] - 0.4).abs() < 1e-6);
+        assert_eq!(track.bbox_at(-5), Some([0.1, 0.2, 0.3, 0.7]));
+        assert_eq!(track.bbox_at(9_000_000_000), Some([0.3, 0.2, 0.5, 0.7]));
+    }
+}

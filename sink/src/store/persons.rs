@@ -1,0 +1,176 @@
+//! Persons in the store: sightings go through association, and its decisions into the tracklets' payloads.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use serde_json::json;
+
+use super::Store;
+use crate::event::Event;
+use crate::persons::{AssociationCounts, Join, PersonBook, PersonEvent, Verdict, WalkingTime};
+use crate::{Error, PersonId, PersonRecord, Result, TrackId};
+
+impl Store {
+    /// Takes events through association, and writes whose each track is.
+    pub(super) fn associate<'e>(&self, events: impl Iterator<Item = &'e Event>) -> Result<()> {
+        let Some(mut book) = self.book_of_persons() else {
+            return Ok(());
+        };
+        let mut decisions = Vec::new();
+        let mut repeated: BTreeMap<TrackId, PersonId> = BTreeMap::new();
+        for event in events {
+            let known = match event {
+                Event::Sighting(sighting) => book.person_of(sighting.track),
+                Event::Coverage(_) => None,
+            };
+            book.take(event, &mut decisions)?;
+            // A tracklet that was lost with its last flush is here again, and nothing new is decided of it.
+            if let (Event::Sighting(sighting), Some(person)) = (event, known) {
+                repeated.insert(sighting.track, person);
+            }
+        }
+        let mut writes = repeated;
+        writes.extend(latest(&decisions));
+        // What is decided now is newer than what was known before the batch.
+        for (track, person) in &mut writes {
+            *person = book.person_of(*track).unwrap_or(*person);
+        }
+        drop(book);
+        self.write_persons(writes)
+    }
+
+    /// Takes in what association still holds back, and settles every person: no sighting will come for now.
+    /// Makes it durable.
+    ///
+    /// # Errors
+    ///
+    /// When the disk or the engine refuses.
+    pub fn settle_persons(&self) -> Result<()> {
+        let _writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(mut book) = self.book_of_persons() else {
+            return Ok(());
+        };
+        let mut decisions = Vec::new();
+        book.finish(&mut decisions)?;
+        drop(book);
+        self.write_persons(latest(&decisions))?;
+        self.tracklets.flush()
+    }
+
+    /// Takes somebody's word on two tracks: they are one person, or they are not. It stands from now on. False
+    /// when one of them is not compared any more, or association is off.
+    ///
+    /// # Errors
+    ///
+    /// When the disk or the engine refuses.
+    pub fn say_word(&self, tracks: [TrackId; 2], verdict: Verdict) -> Result<bool> {
+        let _writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(mut book) = self.book_of_persons() else {
+            return Ok(false);
+        };
+        let mut decisions = Vec::new();
+        let is_taken = book.say_word(tracks, verdict, &mut decisions)?;
+        drop(book);
+        self.write_persons(latest(&decisions))?;
+        self.tracklets.flush()?;
+        Ok(is_taken)
+    }
+
+    /// A person with its tracks and the reasons of their joins; an id that was renamed leads to the one that
+    /// holds. None when there is none, or association is off.
+    pub fn person(&self, id: PersonId) -> Option<PersonRecord> {
+        self.book_of_persons()?.person(id)
+    }
+
+    /// Whose a track is, as of now; none where association is off.
+    pub fn person_of(&self, track: TrackId) -> Option<PersonId> {
+        self.book_of_persons()?.person_of(track)
+    }
+
+    /// Why a track belongs to its person, as of now; none for the person's first track.
+    pub fn join_of(&self, track: TrackId) -> Option<Join> {
+        self.book_of_persons()?.join_of(track)
+    }
+
+    /// What association counted; none where it is off.
+    pub fn association(&self) -> Option<AssociationCounts> {
+        Some(self.book_of_persons()?.counts())
+    }
+
+    /// What association learned of the ways between cameras.
+    pub fn walking_times(&self) -> Vec<WalkingTime> {
+        self.book_of_persons()
+            .map(|book| book.walking_times())
+            .unwrap_or_default()
+    }
+
+    /// Writes again what was decided since the last snapshot: the engine may have lost it.
+    pub(super) fn regain_persons(&self) -> Result<()> {
+        let Some(mut book) = self.book_of_persons() else {
+            return Ok(());
+        };
+        let decisions = book.take_regained();
+        let writes: BTreeMap<TrackId, PersonId> = latest(&decisions)
+            .into_keys()
+            .filter_map(|track| Some((track, book.person_of(track)?)))
+            .collect();
+        drop(book);
+        self.write_persons(writes)
+    }
+
+    pub(super) fn flush_persons(&self) -> Result<()> {
+        self.book_of_persons()
+            .map_or(Ok(()), |mut book| book.flush())
+    }
+
+    fn book_of_persons(&self) -> Option<MutexGuard<'_, PersonBook>> {
+        let book = self.persons.as_ref()?;
+        Some(book.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Sets the person of tracklets that are there and have another.
+    fn write_persons(&self, writes: BTreeMap<TrackId, PersonId>) -> Result<()> {
+        const AT_ONCE: usize = 256;
+        let writes: Vec<_> = writes.into_iter().collect();
+        for some in writes.chunks(AT_ONCE) {
+            let ids: Vec<_> = some
+                .iter()
+                .map(|(track, _)| track.tracklet_point())
+                .collect();
+            let mut held: BTreeMap<TrackId, Option<String>> = BTreeMap::new();
+            for record in self.tracklets.retrieve(&ids, false)? {
+                let payload: super::points::TrackletPayload = super::points::from_record(&record)?;
+                held.insert(payload.track, payload.person);
+            }
+            for (track, person) in some {
+                let person = person.to_string();
+                if held
+                    .get(track)
+                    .is_some_and(|held| held.as_ref() != Some(&person))
+                {
+                    let fields = json!({ "person": person });
+                    self.tracklets.set_payload(track.tracklet_point(), fields)?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn latest(decisions: &[PersonEvent]) -> BTreeMap<TrackId, PersonId> {
+    let assigned = decisions.iter().filter_map(|decision| match decision {
+        PersonEvent::PersonAssigned(assigned) => Some((assigned.track, assigned.person)),
+        PersonEvent::Rename { .. } => None,
+    });
+    assigned.collect()
+}
+
+/// Opens the record of persons, where persons are wanted.
+pub(super) fn open(
+    dir: &std::path::Path,
+    options: Option<&crate::AssociationOptions>,
+) -> Result<Option<Mutex<PersonBook>>, Error> {
+    options
+        .map(|options| PersonBook::open(dir.join("persons"), options.clone()).map(Mutex::new))
+        .transpose()
+}
