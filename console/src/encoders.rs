@@ -10,7 +10,7 @@ use crate::picture::Picture;
 use crate::words::Words;
 
 /// How far what a person does not have pushes away, against what they look like: as far as it lowers how often somebody who
-/// has it comes first, at little cost to finding the right one (docs/accuracy.md). Adding the vector of `no hat` does less.
+/// has it comes first, at little cost to finding the right one (docs/accuracy.md).
 const NOT_WEIGHT: f32 = 0.75;
 
 /// The models that queries need, each where it is loaded.
@@ -45,8 +45,11 @@ impl QueryEncoders {
         let mut values = text.values().to_vec();
         for thing in &words.not {
             let has = encoder.embedding(thing).map_err(|error| failed(&error))?;
-            for (value, has) in values.iter_mut().zip(has.values()) {
-                *value -= NOT_WEIGHT * has;
+            let lacks = encoder
+                .embedding(&format!("no {thing}"))
+                .map_err(|error| failed(&error))?;
+            for ((value, lacks), has) in values.iter_mut().zip(lacks.values()).zip(has.values()) {
+                *value += NOT_WEIGHT * (lacks - has);
             }
         }
         Ok((values, text, notes))

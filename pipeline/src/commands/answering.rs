@@ -137,11 +137,11 @@ impl Who {
 
 /// A store that was made without sentences is no fault of its own.
 fn hint_at_switch(error: anyhow::Error, config: &Config) -> anyhow::Error {
-    let is_mismatch = matches!(
+    let lacks_vectors = matches!(
         error.downcast_ref(),
-        Some(sightline_sink::Error::Mismatch { .. })
+        Some(sightline_sink::Error::Mismatch { what, .. }) if what.contains("holds no vector")
     );
-    if is_mismatch && config.models.text_search {
+    if lacks_vectors && config.models.text_search {
         let said = error.to_string();
         return anyhow!(
             "{said}; a store made without sentences is searched with `text_search = false` under [models]"

@@ -100,13 +100,16 @@ def expected_error(probabilities: np.ndarray, right: np.ndarray, bins: int = 10)
 def reliability(
     table: dict[str, object], words: np.ndarray, asked: np.ndarray, tracks: Tracks, gallery: int, seed: int = 0
 ) -> tuple[float, list[list[float]]]:
-    """The calibration error over the first ten hits in galleries of that many tracks; every other sentence is about nobody there."""
+    """The calibration error over the first ten hits in galleries of that many tracks; every other sentence is about nobody there.
+
+    Of those who are there, as many tracks are as the table reckons with.
+    """
     rng = np.random.default_rng(seed)
     similar = tracks.similarities(words)
     probabilities, right = [], []
     for number, person in enumerate(asked):
         is_there = number % 2 == 0
-        own = np.flatnonzero(tracks.who == person)
+        own = np.flatnonzero(tracks.who == person)[: round(float(table["tracks_a_person"]))]
         others = rng.choice(np.flatnonzero(tracks.who != person), gallery - (len(own) if is_there else 0), replace=False)
         inside = np.concatenate([own, others]) if is_there else others
         top = inside[np.argsort(-similar[number, inside], kind="stable")[:10]]
