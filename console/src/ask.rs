@@ -4,6 +4,7 @@ use crate::Error;
 use crate::forget::{ForgetRequest, ForgetResponse};
 use crate::person::{PersonResponse, WordRequest, WordResponse};
 use crate::question::{Question, Window};
+use crate::site::{FeedbackRequest, FeedbackResponse, SiteResponse};
 use crate::wire::{CoverageResponse, SearchResponse, StatusResponse};
 
 /// Digest of a stored picture: 64 lower-case hex digits, so it can never be a path.
@@ -60,6 +61,18 @@ pub trait Ask: Send + Sync + 'static {
     /// # Errors
     /// [`Error::BadRequest`] for what is none of them, [`Error::TooSlow`], [`Error::Store`].
     fn forget(&self, request: &ForgetRequest) -> Result<ForgetResponse, Error>;
+
+    /// What association learned of the site.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    fn site(&self) -> Result<SiteResponse, Error>;
+
+    /// What people said of pairs of tracks.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    fn feedback(&self, request: FeedbackRequest) -> Result<FeedbackResponse, Error>;
 
     /// What was watched.
     ///

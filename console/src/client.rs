@@ -17,6 +17,7 @@ use crate::ask::PictureDigest;
 use crate::error::one_line;
 use crate::forget::{ForgetRequest, ForgetResponse};
 use crate::person::{PersonResponse, WordRequest, WordResponse};
+use crate::site::{FeedbackRequest, FeedbackResponse, SiteResponse};
 use crate::socket;
 use crate::wire::{
     CoverageRequest, CoverageResponse, ErrorResponse, SearchRequest, SearchResponse, StatusResponse,
@@ -104,6 +105,23 @@ impl Client {
             Error::BadRequest(format!("request cannot be written as JSON: {error}"))
         })?;
         self.json(Method::POST, "/v1/forget", body).await
+    }
+
+    /// `GET /v1/site`.
+    ///
+    /// # Errors
+    /// As [`Client::search`].
+    pub async fn site(&self) -> Result<SiteResponse, Error> {
+        self.json(Method::GET, "/v1/site", Vec::new()).await
+    }
+
+    /// `GET /v1/feedback?after=N`.
+    ///
+    /// # Errors
+    /// As [`Client::search`].
+    pub async fn feedback(&self, request: FeedbackRequest) -> Result<FeedbackResponse, Error> {
+        let path = format!("/v1/feedback?after={}", request.after);
+        self.json(Method::GET, &path, Vec::new()).await
     }
 
     /// `GET /v1/status`.

@@ -11,6 +11,7 @@
 //! - [`picture`]: pictures from strangers, bounded before they are decoded
 //! - [`person`]: persons with every visit
 //! - [`forget`]: what is to go, and what went
+//! - [`site`]: what a site taught: ways, and people's words
 //! - [`words`]: a description, and what the person does not have
 //! - [`encode`]: queries to vectors, one at a time
 //! - [`encoders`]: the encoders of the field behind that
@@ -55,6 +56,7 @@ pub mod picture;
 pub mod question;
 mod routes;
 pub mod serve;
+pub mod site;
 pub mod socket;
 pub mod store;
 pub mod time;
@@ -72,6 +74,7 @@ pub use person::{PersonHit, PersonResponse, Visit};
 pub use question::{By, Question, Window};
 pub use routes::MAX_BODY_BYTES;
 pub use serve::{Limits, serve, serve_with};
+pub use site::{FeedbackPair, FeedbackRequest, FeedbackResponse, SiteResponse};
 pub use socket::{Group, ListenOptions, Listener};
 pub use store::{Store, StoreAsk, StoreCounts};
 pub use time::UtcTime;

@@ -20,6 +20,7 @@ use crate::error::one_line;
 use crate::forget::ForgetRequest;
 use crate::person::WordRequest;
 use crate::question::{Question, Window};
+use crate::site::FeedbackRequest;
 use crate::time::UtcTime;
 use crate::wire::{CoverageRequest, ErrorResponse, SearchRequest};
 
@@ -114,6 +115,8 @@ pub(crate) fn router(desk: Arc<Desk>) -> Router {
         .route("/v1/person/word", post(say))
         .route("/v1/person/{id}", get(person))
         .route("/v1/forget", post(forget))
+        .route("/v1/site", get(site))
+        .route("/v1/feedback", get(feedback))
         .route("/v1/coverage", get(coverage))
         .route("/v1/status", get(status))
         .route("/v1/thumbnail/{sha256}", get(thumbnail))
@@ -252,6 +255,30 @@ async fn forget(State(desk): State<Arc<Desk>>, asker: Asker, request: Request<Bo
     entry.close(result)
 }
 
+async fn site(State(desk): State<Arc<Desk>>, asker: Asker) -> Response {
+    let entry = Entry::new(Arc::clone(&desk), asker, "site");
+    let result = desk.answer(Ask::site).await;
+    entry.close(result.map(|answer| json(StatusCode::OK, &answer)))
+}
+
+async fn feedback(
+    State(desk): State<Arc<Desk>>,
+    asker: Asker,
+    RawQuery(query): RawQuery,
+) -> Response {
+    let mut entry = Entry::new(Arc::clone(&desk), asker, "feedback");
+    let result = async {
+        let request: FeedbackRequest =
+            serde_urlencoded::from_str(query.as_deref().unwrap_or_default())
+                .map_err(|error| Error::BadRequest(one_line(&format!("query: {error}"))))?;
+        let answer = desk.answer(move |ask| ask.feedback(request)).await?;
+        entry.event.hits = answer.pairs.len();
+        Ok(json(StatusCode::OK, &answer))
+    }
+    .await;
+    entry.close(result)
+}
+
 async fn status(State(desk): State<Arc<Desk>>, asker: Asker) -> Response {
     let entry = Entry::new(Arc::clone(&desk), asker, "status");
     let result = desk
@@ -296,7 +323,7 @@ async fn thumbnail(
 
 async fn unknown_path() -> Response {
     refusal(&Error::NotFound(
-        "no such path, expected /v1/search, /v1/person/{id}, /v1/forget, /v1/coverage, /v1/status or /v1/thumbnail/{sha256}"
+        "no such path, expected /v1/search, /v1/person/{id}, /v1/forget, /v1/site, /v1/feedback, /v1/coverage, /v1/status or /v1/thumbnail/{sha256}"
             .into(),
     ))
 }

@@ -11,6 +11,7 @@ use crate::error::one_line;
 use crate::forget::{ForgetRequest, ForgetResponse};
 use crate::person::{MOST_VISITS, PersonResponse, Visit, WordRequest, WordResponse, person_id};
 use crate::question::{By, Question, Window};
+use crate::site::{FeedbackRequest, FeedbackResponse, MOST_PAIRS, SiteResponse};
 use crate::time::UtcTime;
 use crate::wire::{
     CameraCoverage, CoverageResponse, Hit, Interval, NOT_CALIBRATED, SearchResponse, StatusResponse,
@@ -56,6 +57,19 @@ pub trait Store: Send + Sync + 'static {
     /// # Errors
     /// Those of sink.
     fn forget(&self, asked: &sink::Forget, is_dry_run: bool) -> sink::Result<sink::ForgetReport>;
+
+    /// What association learned of the ways between cameras.
+    fn walking_times(&self) -> Vec<sink::persons::WalkingTime>;
+
+    /// What people said of pairs of tracks; see [`sink::Sink::feedback`].
+    ///
+    /// # Errors
+    /// Those of sink.
+    fn feedback(
+        &self,
+        after: usize,
+        most: usize,
+    ) -> sink::Result<Vec<(sink::persons::Feedback, [Option<String>; 2])>>;
 
     /// What the cameras of a filter saw of its time; all cameras if it names none.
     ///
@@ -211,6 +225,17 @@ impl<S: Store> Ask for StoreAsk<S> {
     fn forget(&self, request: &ForgetRequest) -> Result<ForgetResponse, Error> {
         let report = self.store.forget(&request.asked()?, request.dry_run);
         Ok(report.map_err(from_sink)?.into())
+    }
+
+    fn site(&self) -> Result<SiteResponse, Error> {
+        Ok(SiteResponse {
+            ways: self.store.walking_times(),
+        })
+    }
+
+    fn feedback(&self, request: FeedbackRequest) -> Result<FeedbackResponse, Error> {
+        let said = self.store.feedback(request.after, MOST_PAIRS);
+        Ok(FeedbackResponse::of(request, said.map_err(from_sink)?))
     }
 
     fn coverage(&self, window: &Window) -> Result<CoverageResponse, Error> {

@@ -60,6 +60,18 @@ impl Store for Fixed {
         })
     }
 
+    fn walking_times(&self) -> Vec<sink::persons::WalkingTime> {
+        Vec::new()
+    }
+
+    fn feedback(
+        &self,
+        _: usize,
+        _: usize,
+    ) -> sink::Result<Vec<(sink::persons::Feedback, [Option<String>; 2])>> {
+        Ok(Vec::new())
+    }
+
     fn coverage(&self, _: &sink::Filter) -> sink::Result<Vec<sink::CameraCoverage>> {
         Ok(vec![sink::CameraCoverage {
             site: "harbour".into(),

@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use sightline_console::person::{PersonResponse, WordRequest, WordResponse};
 use sightline_console::{
-    Ask, Client, CoverageResponse, Error, ForgetRequest, ForgetResponse, Limits, MAX_BODY_BYTES,
-    PictureDigest, Question, SearchRequest, SearchResponse, StatusResponse, Window,
+    Ask, Client, CoverageResponse, Error, FeedbackRequest, FeedbackResponse, ForgetRequest,
+    ForgetResponse, Limits, MAX_BODY_BYTES, PictureDigest, Question, SearchRequest, SearchResponse,
+    SiteResponse, StatusResponse, Window,
 };
 use tokio::io::AsyncWriteExt;
 use tokio::net::UnixStream;
@@ -190,6 +191,14 @@ impl Ask for Gate {
     fn forget(&self, request: &ForgetRequest) -> Result<ForgetResponse, Error> {
         request.asked()?;
         Err(Error::Store("it forgets nothing".into()))
+    }
+
+    fn site(&self) -> Result<SiteResponse, Error> {
+        Ok(SiteResponse::default())
+    }
+
+    fn feedback(&self, _: FeedbackRequest) -> Result<FeedbackResponse, Error> {
+        Ok(FeedbackResponse::default())
     }
 
     fn coverage(&self, _: &Window) -> Result<CoverageResponse, Error> {

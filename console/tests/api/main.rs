@@ -15,9 +15,10 @@ use std::sync::{Arc, Mutex};
 
 use sightline_console::person::{PersonResponse, Visit, WordRequest, WordResponse};
 use sightline_console::{
-    Ask, Audit, AuditEvent, By, CameraCoverage, CoverageResponse, Error, ForgetRequest,
-    ForgetResponse, Hit, Interval, Limits, ListenOptions, Listener, NOT_CALIBRATED, PictureDigest,
-    Question, SearchResponse, StatusResponse, UtcTime, Window, serve_with,
+    Ask, Audit, AuditEvent, By, CameraCoverage, CoverageResponse, Error, FeedbackRequest,
+    FeedbackResponse, ForgetRequest, ForgetResponse, Hit, Interval, Limits, ListenOptions,
+    Listener, NOT_CALIBRATED, PictureDigest, Question, SearchResponse, SiteResponse,
+    StatusResponse, UtcTime, Window, serve_with,
 };
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -94,6 +95,17 @@ impl Ask for Memory {
             looked_up: 6,
             found: 0,
             list: None,
+        })
+    }
+
+    fn site(&self) -> Result<SiteResponse, Error> {
+        Ok(SiteResponse::default())
+    }
+
+    fn feedback(&self, request: FeedbackRequest) -> Result<FeedbackResponse, Error> {
+        Ok(FeedbackResponse {
+            pairs: Vec::new(),
+            next: Some(request.after + 1),
         })
     }
 

@@ -7,6 +7,7 @@
 //! - `ask`: arguments of `search`, `person`, `forget`
 //! - `measure`: arguments of `eval`
 //! - `care`: arguments of `models`, `check`, `cameras`, `completions`
+//! - `teach`: arguments of `site`, `feedback`
 //! - `time`: points in time as people write them
 //! - `output`: stdout, and what an error becomes
 
@@ -15,6 +16,7 @@ mod care;
 mod flow;
 mod measure;
 mod output;
+mod teach;
 mod time;
 
 use clap::{Parser, Subcommand};
@@ -30,6 +32,9 @@ pub use care::{
 pub use flow::{BenchArgs, EmbedArgs, EmbedInput, ReplayArgs, RunArgs, TrackArgs, VectorName};
 pub use measure::{EvalArgs, EvalCommand, RetrievalEvalArgs, TracksEvalArgs};
 pub use output::{ExitStatus, Stdout, StdoutClosed, exit_status, report, stdout};
+pub use teach::{
+    FeedbackArgs, FeedbackCommand, FeedbackExportArgs, SiteArgs, SiteCommand, SiteLearnArgs,
+};
 pub use time::{TimeFault, parse_time};
 
 use crate::config::LogLevel;
@@ -86,6 +91,10 @@ pub enum Command {
     Search(SearchArgs),
     /// Look at one person: every visit on every camera
     Person(PersonArgs),
+    /// Learn the ways between cameras from what was seen
+    Site(SiteArgs),
+    /// Take out what people said of tracks, for training
+    Feedback(FeedbackArgs),
     /// Forget a track, a person, or what a camera saw in a time: for good, everywhere
     ///
     /// Vectors, pictures, persons and what waits in the spool go, and whatever brings them again is refused, replays and
@@ -142,6 +151,8 @@ mod tests {
             "sightline search --from 00:00 --config c.toml",
             "sightline search --image p.jpg --persons --limit 5 --store s",
             "sightline person show 67e55044-10b1-426f-9247-bb680e5fe0c8 --png p.png --store s",
+            "sightline site learn --store s --png ways.png --joins 3",
+            "sightline feedback export --out said --config c.toml",
             "sightline person confirm 67e55044-10b1-426f-9247-bb680e5fe0c8 --store s",
             "sightline person reject 67e55044-10b1-426f-9247-bb680e5fe0c8 --track 67e55044-10b1-426f-9247-bb680e5fe0c9",
             "sightline person join 67e55044-10b1-426f-9247-bb680e5fe0c8 67e55044-10b1-426f-9247-bb680e5fe0c9 --store s",

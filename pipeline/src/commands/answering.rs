@@ -6,8 +6,8 @@ use std::path::Path;
 use anyhow::{Context as _, Result, anyhow, bail};
 use sightline_console::person::{PersonResponse, WordRequest, WordResponse};
 use sightline_console::{
-    Ask as _, Client, ForgetRequest, ForgetResponse, PictureDigest, Question, SearchRequest,
-    SearchResponse, StoreAsk,
+    Ask as _, Client, FeedbackRequest, FeedbackResponse, ForgetRequest, ForgetResponse,
+    PictureDigest, Question, SearchRequest, SearchResponse, SiteResponse, StoreAsk,
 };
 use sightline_sink::SiteMap;
 
@@ -98,6 +98,28 @@ impl Answering {
         match &self.who {
             Who::Socket(client, runtime) => said(runtime.block_on(client.forget(request))),
             Who::Store(store) => Ok(store.forget(request)?),
+        }
+    }
+
+    /// Asks what association learned of the site.
+    ///
+    /// # Errors
+    /// What whoever answers says.
+    pub fn site(&self) -> Result<SiteResponse> {
+        match &self.who {
+            Who::Socket(client, runtime) => said(runtime.block_on(client.site())),
+            Who::Store(store) => Ok(store.site()?),
+        }
+    }
+
+    /// Asks what people said of pairs of tracks.
+    ///
+    /// # Errors
+    /// What whoever answers says.
+    pub fn feedback(&self, request: FeedbackRequest) -> Result<FeedbackResponse> {
+        match &self.who {
+            Who::Socket(client, runtime) => said(runtime.block_on(client.feedback(request))),
+            Who::Store(store) => Ok(store.feedback(request)?),
         }
     }
 

@@ -9,6 +9,7 @@ pub mod embed;
 pub mod eval;
 mod eval_retrieval;
 pub mod evaluated;
+pub mod feedback;
 pub mod forget;
 pub mod man;
 pub mod models;
@@ -16,6 +17,7 @@ pub mod person;
 pub mod replay;
 pub mod run;
 pub mod search;
+pub mod site;
 pub mod track;
 
 use crate::cli::Command;
@@ -30,6 +32,8 @@ pub fn dispatch(command: &Command) -> anyhow::Result<()> {
         Command::Run(args) => run::run(args),
         Command::Search(args) => search::run(args),
         Command::Person(args) => person::run(args),
+        Command::Site(args) => site::run(args),
+        Command::Feedback(args) => feedback::run(args),
         Command::Forget(args) => forget::run(args),
         Command::Track(args) => track::run(args),
         Command::Embed(args) => embed::run(args),

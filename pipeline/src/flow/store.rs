@@ -197,6 +197,18 @@ impl sightline_console::Store for Store {
         self.sink.forget(asked, at_ns, is_dry_run, FORGET_DEADLINE)
     }
 
+    fn walking_times(&self) -> Vec<sightline_sink::persons::WalkingTime> {
+        self.sink.walking_times()
+    }
+
+    fn feedback(
+        &self,
+        after: usize,
+        most: usize,
+    ) -> sightline_sink::Result<Vec<(sightline_sink::persons::Feedback, [Option<String>; 2])>> {
+        self.sink.feedback(after, most)
+    }
+
     fn coverage(&self, filter: &Filter) -> sightline_sink::Result<Vec<CameraCoverage>> {
         Ok(self
             .sink

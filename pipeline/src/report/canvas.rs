@@ -113,6 +113,25 @@ impl Canvas {
         self.fill(right - stroke_i, y, stroke, height, color);
     }
 
+    /// Draws a straight line of this width, clipped at the edges.
+    pub fn line(&mut self, from: [i32; 2], to: [i32; 2], width: u32, color: Rgb) {
+        let steps = from[0].abs_diff(to[0]).max(from[1].abs_diff(to[1])).max(1);
+        let half = width.cast_signed() / 2;
+        for step in 0..=steps {
+            let share = f64::from(step) / f64::from(steps);
+            let at = |axis: usize| {
+                f64::from(from[axis]) + share * (f64::from(to[axis]) - f64::from(from[axis]))
+            };
+            self.fill(
+                at(0) as i32 - half,
+                at(1) as i32 - half,
+                width,
+                width,
+                color,
+            );
+        }
+    }
+
     /// Writes a line of text with its top left corner at `x`, `y`; what does not fit is cut off.
     pub fn text(&mut self, x: i32, y: i32, text: &str, font: &MonoFont<'_>, color: Rgb) {
         let style = MonoTextStyle::new(font, Rgb888::new(color[0], color[1], color[2]));

@@ -6,6 +6,7 @@
 //! - [`annotate`]: tracks drawn on frames
 //! - [`video`]: pictures as an MP4 file
 //! - [`path`]: one person's way over cameras and map
+//! - [`ways`]: the cameras of a site and the ways between them
 //! - [`sheet`]: the best crops of each track in one picture
 //! - [`evaluation`]: scores of a replay as JSON and as a page, and gates
 //! - [`mtmc`]: boxes with their persons, in the form of the AI City Challenge
@@ -19,3 +20,4 @@ pub mod path;
 pub mod sheet;
 pub mod table;
 pub mod video;
+pub mod ways;

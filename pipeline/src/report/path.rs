@@ -180,14 +180,7 @@ fn plan(canvas: &mut Canvas, top: u32, stations: &[(usize, Ground)], map: &SiteM
         canvas.text(x + 8, y - 5, id, &SMALL, DIM);
     }
     for pair in stations.windows(2) {
-        let ([x0, y0], [x1, y1]) = (at(pair[0].1), at(pair[1].1));
-        let steps = x0.abs_diff(x1).max(y0.abs_diff(y1)).max(1);
-        for step in 0..=steps {
-            let share = f64::from(step) / f64::from(steps);
-            let x = f64::from(x0) + share * f64::from(x1 - x0);
-            let y = f64::from(y0) + share * f64::from(y1 - y0);
-            canvas.fill(x as i32, y as i32, 2, 2, LINE);
-        }
+        canvas.line(at(pair[0].1), at(pair[1].1), 2, LINE);
     }
     for (place, point) in stations {
         let [x, y] = at(*point);

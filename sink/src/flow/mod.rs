@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 
 use crate::coverage::CameraCoverage;
-use crate::persons::{Join, Verdict, WalkingTime};
+use crate::persons::{Feedback, Join, Verdict, WalkingTime};
 use crate::spool::{Limits, Recovery, Spool, SpoolStatus};
 use crate::store::{Applied, Expired, Forget, ForgetReport, Store, StoreOptions, StoreStatus};
 use crate::{Answer, Error, Event, PersonId, PersonRecord, Query, Result, TrackId};
@@ -287,6 +287,19 @@ impl Sink {
     /// Why a track belongs to its person, as of now; none for the person's first track.
     pub fn join_of(&self, track: TrackId) -> Option<Join> {
         self.shared.store.join_of(track)
+    }
+
+    /// What people said of pairs of tracks; see [`Store::feedback`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Store::feedback`].
+    pub fn feedback(
+        &self,
+        after: usize,
+        most: usize,
+    ) -> Result<Vec<(Feedback, [Option<String>; 2])>> {
+        self.shared.store.feedback(after, most)
     }
 
     /// What association learned of the ways between cameras.

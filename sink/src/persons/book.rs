@@ -15,7 +15,7 @@ use super::associator::{Associator, State};
 use super::event::{Join, PersonEvent};
 use super::options::{AssociationCounts, AssociationOptions};
 use super::transit::WalkingTime;
-use super::word::Verdict;
+use super::word::{self, Feedback, Verdict};
 use crate::event::{self, Event, Sighting};
 use crate::spool::record::{self, Parsed};
 use crate::{Error, PersonId, Result, TrackId};
@@ -196,6 +196,15 @@ impl PersonBook {
         self.is_finished = true;
         self.flush()?;
         Ok(true)
+    }
+
+    /// What was said, in the order in which it was said, from the `after`th pair (from 0) on, at most so many.
+    ///
+    /// # Errors
+    ///
+    /// When the file cannot be read.
+    pub fn feedback(&self, after: usize, most: usize) -> Result<Vec<Feedback>> {
+        word::read(&self.dir.join("feedback.jsonl"), after, most)
     }
 
     /// Lets go of tracks as if they had never been, in every file too. Says how many were known.

@@ -98,14 +98,15 @@ impl Transit {
             for (entered, learned) in to {
                 let Learned { total: joins, bins } = *learned;
                 let mut so_far = 0.0;
-                let quantile = |share: f64| {
+                let bin_of = |share: f64| {
                     let mut so_far = 0.0;
-                    let at = bins.iter().position(|count| {
+                    bins.iter().position(|count| {
                         so_far += count;
                         so_far >= share * joins
-                    });
-                    at.and_then(|at| EDGES_S.get(at)).copied()
+                    })
                 };
+                let quantile = |share: f64| EDGES_S.get(bin_of(share)?).copied();
+                let least = bin_of(0.1).and_then(|at| EDGES_S.get(at.checked_sub(1)?).copied());
                 for count in bins.iter().take(bin(0.0)) {
                     so_far += count;
                 }
@@ -114,6 +115,7 @@ impl Transit {
                     entered: entered.clone(),
                     joins,
                     at_once: so_far / joins.max(1e-9),
+                    at_least_s: least,
                     at_most_s: [quantile(0.1), quantile(0.5), quantile(0.9)],
                 });
             }
@@ -195,6 +197,8 @@ pub struct WalkingTime {
     pub joins: f64,
     /// Share of them in which both cameras saw the person at once.
     pub at_once: f64,
+    /// Seconds that nine tenths of them took at least, to the lower end of a bin; none below the first one.
+    pub at_least_s: Option<f64>,
     /// Seconds that a tenth, half and nine tenths of them took at most, to the upper end of a bin; none
     /// beyond the last one.
     pub at_most_s: [Option<f64>; 3],

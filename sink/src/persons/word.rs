@@ -1,10 +1,12 @@
 //! What people said: their word stands, whatever the evidence says, and is what the next curve is fitted to.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::{BufRead as _, BufReader};
+use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use crate::TrackId;
+use crate::{Error, Result, TrackId};
 
 /// Most pairs that are remembered; beyond it no more are taken.
 pub(crate) const MOST_WORDS: usize = 100_000;
@@ -37,6 +39,32 @@ pub struct Feedback {
     pub was_same: bool,
     /// Event time, Unix time in ns.
     pub at_ns: i64,
+}
+
+/// Reads what was said from line `after` (0 is the first) on, at most so many pairs.
+///
+/// # Errors
+///
+/// When the file cannot be read, or a line of it is none of ours.
+pub(crate) fn read(path: &Path, after: usize, most: usize) -> Result<Vec<Feedback>> {
+    let what = "read what people said of tracks";
+    let file = match fs_err::File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(Error::io(what)(error)),
+    };
+    let lines = BufReader::new(file).lines().enumerate();
+    lines
+        .skip(after)
+        .take(most)
+        .map(|(number, line)| {
+            let line = line.map_err(Error::io(what))?;
+            serde_json::from_str(&line).map_err(|error| Error::Corrupt {
+                path: path.to_path_buf(),
+                what: format!("line {} is no word on two tracks: {error}", number + 1),
+            })
+        })
+        .collect()
 }
 
 /// What was said, by pair, the lower id first.

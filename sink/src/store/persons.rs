@@ -7,7 +7,9 @@ use serde_json::json;
 
 use super::Store;
 use crate::event::Event;
-use crate::persons::{AssociationCounts, Join, PersonBook, PersonEvent, Verdict, WalkingTime};
+use crate::persons::{
+    AssociationCounts, Feedback, Join, PersonBook, PersonEvent, Verdict, WalkingTime,
+};
 use crate::{Error, PersonId, PersonRecord, Result, TrackId};
 
 impl Store {
@@ -134,6 +136,39 @@ impl Store {
             tracks.insert(payload.track);
         }
         Ok(tracks)
+    }
+
+    /// What people said of pairs of tracks, from the `after`th (from 0) on, at most so many, each with the names of
+    /// the two tracks' best crops where they have them. Nothing where association is off.
+    ///
+    /// # Errors
+    ///
+    /// When the disk or the engine refuses.
+    pub fn feedback(
+        &self,
+        after: usize,
+        most: usize,
+    ) -> Result<Vec<(Feedback, [Option<String>; 2])>> {
+        let said = match self.book_of_persons() {
+            Some(book) => book.feedback(after, most)?,
+            None => return Ok(Vec::new()),
+        };
+        said.into_iter()
+            .map(|pair| {
+                let ids = pair.tracks.map(|track| track.tracklet_point());
+                let mut crops = [None, None];
+                for record in self.tracklets.retrieve(&ids, false)? {
+                    let payload: super::points::TrackletPayload =
+                        super::points::from_record(&record)?;
+                    for (track, crop) in pair.tracks.iter().zip(&mut crops) {
+                        if *track == payload.track {
+                            crop.clone_from(&payload.best.crop);
+                        }
+                    }
+                }
+                Ok((pair, crops))
+            })
+            .collect()
     }
 
     /// Writes again what was decided since the last snapshot: the engine may have lost it.
