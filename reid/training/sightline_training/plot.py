@@ -16,15 +16,12 @@ def draw(log: Path, out: Path) -> None:
     records = [json.loads(line) for line in log.read_text().splitlines()]
     figure, (left, right) = plt.subplots(1, 2, figsize=(12, 4.5))
     losses = [record for record in records if "loss" in record]
-    for name in ("loss", "contrast", "sdm", "views", "clause", "identity", "minp"):
-        known = [(record["step"], record[name]) for record in losses if name in record]
-        if known:
-            left.plot(*zip(*known), label=name)
     measures = [record for record in records if "loss" not in record]
-    for name in ("text_r1", "text_r5", "text_r10", "image_rank1", "image_map"):
-        known = [(record["step"], record[name]) for record in measures if name in record]
-        if known:
-            right.plot(*zip(*known), marker="o", label=name)
+    for axes, part, marker in ((left, losses, None), (right, measures, "o")):
+        for name in dict.fromkeys(name for record in part for name in record):
+            known = [(record["step"], record[name]) for record in part if isinstance(record.get(name), float)]
+            if known and name != "pictures_per_second":
+                axes.plot(*zip(*known), marker=marker, label=name)
     for axes, title in ((left, "losses"), (right, "held-out people")):
         axes.set(title=title, xlabel="step")
         axes.grid(alpha=0.3)

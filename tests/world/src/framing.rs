@@ -124,12 +124,12 @@ pub(crate) fn framed(
         720,
     );
     view.distortion = [dice.range(-0.12, 0.02), 0.0];
-    let mut posed = Vec::new();
-    actor.person.posed(&actor.bones, &mut posed);
+    let person = actor.person;
+    let bound = person.vertices.iter().zip(&person.bindings);
     let (mut low, mut high) = ([f32::MAX; 2], [f32::MIN; 2]);
-    for (p, clip) in posed.iter().zip(&actor.person.clip).step_by(3) {
+    for ((vertex, binding), clip) in bound.zip(&person.clip).step_by(3) {
         if *clip > 0.0
-            && let Some((x, y, _)) = view.project(*p)
+            && let Some((x, y, _)) = view.project(binding.carry(*vertex, &actor.bones))
         {
             low = [low[0].min(x), low[1].min(y)];
             high = [high[0].max(x), high[1].max(y)];

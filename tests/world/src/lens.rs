@@ -100,7 +100,11 @@ impl View {
             for _ in 0..8 {
                 let r2 = (x * x + y * y).min(4.0);
                 let k = 1.0 + r2 * (self.distortion[0] + r2 * self.distortion[1]);
-                (x, y) = (xd / k, yd / k);
+                let next = (xd / k, yd / k);
+                if next == (x, y) {
+                    break;
+                }
+                (x, y) = next;
             }
         }
         add(

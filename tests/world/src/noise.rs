@@ -2,17 +2,27 @@
 
 use crate::math::V3;
 
-/// A hash of a lattice point as 0..1.
+/// What a step along x, y and z adds to the hash of a lattice point.
+const STEPS: [u32; 3] = [374_761_393, 668_265_263, 2_147_483_647];
+
+/// Hashes of the eight lattice points from `x, y, z` on as 0..1; x changes fastest, z slowest.
 #[inline]
-#[must_use]
-pub fn lattice(x: i32, y: i32, z: i32) -> f32 {
-    let mut h = (x as u32)
-        .wrapping_mul(374_761_393)
-        .wrapping_add((y as u32).wrapping_mul(668_265_263))
-        .wrapping_add((z as u32).wrapping_mul(2_147_483_647))
+fn lattice(x: i32, y: i32, z: i32) -> [f32; 8] {
+    let first = (x as u32)
+        .wrapping_mul(STEPS[0])
+        .wrapping_add((y as u32).wrapping_mul(STEPS[1]))
+        .wrapping_add((z as u32).wrapping_mul(STEPS[2]))
         .wrapping_add(0x9e37_79b9);
-    h = (h ^ (h >> 13)).wrapping_mul(1_274_126_177);
-    ((h ^ (h >> 16)) & 0xffff) as f32 / 65535.0
+    let mut points = [first; 8];
+    for (number, point) in points.iter_mut().enumerate() {
+        for (axis, step) in STEPS.iter().enumerate() {
+            *point = point.wrapping_add(if number >> axis & 1 == 1 { *step } else { 0 });
+        }
+    }
+    points.map(|point| {
+        let h = (point ^ (point >> 13)).wrapping_mul(1_274_126_177);
+        ((h ^ (h >> 16)) & 0xffff) as i32 as f32 / 65535.0
+    })
 }
 
 /// The whole number below; without the call into the C library that `f32::floor` is on processors of the base line.
@@ -39,11 +49,7 @@ pub fn noise_gradient(x: f32, y: f32, z: f32) -> (f32, V3) {
         6.0 * v * (1.0 - v),
         6.0 * w * (1.0 - w),
     );
-    let (i1, j1, k1) = (i.wrapping_add(1), j.wrapping_add(1), k.wrapping_add(1));
-    let (a, b) = (lattice(i, j, k), lattice(i1, j, k));
-    let (c, d) = (lattice(i, j1, k), lattice(i1, j1, k));
-    let (e, f) = (lattice(i, j, k1), lattice(i1, j, k1));
-    let (g, h) = (lattice(i, j1, k1), lattice(i1, j1, k1));
+    let [a, b, c, d, e, f, g, h] = lattice(i, j, k);
     let (ab, cd, ef, gh) = (
         a + (b - a) * su,
         c + (d - c) * su,

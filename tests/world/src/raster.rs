@@ -13,6 +13,8 @@ use crate::shadow::{DepthMap, bounds};
 pub const SAMPLES: usize = 2;
 /// Decimetres of person space in metres of the world.
 const METRES: f32 = 0.1;
+/// Samples that are tried together.
+const LANES: usize = 4;
 
 /// A person posed in the world, with its shadow map; buffers are reused from person to person.
 #[derive(Debug, Default)]
@@ -136,26 +138,37 @@ impl Tile {
                 let base1 = -py * (c[0] - a[0]) * inverse;
                 let base2 = (b[0] - a[0]) * py * inverse;
                 let row = y as usize * w;
-                for x in x0..=x1 {
-                    let px = x as f32 + 0.5 - a[0];
-                    let (w1, w2) = (base1 + px * dx1, base2 + px * dx2);
-                    let w0 = 1.0 - w1 - w2;
-                    if w0 < 0.0 || w1 < 0.0 || w2 < 0.0 {
+                let span = row + x0 as usize..=row + x1 as usize;
+                let samples = self.key[span.clone()]
+                    .chunks_mut(LANES)
+                    .zip(self.triangle[span.clone()].chunks_mut(LANES))
+                    .zip(self.place[span].chunks_mut(LANES));
+                for (x, ((held, triangle), place)) in (x0..).step_by(LANES).zip(samples) {
+                    // Several samples at once: most lie outside, and each alone would be a guess for the processor.
+                    let px: [f32; LANES] =
+                        std::array::from_fn(|l| (x + l as i32) as f32 + 0.5 - a[0]);
+                    let w1 = px.map(|px| base1 + px * dx1);
+                    let w2 = px.map(|px| base2 + px * dx2);
+                    let w0: [f32; LANES] = std::array::from_fn(|l| 1.0 - w1[l] - w2[l]);
+                    let inside: [bool; LANES] =
+                        std::array::from_fn(|l| w0[l].min(w1[l]).min(w2[l]) >= 0.0);
+                    if inside == [false; LANES] {
                         continue;
                     }
-                    let near = w0 * a[2] + w1 * b[2] + w2 * c[2];
-                    let key = near / (1.0 - bias * near);
-                    let slot = row + x as usize;
-                    if key <= self.key[slot] {
-                        continue;
+                    for l in (0..held.len()).filter(|l| inside[*l]) {
+                        let near = w0[l] * a[2] + w1[l] * b[2] + w2[l] * c[2];
+                        let key = near / (1.0 - bias * near);
+                        if key <= held[l] {
+                            continue;
+                        }
+                        let (p1, p2) = (w1[l] * b[2] / near, w2[l] * c[2] / near);
+                        if is_cut
+                            && clips[0] * (1.0 - p1 - p2) + clips[1] * p1 + clips[2] * p2 < 0.0
+                        {
+                            continue;
+                        }
+                        (held[l], triangle[l], place[l]) = (key, number as u32, [p1, p2]);
                     }
-                    let (p1, p2) = (w1 * b[2] / near, w2 * c[2] / near);
-                    if is_cut && clips[0] * (1.0 - p1 - p2) + clips[1] * p1 + clips[2] * p2 < 0.0 {
-                        continue;
-                    }
-                    self.key[slot] = key;
-                    self.triangle[slot] = number as u32;
-                    self.place[slot] = [p1, p2];
                 }
             }
         }

@@ -191,7 +191,7 @@ impl Rig {
 #[must_use]
 pub fn strongest(dense: &[f32; 64]) -> Binding {
     let mut binding = Binding::default();
-    for (bone, weight) in dense.iter().enumerate() {
+    for (bone, weight) in dense.iter().enumerate().filter(|(_, w)| **w > 0.0) {
         let mut carried = (bone as u8, *weight);
         for slot in 0..4 {
             if carried.1 > binding.shares[slot] {
@@ -207,6 +207,25 @@ pub fn strongest(dense: &[f32; 64]) -> Binding {
 }
 
 impl Binding {
+    /// Where its bones carry a vertex.
+    #[inline]
+    #[must_use]
+    pub fn carry(&self, v: V3, bones: &[BoneMatrix]) -> V3 {
+        let mut m = [[0.0_f32; 4]; 3];
+        for (bone, share) in self.bones.iter().zip(self.shares) {
+            if share > 0.0 {
+                let from = &bones[usize::from(*bone)];
+                for (row, source) in m.iter_mut().zip(from) {
+                    for (value, s) in row.iter_mut().zip(source) {
+                        *value += share * s;
+                    }
+                }
+            }
+        }
+        let point = |r: &[f32; 4]| r[0] * v[0] + r[1] * v[1] + r[2] * v[2] + r[3];
+        [point(&m[0]), point(&m[1]), point(&m[2])]
+    }
+
     /// Bound to one bone alone.
     #[must_use]
     pub fn rigid(bone: usize) -> Self {
@@ -234,19 +253,10 @@ pub type BoneMatrix = [[f32; 4]; 3];
 /// Moves vertices by their bindings.
 pub fn skin(vertices: &[V3], bindings: &[Binding], bones: &[BoneMatrix], out: &mut Vec<V3>) {
     out.clear();
-    out.extend(vertices.iter().zip(bindings).map(|(v, b)| {
-        let mut m = [[0.0_f32; 4]; 3];
-        for (bone, share) in b.bones.iter().zip(b.shares) {
-            if share > 0.0 {
-                let from = &bones[usize::from(*bone)];
-                for (row, source) in m.iter_mut().zip(from) {
-                    for (value, s) in row.iter_mut().zip(source) {
-                        *value += share * s;
-                    }
-                }
-            }
-        }
-        let point = |r: &[f32; 4]| r[0] * v[0] + r[1] * v[1] + r[2] * v[2] + r[3];
-        [point(&m[0]), point(&m[1]), point(&m[2])]
-    }));
+    out.extend(
+        vertices
+            .iter()
+            .zip(bindings)
+            .map(|(v, b)| b.carry(*v, bones)),
+    );
 }

@@ -60,30 +60,31 @@ impl DepthMap {
                 continue;
             }
             let (a, b, c) = (self.projected[i], self.projected[j], self.projected[l]);
-            let (x0, x1) = (
-                a[0].min(b[0]).min(c[0]) as i32,
-                a[0].max(b[0]).max(c[0]) as i32,
-            );
-            let (y0, y1) = (
-                a[1].min(b[1]).min(c[1]) as i32,
-                a[1].max(b[1]).max(c[1]) as i32,
-            );
-            let (x0, x1, y0, y1) = (x0.max(0), x1.min(last), y0.max(0), y1.min(last));
-            if x1 < x0 || y1 < y0 {
-                continue;
+            let (west, east) = (a[0].min(b[0]).min(c[0]), a[0].max(b[0]).max(c[0]));
+            let (south, north) = (a[1].min(b[1]).min(c[1]), a[1].max(b[1]).max(c[1]));
+            let mut is_small = east - west < 1.0 && north - south < 1.0;
+            let mut cells = [0; 4];
+            if !is_small {
+                let (x0, x1) = ((west as i32).max(0), (east as i32).min(last));
+                let (y0, y1) = ((south as i32).max(0), (north as i32).min(last));
+                if x1 < x0 || y1 < y0 {
+                    continue;
+                }
+                is_small = x1 - x0 <= 1 && y1 - y0 <= 1;
+                cells = [x0, x1, y0, y1];
             }
-            if x1 - x0 <= 1 && y1 - y0 <= 1 {
-                // Small: the centroid leaves no gaps at this density.
-                let (x, y) = (
-                    ((a[0] + b[0] + c[0]) / 3.0) as usize,
-                    ((a[1] + b[1] + c[1]) / 3.0) as usize,
-                );
-                if x < size && y < size {
-                    let slot = &mut self.depth[y * size + x];
-                    *slot = slot.max((a[2] + b[2] + c[2]) / 3.0);
+            if is_small {
+                // The centroid leaves no gaps at this density.
+                let x = (a[0] + b[0] + c[0]) / 3.0;
+                let y = (a[1] + b[1] + c[1]) / 3.0;
+                if x >= 0.0 && y >= 0.0 && x < size as f32 && y < size as f32 {
+                    let slot = &mut self.depth[y as usize * size + x as usize];
+                    let depth = (a[2] + b[2] + c[2]) / 3.0;
+                    *slot = slot.max(depth);
                 }
                 continue;
             }
+            let [x0, x1, y0, y1] = cells;
             let area = (b[0] - a[0]) * (c[1] - a[1]) - (b[1] - a[1]) * (c[0] - a[0]);
             if area.abs() < 1e-9 {
                 continue;

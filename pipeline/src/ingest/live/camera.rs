@@ -145,9 +145,13 @@ impl Camera {
 
     pub(super) fn status(&self) -> CameraStatus {
         let last_frame_ns = self.shared.tally.last_frame_ns.load(Ordering::SeqCst);
+        let mut counts = self.shared.tally.counts();
+        if let Some(main) = &self.main {
+            counts.abandoned += main.stream.shared.tally.abandoned.load(Ordering::Relaxed);
+        }
         CameraStatus {
             state: self.shared.state().clone(),
-            counts: self.shared.tally.counts(),
+            counts,
             clock_error_ns: self.shared.sender.error_ns(),
             last_frame_ns: (last_frame_ns != 0).then_some(last_frame_ns),
             decoder: self.shared.decoder().clone(),

@@ -85,7 +85,7 @@ pub struct Counts {
     pub stalls: u64,
     /// Events that found the channel full for too long.
     pub events_lost: u64,
-    /// Pipelines that did not stop and were left behind.
+    /// Pipelines that did not stop and were left behind, those of the camera's main stream with them.
     pub abandoned: u64,
 }
 

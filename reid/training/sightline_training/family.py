@@ -1,0 +1,172 @@
+"""python -m sightline_training.family: train, measure, ablate and export mscsa, propot and vpm."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from sightline_training.ablation import ROWS
+from sightline_training.dataset import DatasetError, Picture
+from sightline_training.export import ExportError
+from sightline_training.published import read_published
+from sightline_training.system import SYSTEMS, FamilySettings, published, settings_from
+
+
+def settings_of(args: argparse.Namespace, row: str | None) -> FamilySettings:
+    """The paper's settings, changed by a file, by a row of the ablation table, and by switches, in this order."""
+    settings = published(args.system)
+    if args.settings is not None:
+        raw = json.loads(args.settings.read_text())
+        if raw.get("system", args.system) != args.system:
+            raise ValueError(f"{args.settings}: settings of {raw['system']}, expected {args.system}")
+        settings = settings_from(raw, settings)
+    if row is not None:
+        if row not in ROWS[args.system]:
+            raise ValueError(f"row `{row}` is unknown, expected one of {', '.join(ROWS[args.system])}")
+        settings = settings_from(ROWS[args.system][row], settings)
+    given = {key: getattr(args, key) for key in ("seed", "precision", "device") if getattr(args, key) is not None}
+    return replace(settings, **given)
+
+
+def training_pictures(args: argparse.Namespace) -> list[Picture]:
+    """Training pictures of every dataset that was named."""
+    return [picture for path in args.data for picture in read_published(path, "train")]
+
+
+def test_pictures(path: Path) -> tuple[list[Picture], list[Picture]]:
+    """Who asks, and the gallery; a set without the two is both."""
+    asked, gallery = (read_published(path, split) for split in ("query", "gallery"))
+    return (gallery, gallery) if asked == gallery else (asked, gallery)
+
+
+def run_one(args: argparse.Namespace, row: str | None, out: Path) -> dict[str, float]:
+    """One training, and its measures at the end where there is a test set."""
+    from sightline_training.family_measures import measure
+    from sightline_training.runner import Run, train
+
+    settings = settings_of(args, row)
+    run = Run(settings, training_pictures(args), args.weights, args.steps)
+    last = out / "last.pt"
+    if args.resume and last.is_file():
+        run.resume(last)
+    print(f"{len(run.crops.pictures)} pictures of {len(run.crops.names)} people, {run.source}", file=sys.stderr)
+    sets = None if args.test is None else test_pictures(args.test)
+    train(run, out, args.save_every_s, None if sets is None else lambda system: measure(system, *sets))
+    return {} if sets is None else measure(run.system, *sets)
+
+
+def train_command(args: argparse.Namespace) -> None:
+    """Trains a system."""
+    print(json.dumps(run_one(args, args.row, args.out), indent=2))
+
+
+def ablate_command(args: argparse.Namespace) -> None:
+    """Trains the rows of a paper's ablation table, one after another, and writes `ablation.json`."""
+    found = {}
+    for row in args.rows or ROWS[args.system]:
+        found[row] = run_one(args, row, args.out / row)
+        (args.out / "ablation.json").write_text(json.dumps(found, indent=2) + "\n")
+        print(row, json.dumps(found[row]), flush=True)
+
+
+def evaluate_command(args: argparse.Namespace) -> None:
+    """Prints the measures of a checkpoint."""
+    from sightline_training.family_measures import measure
+    from sightline_training.runner import load_system
+
+    system, _ = load_system(args.checkpoint)
+    print(json.dumps(measure(system, *test_pictures(args.data)), indent=2))
+
+
+def export_command(args: argparse.Namespace) -> None:
+    """Writes a system as ONNX files with their cards."""
+    from sightline_training.family_data import Crops
+    from sightline_training.family_export import MOST_SAMPLES, export_family
+    from sightline_training.runner import load_system
+
+    samples = None
+    if args.data is not None:
+        settings = load_system(args.checkpoint)[0].settings
+        crops = Crops(read_published(args.data, "train"), settings)
+        chosen = np.linspace(0, len(crops.pictures) - 1, min(MOST_SAMPLES, len(crops.pictures))).astype(int)
+        samples = crops.plain(chosen).pictures
+    quality = json.loads(args.quality.read_text()) if args.quality else {}
+    parity = export_family(
+        args.checkpoint, args.out, args.picture, args.text, samples, quality, args.licence, args.trained_on
+    )
+    print(json.dumps(parity, indent=2))
+
+
+def cost_command(args: argparse.Namespace) -> None:
+    """Measures what MSCSA costs in each form."""
+    from sightline_training.mscsa_cost import costs
+
+    for row in costs(published("mscsa").clip, args.batch, args.repeats):
+        print(" ".join(f"{name} {value:.2f}" if isinstance(value, float) else f"{value:20}" for name, value in row.items()), flush=True)
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    top = argparse.ArgumentParser(prog="sightline_training.family", description=__doc__)
+    top.add_argument("--threads", type=int, default=1)
+    commands = top.add_subparsers(required=True)
+    for name, function in (("train", train_command), ("ablate", ablate_command)):
+        command = commands.add_parser(name, help=function.__doc__)
+        command.add_argument("--system", choices=SYSTEMS, required=True)
+        command.add_argument("--data", type=Path, nargs="+", required=True, help="datasets, in their published layouts")
+        command.add_argument("--test", type=Path, help="dataset whose query and gallery are measured on")
+        command.add_argument("--weights", type=Path, help="CLIP's weights: OpenAI's file, a state dict, or safetensors")
+        command.add_argument("--settings", type=Path, help="JSON with any of the settings")
+        command.add_argument("--steps", type=int, help="at most so many steps a phase")
+        command.add_argument("--seed", type=int)
+        command.add_argument("--precision", choices=("fp32", "bf16", "fp16"))
+        command.add_argument("--device", choices=("cpu", "cuda"))
+        command.add_argument("--save-every-s", type=float, default=300)
+        command.add_argument("--resume", action="store_true")
+        command.add_argument("--out", type=Path, required=True)
+        if name == "train":
+            command.add_argument("--row", help="a row of the ablation table")
+        else:
+            command.add_argument("--rows", nargs="+", help="rows of the ablation table; all without it")
+        command.set_defaults(run=function)
+    command = commands.add_parser("evaluate", help=evaluate_command.__doc__)
+    command.add_argument("--checkpoint", type=Path, required=True)
+    command.add_argument("--data", type=Path, required=True)
+    command.set_defaults(run=evaluate_command)
+    command = commands.add_parser("export", help=export_command.__doc__)
+    command.add_argument("--checkpoint", type=Path, required=True)
+    command.add_argument("--out", type=Path, required=True, help="folder of the models")
+    command.add_argument("--picture", choices=("fp32", "fp16", "int8"), default="fp32")
+    command.add_argument("--text", choices=("fp32", "fp16", "int8"), default="fp32")
+    command.add_argument("--data", type=Path, help="pictures to fit int8 to and to hold the export against PyTorch with")
+    command.add_argument("--licence", required=True, help="of the weights, as the card says it")
+    command.add_argument("--trained-on", required=True, help="the data, in words, for the card")
+    command.add_argument("--quality", type=Path, help="JSON of what was measured, for the cards")
+    command.set_defaults(run=export_command)
+    command = commands.add_parser("cost", help=cost_command.__doc__)
+    command.add_argument("--batch", type=int, nargs="+", default=[1, 8])
+    command.add_argument("--repeats", type=int, default=5)
+    command.set_defaults(run=cost_command)
+    return top
+
+
+def main() -> int:
+    """Runs a command; a fault is one line."""
+    args = parser().parse_args()
+    torch.set_num_threads(args.threads)
+    try:
+        args.run(args)
+    except (DatasetError, ExportError, FloatingPointError, ModuleNotFoundError, OSError, ValueError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
