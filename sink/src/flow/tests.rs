@@ -195,6 +195,7 @@ fn no_file_holds_what_is_forgotten_and_the_list_of_it_is_signed() {
         writer.append(&event(*number)).unwrap();
     }
     sink.drain(LONG).unwrap();
+    sink.settle_persons().unwrap();
     let Event::Sighting(gone) = event(17) else {
         panic!("a sighting");
     };

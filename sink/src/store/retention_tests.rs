@@ -24,7 +24,7 @@ fn without(all: &[(u64, Event)], gone: &[TrackId]) -> Vec<(u64, Event)> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(6))]
+    #![proptest_config(ProptestConfig::with_cases(4))]
     #[test]
     fn whatever_is_written_after_a_track_was_forgotten_it_does_not_come_back(
         before in Just(events(4, 4)).prop_shuffle(),
