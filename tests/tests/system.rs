@@ -22,6 +22,8 @@ mod live_faults;
 mod recordings;
 #[path = "system/rooms.rs"]
 mod rooms;
+#[path = "system/teach.rs"]
+mod teach;
 #[path = "system/text_search.rs"]
 mod text_search;
 #[path = "system/units.rs"]

@@ -1,0 +1,66 @@
+//! What a site and its people teach: the ways between cameras, and words on pairs of tracks.
+
+use fs_err as fs;
+use serde_json::Value;
+use sightline_tests::program::{checkout, models_are_here, run_badly, run_well};
+use tempfile::TempDir;
+
+#[test]
+fn a_site_is_learned_and_peoples_words_are_taken_out() {
+    if !models_are_here("a_site_is_learned_and_peoples_words_are_taken_out") {
+        return;
+    }
+    let folder = TempDir::new().unwrap();
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let demo = checkout().join("tests/world/demo");
+    let manifest = ["square-north", "square-east"].map(|camera| {
+        format!(
+            "[[cameras]]\nid = \"{camera}\"\nfile = {:?}\nstart = \"2026-03-02T09:00:00Z\"\nfps = 10.0\n",
+            demo.join(format!("{camera}.mp4"))
+        )
+    });
+    fs::write(path("two.toml"), manifest.concat()).unwrap();
+    let store = path("store");
+    run_well(&["replay", &path("two.toml"), "--store", &store]);
+
+    // The two views overlap, and people walk from one to the other; a join is counted once it is sure and a minute old,
+    // or when the replay ends.
+    let learn = |more: &[&str]| {
+        let mut line = vec!["site", "learn", "--store", &store, "--joins", "1"];
+        line.extend(more);
+        run_well(&line)
+    };
+    let ways = learn(&["--json"]).json();
+    let said = learn(&["--png", &path("ways.png")]).stdout;
+    let proposed = ways.as_array().unwrap().iter();
+    let proposed = proposed.filter(|way| way["is_proposed"] == true).count();
+    assert_eq!(said.matches("[[map.ways]]").count(), proposed, "{said}");
+    assert!(fs::metadata(path("ways.png")).unwrap().len() > 1000);
+
+    let hits = run_well(&["search", "--store", &store, "--limit", "100", "--json"]).json();
+    let visits = |person: &str| {
+        let shown = run_well(&["person", "show", person, "--store", &store, "--json"]).json();
+        shown["visits"].as_array().unwrap().len()
+    };
+    let mut persons: Vec<&str> = hits["hits"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter_map(|hit| hit["person"].as_str())
+        .collect();
+    persons.dedup();
+    let one = *persons.iter().find(|id| visits(id) == 1).unwrap();
+    let other = *persons.iter().find(|id| **id != one).unwrap();
+    run_well(&["person", "join", one, other, "--store", &store]);
+    let out = path("said");
+    let export = ["feedback", "export", "--store", &store, "--out", &out];
+    assert!(run_well(&export).stdout.starts_with("1 pairs"));
+    let lines = fs::read_to_string(path("said/pairs.jsonl")).unwrap();
+    let pair: Value = serde_json::from_str(lines.trim_end()).unwrap();
+    assert_eq!(pair["verdict"], "same");
+    for file in pair["files"].as_array().unwrap() {
+        let picture = fs::read(path(&format!("said/{}", file.as_str().unwrap()))).unwrap();
+        assert_eq!(picture[..2], [0xff, 0xd8]);
+    }
+    run_badly(&export, 2, &["expected a new folder"]);
+}
