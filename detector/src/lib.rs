@@ -28,7 +28,7 @@
 //!
 //! fn people() -> Result<(), Box<dyn std::error::Error>> {
 //!     let environment = ort::init_from(".sightline/onnxruntime/libonnxruntime.so.1.31.1")?.build()?;
-//!     let folder = ".sightline/models/fastestdet".as_ref();
+//!     let folder = "models/detector".as_ref();
 //!     let mut detector = Detector::load(&environment, folder, &Options::default())?;
 //!     let (y, u, v) = (Array2::zeros((576, 768)), Array2::zeros((288, 384)), Array2::zeros((288, 384)));
 //!     let picture = Planes::I420 { y: y.view(), u: u.view(), v: v.view(), color: Color::default() };

@@ -29,7 +29,7 @@
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let environment = ort::init_from("/usr/lib/sightline/libonnxruntime.so")?.build()?;
-//! let folder = std::path::Path::new(".sightline/models/person-reid-0267");
+//! let folder = std::path::Path::new("models/appearance");
 //! let mut encoder = ImageEncoder::load(&environment, folder, &Options::default())?;
 //!
 //! let pixels = vec![127_u8; 480 * 640 * 3];

@@ -38,7 +38,7 @@ fn main() -> Result<()> {
     let minutes: f64 = arguments.next().map_or(Ok(60.0), |it| it.parse())?;
     let fps: f64 = arguments.next().map_or(Ok(2.0), |it| it.parse())?;
     if !models_are_here("live_hour") {
-        bail!("run `make models` first");
+        bail!("the default models of models/ are missing");
     }
     let mut files: Vec<PathBuf> = arguments.map(PathBuf::from).collect();
     if files.is_empty() {

@@ -40,11 +40,11 @@ pub fn checkout() -> PathBuf {
         .into()
 }
 
-/// Whether the models that `make` fetches are here; says loudly that `test` is skipped when they are not.
+/// Whether the default models are here, which the repository brings along; says loudly that `test` is skipped when they are not.
 pub fn models_are_here(test: &str) -> bool {
-    let is_here = ["fastestdet", "person-reid-0267"].iter().all(|name| {
+    let is_here = ["detector", "appearance"].iter().all(|name| {
         checkout()
-            .join(".sightline/models")
+            .join("models")
             .join(name)
             .join("model.onnx")
             .exists()
@@ -52,8 +52,7 @@ pub fn models_are_here(test: &str) -> bool {
     if !is_here {
         std::io::Write::write_all(
             &mut std::io::stderr(),
-            format!("SKIPPED {test}: no models in .sightline/models; run `make models`\n")
-                .as_bytes(),
+            format!("SKIPPED {test}: no default models in models/\n").as_bytes(),
         )
         .ok();
     }

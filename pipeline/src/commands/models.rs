@@ -79,13 +79,24 @@ fn fetch(args: &ModelNames) -> Result<()> {
         // What the program brings along needs no fetching.
         wanted.retain(|name| !folders.is_shipped(name));
     }
-    let fetched = models::fetch::fetch(&wanted, &folders, &mut |progress| {
-        bar.set_length(progress.total_bytes);
-        bar.set_position(progress.done_bytes);
-    });
+    // No names would mean all of them.
+    let fetched = if wanted.is_empty() {
+        Ok(Vec::new())
+    } else {
+        models::fetch::fetch(&wanted, &folders, &mut |progress| {
+            bar.set_length(progress.total_bytes);
+            bar.set_position(progress.done_bytes);
+        })
+    };
     bar.finish_and_clear();
     let fetched = fetched?;
     show(args.json, &fetched, |out| {
+        if wanted.is_empty() {
+            writeln!(
+                out,
+                "nothing to fetch: the program brings the models of this configuration along; name one of `sightline models list` to fetch it"
+            )?;
+        }
         for model in &fetched {
             let origin = match model.origin {
                 Origin::Installed => "already here",

@@ -95,8 +95,8 @@ impl Default for ModelsConfig {
         Self {
             folder: PathBuf::from("/var/lib/sightline/models"),
             onnxruntime: PathBuf::from("/usr/lib/sightline/libonnxruntime.so"),
-            detector: Name::made_safe("fastestdet"),
-            appearance: Name::made_safe("person-reid-0267"),
+            detector: Name::made_safe("detector"),
+            appearance: Name::made_safe("appearance"),
             text_search: true,
             joint: Name::made_safe("joint-picture"),
             text: Name::made_safe("joint-text"),

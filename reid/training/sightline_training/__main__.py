@@ -99,6 +99,44 @@ def calibrate(args: argparse.Namespace) -> None:
     print(json.dumps(measured, indent=2))
 
 
+def appearance(args: argparse.Namespace) -> None:
+    """Trains the appearance encoder."""
+    from sightline_training.appearance import AppearanceRun, AppearanceSettings, evaluate_appearance
+    from sightline_training.training import train as loop
+
+    settings = AppearanceSettings.of(json.loads(args.settings.read_text()) if args.settings else {})
+    if args.steps is not None:
+        settings = replace(settings, steps=args.steps)
+    run = AppearanceRun(settings, [picture for path in args.data for picture in read_any(path)], args.published)
+    last = args.out / "last.pt"
+    if args.resume and last.is_file():
+        run.resume(last)
+    print(f"{len(run.people.names)} people, from step {run.step}", flush=True)
+    held = read_any(args.held) if args.held else None
+    measure = None if held is None else lambda net, _: evaluate_appearance(net, held)
+    loop(run, args.out, args.minutes, args.save_every_s, measure)
+
+
+def export_appearance(args: argparse.Namespace) -> None:
+    """Writes the appearance encoder as the program ships it."""
+    from sightline_training.appearance import CODES, load_appearance
+    from sightline_training.appearance_export import export_appearance as write
+    from sightline_training.augment import plain, read_rgb
+    from sightline_training.person_net import HEIGHT, WIDTH, load_published
+
+    if args.checkpoint is None:
+        net, training = load_published(args.published), "none: the published weights"
+    else:
+        net = load_appearance(args.checkpoint, args.share)
+        training = f"fine-tuned on the synthetic world (seeds below 9000), {args.share:g} of the way from the published weights"
+    samples = None
+    if args.data is not None:
+        chunk = [plain(read_rgb(picture.path), HEIGHT, WIDTH) for picture in read_any(args.data)[:32]]
+        samples = torch.stack(chunk) * CODES
+    quality = json.loads(args.quality.read_text()) if args.quality else {}
+    print(json.dumps({"appearance": write(net, args.out, args.form, samples, training, quality)}, indent=2))
+
+
 def plot(args: argparse.Namespace) -> None:
     """Draws losses and measures of a training."""
     from sightline_training.plot import draw
@@ -133,6 +171,27 @@ def main() -> int:
     command.add_argument("--test", type=Path, required=True, help="dataset that it is measured on")
     command.add_argument("--out", type=Path, required=True, help="JSON of the table, for export --calibration")
     command.set_defaults(run=calibrate)
+    command = commands.add_parser("appearance", help="train the appearance encoder")
+    command.add_argument("--data", type=Path, nargs="+", required=True)
+    command.add_argument("--published", type=Path, required=True, help="0267's ONNX file, as published or mended")
+    command.add_argument("--held", type=Path, help="a small dataset to measure on at every checkpoint")
+    command.add_argument("--out", type=Path, required=True)
+    command.add_argument("--settings", type=Path, help="JSON with any of the settings")
+    command.add_argument("--steps", type=int)
+    command.add_argument("--minutes", type=float, help="let the learning rate follow the clock instead of steps")
+    command.add_argument("--save-every-s", type=float, default=300)
+    command.add_argument("--resume", action="store_true")
+    command.set_defaults(run=appearance)
+    command = commands.add_parser("export-appearance", help="write the appearance encoder as ONNX with its card")
+    start = command.add_mutually_exclusive_group(required=True)
+    start.add_argument("--checkpoint", type=Path)
+    start.add_argument("--published", type=Path, help="0267's ONNX file, as published or mended")
+    command.add_argument("--share", type=float, default=1.0, help="how far from the published weights to the trained ones")
+    command.add_argument("--out", type=Path, required=True, help="folder of the models")
+    command.add_argument("--form", choices=("fp32", "fp16", "int8"), default="fp32")
+    command.add_argument("--data", type=Path, help="pictures to hold the export against PyTorch with; else noise")
+    command.add_argument("--quality", type=Path, help="JSON of what was measured, for the card")
+    command.set_defaults(run=export_appearance)
     command = commands.add_parser("plot", help="draw losses and measures of a training")
     command.add_argument("--log", type=Path, required=True, help="log.jsonl of the training")
     command.add_argument("--out", type=Path, required=True, help="PNG")

@@ -41,6 +41,8 @@ class Picture:
     true_clauses: frozenset[tuple[str, str]] = field(default_factory=frozenset)
     unclear_parts: frozenset[str] = field(default_factory=frozenset)
     is_described: bool = False
+    # Whose clothes this person wears, if another one's.
+    looks_like: str = ""
 
 
 def plain_kind(kind: str) -> str:
@@ -101,6 +103,7 @@ def read_captions(file: Path, split: str | None = None) -> list[Picture]:
                 true_clauses=true,
                 unclear_parts=unclear,
                 is_described="clauses" in entry,
+                looks_like=f"{file.parent.name}/{entry['alike']}" if entry.get("alike") else "",
             )
         )
     if not pictures:

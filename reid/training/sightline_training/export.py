@@ -37,8 +37,19 @@ class Exported:
     parity: str
 
 
-def to_onnx(module: torch.nn.Module, sample: torch.Tensor, file: Path, name: str, axes: dict[int, str]) -> None:
-    """One module with one input and the output `vector`, any batch."""
+def to_onnx(
+    module: torch.nn.Module,
+    sample: torch.Tensor,
+    file: Path,
+    name: str,
+    axes: dict[int, str],
+    keeps_names: bool = False,
+) -> None:
+    """One module with one input and the output `vector`, any batch.
+
+    With `keeps_names` batch norms stay apart and every weight bears its module's name, so that a training can go on from the file.
+    """
+    folding = torch.onnx.TrainingMode.PRESERVE if keeps_names else torch.onnx.TrainingMode.EVAL
     torch.onnx.export(
         module,
         (sample,),
@@ -47,6 +58,8 @@ def to_onnx(module: torch.nn.Module, sample: torch.Tensor, file: Path, name: str
         output_names=["vector"],
         dynamic_axes={name: axes, "vector": {0: "N"}},
         opset_version=17,
+        training=folding,
+        do_constant_folding=not keeps_names,
         dynamo=False,
     )
 

@@ -281,14 +281,14 @@ fn another_file_than_the_cards_is_refused_before_anything_runs() {
     }
     let folder = TempDir::new().unwrap();
     let models = folder.path().join("models");
-    for name in ["fastestdet", "person-reid-0267"] {
+    for name in ["detector", "appearance"] {
         fs::create_dir_all(models.join(name)).unwrap();
         for file in ["model.toml", "model.onnx"] {
-            let from = checkout().join(".sightline/models").join(name).join(file);
+            let from = checkout().join("models").join(name).join(file);
             fs::copy(from, models.join(name).join(file)).unwrap();
         }
     }
-    let file = models.join("fastestdet/model.onnx");
+    let file = models.join("detector/model.onnx");
     let mut bytes = fs::read(&file).unwrap();
     *bytes.last_mut().unwrap() ^= 1;
     fs::write(&file, bytes).unwrap();
@@ -313,7 +313,7 @@ fn another_file_than_the_cards_is_refused_before_anything_runs() {
             text(&store),
         ],
         2,
-        &["fastestdet", "sha256"],
+        &["detector", "sha256"],
     );
     assert!(!store.exists(), "nothing starts half");
 }

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Films the benchmark's scenes, replays and measures them: run.sh WORK_FOLDER [easy|medium|hard]...
-# Needs `make build world models` and SIGHTLINE_PEOPLE. Fails when a scene falls below its gate.
+# Needs `make build world` and SIGHTLINE_PEOPLE. Fails when a scene falls below its gate.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$here/../../.." && pwd)

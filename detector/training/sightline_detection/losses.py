@@ -1,0 +1,110 @@
+"""What a detection is worth: where people are, how well their boxes fit, and that nobody stands where nobody is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch.nn import functional
+
+
+@dataclass(frozen=True)
+class Losses:
+    """Weights of the parts."""
+
+    box: float = 2.0
+    objectness: float = 1.0
+    person: float = 0.25
+    # Exponent of the quality focal loss (Li et al., NeurIPS 2020).
+    focus: float = 2.0
+
+
+@dataclass(frozen=True)
+class Targets:
+    """Cells of a batch that are to find somebody, their boxes (centre and sides, shares of the picture), and cells to leave alone."""
+
+    picture: torch.Tensor
+    row: torch.Tensor
+    column: torch.Tensor
+    boxes: torch.Tensor
+    is_open: torch.Tensor
+
+
+def targets(boxes: list[torch.Tensor], is_clear: list[torch.Tensor], rows: int, columns: int) -> Targets:
+    """The four cells whose corners surround a centre are to find its person; of two people the smaller takes a cell.
+
+    Cells of people who are hardly seen are left alone, as are those between.
+    """
+    is_open = torch.ones(len(boxes), rows, columns, dtype=torch.bool)
+    chosen: dict[tuple[int, int, int], tuple[float, torch.Tensor]] = {}
+    for picture, (own, clear) in enumerate(zip(boxes, is_clear)):
+        for box, is_needed in zip(own, clear):
+            column, row = int(box[0] * columns - 0.5), int(box[1] * rows - 0.5)
+            area = float(box[2] * box[3])
+            for r in (row, row + 1):
+                for c in (column, column + 1):
+                    if not (0 <= r < rows and 0 <= c < columns):
+                        continue
+                    key = (picture, r, c)
+                    if not is_needed:
+                        is_open[key] = False
+                    elif key not in chosen or area < chosen[key][0]:
+                        chosen[key] = (area, box)
+    keys = torch.tensor(list(chosen), dtype=torch.long).reshape(-1, 3)
+    found = torch.stack([box for _, box in chosen.values()]) if chosen else torch.zeros(0, 4)
+    is_open[keys[:, 0], keys[:, 1], keys[:, 2]] = True
+    return Targets(keys[:, 0], keys[:, 1], keys[:, 2], found, is_open)
+
+
+def decoded(box: torch.Tensor, at: Targets) -> torch.Tensor:
+    """The network's boxes at the target cells, as shares of the picture."""
+    rows, columns = box.shape[2:]
+    own = box[at.picture, :, at.row, at.column]
+    return torch.stack(
+        [
+            (at.column + own[:, 0].tanh()) / columns,
+            (at.row + own[:, 1].tanh()) / rows,
+            own[:, 2].sigmoid(),
+            own[:, 3].sigmoid(),
+        ],
+        1,
+    )
+
+
+def overlap(one: torch.Tensor, other: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """IoU and GIoU (Rezatofighi et al., CVPR 2019) of boxes one by one, centre and sides."""
+
+    def corners(boxes: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        return boxes[:, :2] - boxes[:, 2:] / 2, boxes[:, :2] + boxes[:, 2:] / 2
+
+    (low, high), (other_low, other_high) = corners(one), corners(other)
+    shared = (torch.minimum(high, other_high) - torch.maximum(low, other_low)).clamp(min=0).prod(1)
+    union = one[:, 2:].prod(1) + other[:, 2:].prod(1) - shared
+    hull = (torch.maximum(high, other_high) - torch.minimum(low, other_low)).prod(1)
+    iou = shared / union.clamp(min=1e-9)
+    return iou, iou - (hull - union) / hull.clamp(min=1e-9)
+
+
+def loss(
+    heads: tuple[torch.Tensor, torch.Tensor, torch.Tensor],
+    at: Targets,
+    weights: Losses,
+) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+    """The weighted sum and its parts."""
+    objectness, box, classes = (head.float() for head in heads)
+    logits = objectness[:, 0]
+    target = torch.zeros_like(logits)
+    parts: dict[str, torch.Tensor] = {}
+    people = max(len(at.boxes), 1)
+    if len(at.boxes):
+        iou, giou = overlap(decoded(box, at), at.boxes)
+        parts["box"] = (1 - giou).mean()
+        # A cell that fits well should be sure, one that fits badly should leave the person to its neighbours.
+        target[at.picture, at.row, at.column] = iou.detach().clamp(0, 1)
+        person = functional.log_softmax(classes, 1)[:, 0]
+        parts["person"] = -person[at.picture, at.row, at.column].mean()
+    distance = (target - logits.sigmoid()).abs().detach() ** weights.focus
+    each = functional.binary_cross_entropy_with_logits(logits, target, reduction="none") * distance
+    parts["objectness"] = (each * at.is_open).sum() / people * 4
+    total = sum(getattr(weights, name) * value for name, value in parts.items())
+    return total, parts

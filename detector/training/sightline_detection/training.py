@@ -1,0 +1,201 @@
+"""The training loop of the detector: frames by chance, checkpoints that go on where they stopped."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import signal
+import time
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+
+from sightline_detection import losses as L
+from sightline_detection.augment import Augment, Example, example
+from sightline_detection.frames import Frame, SceneError, read
+from sightline_detection.network import STRIDE, Network, load_published
+
+# Of the frames that show nobody, every n-th is trained on.
+EMPTY_EVERY = 5
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Everything a run depends on but its frames; stored in each checkpoint."""
+
+    width: int = 576
+    height: int = 352
+    batch: int = 16
+    rate: float = 5e-4
+    weight_decay: float = 0.0
+    # How strongly weights are drawn back to the published ones, a share of the difference at each step of rate 1.
+    draw_back: float = 1.0
+    warm_up: int = 50
+    steps: int = 2000
+    # Share of weights that a running mean keeps at each step; the mean is what is exported.
+    mean_keeps: float = 0.995
+    seed: int = 0
+    losses: L.Losses = field(default_factory=L.Losses)
+    augment: Augment = field(default_factory=Augment)
+
+    @staticmethod
+    def of(raw: dict) -> Settings:
+        """From a checkpoint or a JSON file; keys that are missing keep their defaults."""
+        parts = {"losses": L.Losses, "augment": Augment}
+        return Settings(**{key: parts[key](**value) if key in parts else value for key, value in raw.items()})
+
+
+def network(settings: Settings, published: Path | None) -> Network:
+    """The published network made to fit the input, or one of chance weights."""
+    if published is None:
+        torch.manual_seed(settings.seed)
+        return Network()
+    net = load_published(published)
+    net.fit_to(settings.height, settings.width)
+    return net
+
+
+class Run:
+    """One training: network, its running mean, optimiser, step."""
+
+    def __init__(self, settings: Settings, data: list[Path], published: Path | None) -> None:
+        if settings.width % (2 * STRIDE) or settings.height % (2 * STRIDE):
+            raise ValueError(f"an input of {settings.width} x {settings.height}, expected multiples of {2 * STRIDE}")
+        self.settings, self.data = settings, data
+        self.frames = self.look()
+        self.net = network(settings, published).to(memory_format=torch.channels_last)
+        self.start = [p.detach().clone() for p in self.net.parameters()]
+        self.mean = [p.detach().clone() for p in self.net.parameters()]
+        self.optimiser = torch.optim.AdamW(
+            self.net.parameters(), lr=settings.rate, weight_decay=settings.weight_decay
+        )
+        self.step, self.elapsed_s = 0, 0.0
+
+    def look(self) -> list[Frame]:
+        """All frames that are there now; more may come while a training runs."""
+        frames = [frame for folder in self.data for frame in read(folder)]
+        # Nobody is on many frames; a few of those teach as much as all.
+        empty = [frame for frame in frames if not len(frame.seen)]
+        frames = [frame for frame in frames if len(frame.seen)] + empty[::EMPTY_EVERY]
+        if not frames:
+            raise SceneError("no frames")
+        return frames
+
+    def batch(self, step: int) -> list[Example]:
+        """Depends on seed, step and frames alone."""
+        settings = self.settings
+        rng = np.random.default_rng([settings.seed, step])
+        size = (settings.height, settings.width)
+        chosen = rng.choice(len(self.frames), settings.batch, replace=len(self.frames) < settings.batch)
+        return [example(self.frames[number], size, rng, settings.augment) for number in chosen]
+
+    def advance(self, progress: float) -> dict[str, float]:
+        """One step; `progress` 0..1 sets the learning rate (linear warm-up, then cosine)."""
+        settings = self.settings
+        rate = settings.rate * min(1.0, (self.step + 1) / settings.warm_up)
+        rate *= 0.5 + 0.5 * math.cos(math.pi * min(progress, 1))
+        self.optimiser.param_groups[0]["lr"] = rate
+        examples = self.batch(self.step)
+        pictures = torch.from_numpy(np.stack([e.picture for e in examples])).permute(0, 3, 1, 2).float() / 255
+        at = L.targets(
+            [torch.from_numpy(e.boxes) for e in examples],
+            [torch.from_numpy(e.is_clear) for e in examples],
+            settings.height // STRIDE,
+            settings.width // STRIDE,
+        )
+        self.net.train()
+        heads = self.net.heads(pictures.contiguous(memory_format=torch.channels_last))
+        total, parts = L.loss(heads, at, settings.losses)
+        if not torch.isfinite(total):
+            raise FloatingPointError(f"step {self.step}: the loss is {float(total)}")
+        self.optimiser.zero_grad(set_to_none=True)
+        total.backward()
+        nn.utils.clip_grad_norm_(self.net.parameters(), 5.0)
+        self.optimiser.step()
+        keeps = min(settings.mean_keeps, (self.step + 1) / (self.step + 10))
+        with torch.no_grad():
+            for now, start, mean in zip(self.net.parameters(), self.start, self.mean):
+                now.lerp_(start, rate * settings.draw_back)
+                mean.lerp_(now, 1 - keeps)
+        self.step += 1
+        return {"loss": float(total.detach()), **{name: float(value.detach()) for name, value in parts.items()}}
+
+    def averaged(self) -> Network:
+        """The network with the running mean of its weights."""
+        net = Network()
+        net.load_state_dict(dict(zip(self.net.state_dict(), self.mean)))
+        return net.eval()
+
+    def save(self, path: Path) -> None:
+        """Writes a checkpoint whole or not at all."""
+        names = list(self.net.state_dict())
+        state = {
+            "settings": asdict(self.settings),
+            "step": self.step,
+            "elapsed_s": self.elapsed_s,
+            "net": self.net.state_dict(),
+            "mean": dict(zip(names, self.mean)),
+            "start": dict(zip(names, self.start)),
+            "optimiser": self.optimiser.state_dict(),
+        }
+        part = path.with_suffix(".part")
+        torch.save(state, part)
+        os.replace(part, path)
+
+    def resume(self, path: Path) -> None:
+        """Goes on from a checkpoint of the same settings."""
+        state = torch.load(path, map_location="cpu", weights_only=True)
+        self.net.load_state_dict(state["net"])
+        self.mean, self.start = list(state["mean"].values()), list(state["start"].values())
+        self.optimiser.load_state_dict(state["optimiser"])
+        self.step, self.elapsed_s = state["step"], state["elapsed_s"]
+
+
+def load_checkpoint(path: Path, share: float = 1.0) -> tuple[Network, Settings]:
+    """The mean network of a checkpoint, or a point on the line from the published weights (share 0) to it (share 1)."""
+    state = torch.load(path, map_location="cpu", weights_only=True)
+    net = Network()
+    net.load_state_dict({k: torch.lerp(state["start"][k], v, share) for k, v in state["mean"].items()})
+    return net.eval(), Settings.of(state["settings"])
+
+
+def train(run: Run, out: Path, minutes: float | None, save_every_s: float, measure=None) -> None:
+    """Trains to the end or to SIGTERM, with a line of JSON every 20 steps in `log.jsonl` and checkpoints in `last.pt`.
+
+    With `minutes` the learning rate follows the clock, and the result depends on the machine's speed.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    asked_to_stop: list[int] = []
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda received, _: asked_to_stop.append(received))
+    started, saved = time.monotonic(), time.monotonic()
+    first, before = run.step, run.elapsed_s
+    with (out / "log.jsonl").open("a") as log:
+
+        def note(record: dict) -> None:
+            log.write(json.dumps(record) + "\n")
+            log.flush()
+            print(" ".join(f"{k} {v:.4g}" if isinstance(v, float) else f"{k} {v}" for k, v in record.items()), flush=True)
+
+        while True:
+            run.elapsed_s = before + time.monotonic() - started
+            progress = run.elapsed_s / (minutes * 60) if minutes else run.step / run.settings.steps
+            if progress >= 1 or asked_to_stop:
+                break
+            parts = run.advance(progress)
+            if run.step % 20 == 0:
+                speed = (run.step - first) * run.settings.batch / (time.monotonic() - started)
+                note({"step": run.step, **parts, "pictures_per_second": speed, "frames": len(run.frames)})
+            if time.monotonic() - saved > save_every_s:
+                run.save(out / "last.pt")
+                run.frames = run.look()
+                if measure is not None:
+                    note({"step": run.step, **measure(run.averaged(), run.settings)})
+                saved = time.monotonic()
+        run.save(out / "last.pt")
+        if measure is not None and not asked_to_stop:
+            note({"step": run.step, **measure(run.averaged(), run.settings)})

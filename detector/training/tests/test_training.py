@@ -1,0 +1,145 @@
+"""A short training on drawn figures: the loss falls, it goes on where it stopped, the export loads and is near."""
+
+import dataclasses
+import json
+import tomllib
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from onnx import helper, numpy_helper
+from torch import nn
+
+from conftest import CHECKOUT
+from sightline_detection import export, losses
+from sightline_detection.augment import Augment, example
+from sightline_detection.boxes import decoded
+from sightline_detection.evaluate import detect, summary
+from sightline_detection.frames import NOBODY, SceneError, pictures, read, truth_of, unpack
+from sightline_detection.network import Network, WeightsError, load_published
+from sightline_detection.training import Run, Settings, load_checkpoint, train
+
+SMALL = Settings(width=160, height=96, batch=4, rate=3e-3, draw_back=0.0, warm_up=2, steps=30, augment=Augment(cut=0.0))
+
+
+def shipped() -> Network:
+    """The network with the weights that the repository carries."""
+    return load_published(CHECKOUT / "models/detector/model.onnx")
+
+
+def test_the_network_has_the_size_that_it_should_have():
+    net = Network()
+    assert sum(p.numel() for p in net.parameters()) == 240_301
+    assert net(torch.zeros(2, 3, 96, 160)).shape == (2, 6, 6, 10)
+
+
+def test_the_shipped_file_and_the_network_made_from_it_agree():
+    card = tomllib.loads((CHECKOUT / "models/detector/model.toml").read_text())
+    size = (card["input"]["height"], card["input"]["width"])
+    noise = np.random.default_rng(1).random((2, 3, *size), np.float32)
+    with torch.no_grad():
+        planes = shipped()(torch.from_numpy(noise)).numpy()
+    assert np.abs(planes - export.run(CHECKOUT / "models/detector/model.onnx", noise)).max() < 1e-4
+
+
+def test_weights_of_another_network_are_refused(tmp_path):
+    kernel = numpy_helper.from_array(np.zeros((24, 3, 5, 5), np.float32), "w")
+    ends = [helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, None) for name in ("x", "y")]
+    graph = helper.make_graph([helper.make_node("Conv", ["x", "w"], ["y"])], "g", ends[:1], ends[1:], [kernel])
+    onnx.save(helper.make_model(graph), str(tmp_path / "m.onnx"))
+    with pytest.raises(WeightsError, match="1 convolutions"):
+        load_published(tmp_path / "m.onnx")
+
+
+def test_a_larger_input_gives_small_people_the_same_pixels(tmp_path):
+    net = Network()
+    torch.manual_seed(0)
+    nn.init.constant_(net.box[-1].bias, -3.0)
+    picture = torch.rand(1, 3, 96, 96)
+    with torch.no_grad():
+        before = net.heads(picture)[1][0, 2:].sigmoid() * 352
+        net.fit_to(704, 704)
+        after = net.heads(picture)[1][0, 2:].sigmoid() * 704
+    assert torch.allclose(before, after, rtol=0.06)
+
+
+def test_the_four_cells_around_a_centre_are_to_find_it():
+    at = losses.targets([torch.tensor([[0.5, 0.5, 0.2, 0.4]])], [torch.tensor([True])], 6, 10)
+    assert sorted(zip(at.row.tolist(), at.column.tolist())) == [(2, 4), (2, 5), (3, 4), (3, 5)]
+    assert bool(at.is_open.all())
+    hidden = losses.targets([torch.tensor([[0.5, 0.5, 0.2, 0.4]])], [torch.tensor([False])], 6, 10)
+    assert len(hidden.boxes) == 0 and int((~hidden.is_open).sum()) == 4
+
+
+def test_a_perfect_box_costs_nothing_and_a_wrong_one_something():
+    one = torch.tensor([[0.5, 0.5, 0.2, 0.4]])
+    iou, giou = losses.overlap(one, one)
+    assert float(iou) == pytest.approx(1) and float(giou) == pytest.approx(1)
+    iou, giou = losses.overlap(one, torch.tensor([[0.1, 0.1, 0.1, 0.1]]))
+    assert float(iou) == 0 and float(giou) < 0
+
+
+def test_boxes_follow_the_picture_through_cuts_and_mirrors(frames):
+    rng = np.random.default_rng(0)
+    plain = Augment(0.0, gain=0, cast=0, contrast=0, saturation=0, grey=0, coarse=0, blur=0, jpeg=0, noise=0)
+    for frame in read(frames)[:4]:
+        made = example(frame, (180, 320), rng, plain)
+        for x, y, w, h in made.boxes:
+            inside = made.picture[int((y - h / 3) * 180) : int((y + h / 3) * 180), int(x * 320)]
+            outside = made.picture[2, 2].astype(int)
+            assert np.abs(inside.astype(int) - outside).sum(1).mean() > 20
+
+
+def test_the_demos_truth_is_read_and_cut_into_frames(tmp_path):
+    (number, film, rows), *others = truth_of(CHECKOUT / "tests/world/demo")
+    assert number == 1 and len(others) == 3 and len(rows) <= 600
+    seen, whole, visibility = max(rows, key=lambda row: len(row[0]))
+    assert len(seen) == len(whole) == len(visibility) > 3
+    assert (seen[:, :2] >= whole[:, :2] - 1.5).all() and (visibility <= 1).all()
+    assert next(pictures(film)).shape == (360, 640, 3)
+    with pytest.raises(SceneError, match="manifest.toml"):
+        unpack(tmp_path, tmp_path / "out")
+    with pytest.raises(SceneError, match="unpack"):
+        read(tmp_path)
+    assert len(NOBODY[0]) == 0
+
+
+def test_the_loss_falls_and_figures_are_found(frames, tmp_path):
+    run = Run(dataclasses.replace(SMALL, mean_keeps=0.8), [frames], None)
+    run.net.load_state_dict(shipped().state_dict())
+    losses_seen = [run.advance(step / 60)["loss"] for step in range(30)]
+    assert np.mean(losses_seen[-5:]) < 0.8 * np.mean(losses_seen[:5]), losses_seen
+    run.save(tmp_path / "last.pt")
+    net, _ = load_checkpoint(tmp_path / "last.pt")
+    assert set(summary(net, frames, 160, 96, every=6)) >= {"ap", "recall_at_precision_90"}
+
+
+def test_a_training_goes_on_where_it_stopped(frames, tmp_path):
+    whole, first, second = (Run(SMALL, [frames], None) for _ in range(3))
+    for step in range(4):
+        whole.advance(step / 30)
+    for step in range(2):
+        first.advance(step / 30)
+    first.save(tmp_path / "last.pt")
+    second.resume(tmp_path / "last.pt")
+    for step in (2, 3):
+        second.advance(step / 30)
+    for one, other in zip(whole.averaged().parameters(), second.averaged().parameters()):
+        assert torch.allclose(one, other, atol=1e-6)
+
+
+def test_the_export_loads_and_boxes_are_those_of_pytorch(frames, tmp_path):
+    train(Run(dataclasses.replace(SMALL, steps=2), [frames], None), tmp_path / "run", None, 1e9)
+    net, settings = load_checkpoint(tmp_path / "run/last.pt")
+    quality = export.export(net, tmp_path, settings.height, settings.width, 0.4, {"note": "a test"})
+    assert "fp32" in quality["parity"]
+    card = tomllib.loads((tmp_path / "detector/model.toml").read_text())
+    assert card["input"]["width"] == 160 and card["output"]["score_threshold"] == 0.4
+    picture = np.random.default_rng(0).integers(0, 255, (96, 160, 3), np.uint8)
+    planes = export.run(tmp_path / "detector/model.onnx", picture.transpose(2, 0, 1)[None].astype(np.float32) / 255)
+    expected = detect(net, picture, 160, 96, least=0.0)
+    assert np.allclose(decoded(planes[0], 160, 96, least=0.0), expected, atol=1e-2)
+    half, _ = load_checkpoint(tmp_path / "run/last.pt", share=0.0)
+    start = json.loads(json.dumps(sum(float(p.sum()) for p in half.parameters())))
+    assert start != sum(float(p.sum()) for p in net.parameters())

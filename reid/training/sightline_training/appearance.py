@@ -1,0 +1,267 @@
+"""The appearance encoder: the published person model, taught the synthetic world's people without forgetting real ones.
+
+Batches are people x views, look-alikes together; a memory of recent vectors stands in for the large batches that a small
+machine cannot hold (Wang et al., CVPR 2020). Statistics of batch norms stay as published, weights are drawn back to
+the published ones, and what is exported is a running mean.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections import defaultdict
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn import functional
+
+from sightline_training.augment import Augment, plain, read_rgb, training_batch
+from sightline_training.dataset import DatasetError, Picture
+from sightline_training.person_net import HEIGHT, WIDTH, PersonNet, load_published
+from sightline_training.retrieval import image_scores
+
+# Codes of the network's input.
+CODES = 255.0
+
+
+@dataclass(frozen=True)
+class AppearanceLosses:
+    """Weights of the parts; zero turns one off."""
+
+    # Pictures of one person against all others in the batch and the memory.
+    views: float = 1.0
+    temperature: float = 0.07
+    # The farthest view of a person nearer than the nearest of another one (Hermans et al., 2017), in cosine.
+    triplet: float = 0.5
+    margin: float = 0.25
+    # Which of the training's people is it, over a scaled cosine.
+    identity: float = 0.0
+
+
+@dataclass(frozen=True)
+class AppearanceSettings:
+    """Everything a run depends on but its pictures; stored in each checkpoint."""
+
+    # Pixels of the training's pictures; the network's own are HEIGHT x WIDTH.
+    height: int = 192
+    width: int = 96
+    identities: int = 16
+    views: int = 4
+    # Vectors of earlier batches that are compared with as well.
+    remembered: int = 2048
+    rate: float = 2e-4
+    # How strongly weights are drawn back to the published ones, a share of the difference at each step of rate 1.
+    draw_back: float = 1.0
+    warm_up: int = 30
+    steps: int = 2000
+    mean_keeps: float = 0.99
+    # Modules that stay as published.
+    frozen: tuple[str, ...] = ("in_first", "conv1")
+    seed: int = 0
+    bf16: bool = True
+    losses: AppearanceLosses = field(default_factory=AppearanceLosses)
+    augment: Augment = field(default_factory=Augment)
+
+    @staticmethod
+    def of(raw: dict) -> AppearanceSettings:
+        """From a checkpoint or a JSON file; keys that are missing keep their defaults."""
+        parts = {"losses": lambda **v: AppearanceLosses(**v), "augment": lambda **v: Augment(**v)}
+        given = {k: parts[k](**v) if k in parts else tuple(v) if k == "frozen" else v for k, v in raw.items()}
+        return AppearanceSettings(**given)
+
+
+class People:
+    """Batches of `identities` x `views`; each depends on the seed and the step alone."""
+
+    def __init__(self, pictures: list[Picture], settings: AppearanceSettings) -> None:
+        self.by_identity: dict[str, list[Picture]] = defaultdict(list)
+        for picture in pictures:
+            self.by_identity[picture.identity].append(picture)
+        self.names = sorted(name for name, own in self.by_identity.items() if len(own) > 1)
+        self.number = {name: number for number, name in enumerate(self.names)}
+        self.settings = settings
+        if len(self.names) < settings.identities:
+            raise DatasetError(f"{len(self.names)} people with two pictures or more, a batch needs {settings.identities}")
+        alike: dict[str, set[str]] = defaultdict(set)
+        for name in self.names:
+            other = self.by_identity[name][0].looks_like
+            if other in self.number:
+                alike[other].add(name)
+        self.groups = {name: [other, *sorted(own)] for other, own in alike.items() for name in (other, *own)}
+
+    def batch(self, step: int) -> tuple[list[Picture], np.random.Generator]:
+        """Pictures grouped by identity; with somebody come those who wear the same."""
+        settings = self.settings
+        rng = np.random.default_rng([settings.seed, step])
+        chosen: list[str] = []
+        for place in rng.permutation(len(self.names)):
+            for name in self.groups.get(self.names[place], [self.names[place]])[:4]:
+                if name not in chosen and len(chosen) < settings.identities:
+                    chosen.append(name)
+            if len(chosen) == settings.identities:
+                break
+        pictures = []
+        for name in chosen:
+            own = self.by_identity[name]
+            places = rng.choice(len(own), settings.views, replace=len(own) < settings.views)
+            pictures += [own[place] for place in places]
+        return pictures, rng
+
+
+def views_loss(
+    vectors: torch.Tensor, who: torch.Tensor, known: torch.Tensor, known_who: torch.Tensor, temperature: float
+) -> torch.Tensor:
+    """Supervised contrast (Khosla et al., NeurIPS 2020, equation 2) against the batch and the memory."""
+    others, others_who = torch.cat([vectors, known]), torch.cat([who, known_who])
+    own = torch.zeros(len(vectors), len(others), dtype=torch.bool)
+    own[:, : len(vectors)] = torch.eye(len(vectors), dtype=torch.bool)
+    logits = (vectors @ others.T / temperature).masked_fill(own, -1e4)
+    same = ((who[:, None] == others_who[None, :]) & ~own).float()
+    log_p = functional.log_softmax(logits, 1)
+    return -((log_p * same).sum(1) / same.sum(1).clamp(min=1)).mean()
+
+
+def triplet_loss(vectors: torch.Tensor, who: torch.Tensor, margin: float) -> torch.Tensor:
+    """Batch-hard, on cosines."""
+    cosine = vectors @ vectors.T
+    same = who[:, None] == who[None, :]
+    farthest = cosine.masked_fill(~same, 2).amin(1)
+    nearest = cosine.masked_fill(same, -2).amax(1)
+    return functional.relu(nearest - farthest + margin).mean()
+
+
+class AppearanceRun:
+    """One training: network, its running mean, memory, optimiser, step."""
+
+    def __init__(self, settings: AppearanceSettings, pictures: list[Picture], published: Path | None) -> None:
+        torch.manual_seed(settings.seed)
+        self.settings = settings
+        self.people = People(pictures, settings)
+        self.net = PersonNet() if published is None else load_published(published)
+        self.net = self.net.to(memory_format=torch.channels_last)
+        for name in settings.frozen:
+            getattr(self.net, name).requires_grad_(False)
+        self.start = {name: value.detach().clone() for name, value in self.net.named_parameters()}
+        self.mean = {name: value.clone() for name, value in self.start.items()}
+        self.classifier = nn.Linear(self.net.fc[0].out_features, len(self.people.names), bias=False)
+        trained = [p for p in self.net.parameters() if p.requires_grad]
+        if settings.losses.identity:
+            trained += list(self.classifier.parameters())
+        self.optimiser = torch.optim.AdamW(trained, lr=settings.rate, weight_decay=0.0)
+        self.known = torch.zeros(0, self.net.fc[0].out_features)
+        self.known_who = torch.zeros(0, dtype=torch.long)
+        self.step, self.elapsed_s = 0, 0.0
+
+    @property
+    def pair(self) -> PersonNet:
+        """What the loop measures."""
+        return self.averaged()
+
+    def loss(self, step: int) -> tuple[torch.Tensor, dict[str, float]]:
+        """The weighted sum over one batch, and its parts."""
+        settings, weights = self.settings, self.settings.losses
+        pictures, rng = self.people.batch(step)
+        size = (settings.height, settings.width)
+        tensor = training_batch([picture.path for picture in pictures], size, rng, settings.augment) * CODES
+        who = torch.tensor([self.people.number[picture.identity] for picture in pictures])
+        with torch.autocast("cpu", torch.bfloat16, enabled=settings.bf16):
+            vectors = self.net(tensor.contiguous(memory_format=torch.channels_last)).float()
+        parts: dict[str, torch.Tensor] = {}
+        if weights.views:
+            parts["views"] = views_loss(vectors, who, self.known, self.known_who, weights.temperature)
+        if weights.triplet:
+            parts["triplet"] = triplet_loss(vectors, who, weights.margin)
+        if weights.identity:
+            logits = 16 * vectors @ functional.normalize(self.classifier.weight, dim=1).T
+            parts["identity"] = functional.cross_entropy(logits, who, label_smoothing=0.1)
+        self.known = torch.cat([vectors.detach(), self.known])[: settings.remembered]
+        self.known_who = torch.cat([who, self.known_who])[: settings.remembered]
+        total = sum(getattr(weights, name) * value for name, value in parts.items())
+        return total, {name: float(value.detach()) for name, value in parts.items()}
+
+    def advance(self, progress: float) -> dict[str, float]:
+        """One step; `progress` 0..1 sets the learning rate (linear warm-up, then cosine)."""
+        settings = self.settings
+        rate = settings.rate * min(1.0, (self.step + 1) / settings.warm_up)
+        rate *= 0.5 + 0.5 * math.cos(math.pi * min(progress, 1))
+        self.optimiser.param_groups[0]["lr"] = rate
+        # Batch norms keep their published statistics.
+        self.net.eval()
+        total, parts = self.loss(self.step)
+        if not torch.isfinite(total):
+            raise FloatingPointError(f"step {self.step}: the loss is {float(total)}")
+        self.optimiser.zero_grad(set_to_none=True)
+        total.backward()
+        nn.utils.clip_grad_norm_([p for g in self.optimiser.param_groups for p in g["params"]], 5.0)
+        self.optimiser.step()
+        keeps = min(settings.mean_keeps, (self.step + 1) / (self.step + 10))
+        with torch.no_grad():
+            for name, now in self.net.named_parameters():
+                now.lerp_(self.start[name], rate * settings.draw_back)
+                self.mean[name].lerp_(now, 1 - keeps)
+        self.step += 1
+        return {"loss": float(total.detach()), **parts}
+
+    def averaged(self) -> PersonNet:
+        """The network with the running mean of its weights."""
+        net = PersonNet()
+        net.load_state_dict(self.net.state_dict() | self.mean)
+        return net.eval()
+
+    def save(self, path: Path) -> None:
+        """Writes a checkpoint whole or not at all."""
+        state = {
+            "settings": asdict(self.settings),
+            "step": self.step,
+            "elapsed_s": self.elapsed_s,
+            "net": self.net.state_dict(),
+            "mean": self.mean,
+            "start": self.start,
+            "classifier": self.classifier.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+            "known": self.known,
+            "known_who": self.known_who,
+        }
+        part = path.with_suffix(".part")
+        torch.save(state, part)
+        os.replace(part, path)
+
+    def resume(self, path: Path) -> None:
+        """Goes on from a checkpoint of the same settings and people."""
+        state = torch.load(path, map_location="cpu", weights_only=True)
+        self.net.load_state_dict(state["net"])
+        self.classifier.load_state_dict(state["classifier"])
+        self.optimiser.load_state_dict(state["optimiser"])
+        self.mean, self.start = state["mean"], state["start"]
+        self.known, self.known_who = state["known"], state["known_who"]
+        self.step, self.elapsed_s = state["step"], state["elapsed_s"]
+
+
+def load_appearance(path: Path, share: float = 1.0) -> PersonNet:
+    """The mean network of a checkpoint, or a point on the line from the published weights (share 0) to it (share 1)."""
+    state = torch.load(path, map_location="cpu", weights_only=True)
+    net = PersonNet()
+    between = {name: torch.lerp(state["start"][name], value, share) for name, value in state["mean"].items()}
+    net.load_state_dict(state["net"] | between)
+    return net.eval()
+
+
+@torch.no_grad()
+def vectors_of(net: PersonNet, paths: list[Path], batch: int = 32) -> np.ndarray:
+    """Pictures x 256, at the network's own size."""
+    rows = []
+    for start in range(0, len(paths), batch):
+        chunk = torch.stack([plain(read_rgb(path), HEIGHT, WIDTH) for path in paths[start : start + batch]])
+        rows.append(net((chunk * CODES).contiguous(memory_format=torch.channels_last)).numpy())
+    return np.concatenate(rows)
+
+
+def evaluate_appearance(net: PersonNet, pictures: list[Picture]) -> dict[str, float]:
+    """Rank-1, mAP and mINP of pictures asking for the same person on other cameras."""
+    names = {name: number for number, name in enumerate(sorted({picture.identity for picture in pictures}))}
+    who = np.array([names[picture.identity] for picture in pictures])
+    camera = np.array([picture.camera for picture in pictures])
+    return image_scores(vectors_of(net, [picture.path for picture in pictures]), who, camera)

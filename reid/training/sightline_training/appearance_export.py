@@ -1,0 +1,76 @@
+"""From a checkpoint, or the published weights, to the appearance model that the program ships: one ONNX file and its card."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from sightline_training.appearance import CODES
+from sightline_training.export import Exported, digest, hold_against, lines, run, stored_small, to_onnx
+from sightline_training.person_net import DIMENSION, HEIGHT, WIDTH, PersonNet
+
+PUBLISHED = (
+    "person-reidentification-retail-0267 of Intel's Open Model Zoo, as github.com/yas-sim/"
+    "object-tracking-line-crossing-area-intrusion has it (Apache-2.0)"
+)
+
+
+def export_network(net: PersonNet, file: Path, form: str, samples: torch.Tensor | None) -> Exported:
+    """Pictures N x 3 x 256 x 128, codes 0 to 255, to `vector`, held against PyTorch."""
+    net = net.eval().float().to(memory_format=torch.contiguous_format)
+    if samples is None:
+        samples = torch.rand(4, 3, HEIGHT, WIDTH, generator=torch.Generator().manual_seed(0)) * CODES
+    with torch.no_grad():
+        expected = net(samples).numpy()
+    to_onnx(net, samples[:2], file, "pictures", {0: "N"}, keeps_names=True)
+
+    def found() -> np.ndarray:
+        return run(file, "pictures", samples.numpy())
+
+    parity = hold_against(expected, found(), "fp32")
+    if form != "fp32":
+        stored_small(file, form)
+        parity += "; " + hold_against(expected, found(), form)
+    return Exported(file, parity)
+
+
+def card(exported: Exported, training: str, quality: dict[str, object]) -> str:
+    """The model's card."""
+    head = {
+        "name": "appearance",
+        "task": "embed-image",
+        "family": "any",
+        "file": "model.onnx",
+        "sha256": digest(exported.file),
+        "licence": "Apache-2.0",
+        "source": f"reid/training, from the weights of {PUBLISHED}; see NOTICE",
+    }
+    picture = {
+        "name": "pictures",
+        "width": WIDTH,
+        "height": HEIGHT,
+        "colors": "rgb",
+        "layout": "nchw",
+        "scale": 1.0,
+        "mean": [0.0, 0.0, 0.0],
+        "std": [1.0, 1.0, 1.0],
+        "resize": "stretch",
+        "batch": "dynamic",
+        "precision": "fp32",
+    }
+    output = {"names": ["vector"], "vector": "appearance", "dimension": DIMENSION}
+    more = {"training": training, "parity": exported.parity, **quality}
+    return f"{lines(head)}\n[input]\n{lines(picture)}\n[output]\n{lines(output)}\n[quality]\n{lines(more)}"
+
+
+def export_appearance(
+    net: PersonNet, folder: Path, form: str, samples: torch.Tensor | None, training: str, quality: dict[str, object]
+) -> str:
+    """Writes `appearance/model.onnx` and its card below `folder`; what was held against PyTorch."""
+    own = folder / "appearance"
+    own.mkdir(parents=True, exist_ok=True)
+    exported = export_network(net, own / "model.onnx", form, samples)
+    (own / "model.toml").write_text(card(exported, training, quality))
+    return exported.parity
