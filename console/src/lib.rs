@@ -10,7 +10,7 @@
 //! - [`question`]: a request whose every value was checked
 //! - [`picture`]: pictures from strangers, bounded before they are decoded
 //! - [`person`]: persons with every visit
-//! - [`words`]: a description, and what the person does not have
+//! - [`words`], [`clauses`](mod@clauses): a description, what the person does not have, and what can hold by itself
 //! - [`encode`]: queries to vectors, one at a time
 //! - [`encoders`]: the encoders of the field behind that
 //! - [`ask`]: the contract of who answers
@@ -44,6 +44,7 @@
 
 pub mod ask;
 pub mod audit;
+pub mod clauses;
 pub mod client;
 pub mod encode;
 pub mod encoders;

@@ -36,6 +36,6 @@ pub use event::{Coverage, Event, NamedVector, Sighting, TrackState};
 pub use flow::{IndexingTime, Sink, SinkOptions, SinkStatus, Writer};
 pub use ids::{PersonId, SightingId, TrackId};
 pub use persons::{AssociationOptions, PersonEvent, PersonRecord, SiteMap};
-pub use search::{Answer, Filter, Hit, Query, QueryKind};
+pub use search::{Answer, Direction, Filter, Hit, Query, QueryKind};
 pub use spool::{Spool, SpoolStatus};
 pub use store::{CropLimits, Store, StoreOptions, StoreStatus, VectorSpec};

@@ -51,6 +51,7 @@ impl Ask for Memory {
                 is_exact: true,
                 calibrated: false,
                 calibration: Some(NOT_CALIBRATED.into()),
+                why_uncalibrated: None,
                 notes: Vec::new(),
             }),
         }
@@ -114,6 +115,7 @@ pub(crate) fn hit() -> Hit {
         bbox: [0.25, 0.5, 0.5, 1.0],
         detections: 112,
         has_ended: true,
+        clauses: Vec::new(),
     }
 }
 
