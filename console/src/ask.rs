@@ -1,6 +1,7 @@
 //! The one contract of everybody who answers: the store of this process, or a test.
 
 use crate::Error;
+use crate::forget::{ForgetRequest, ForgetResponse};
 use crate::person::{PersonResponse, WordRequest, WordResponse};
 use crate::question::{Question, Window};
 use crate::wire::{CoverageResponse, SearchResponse, StatusResponse};
@@ -53,6 +54,12 @@ pub trait Ask: Send + Sync + 'static {
     /// # Errors
     /// [`Error::BadRequest`] for what are no pairs of tracks, [`Error::Store`].
     fn say(&self, word: &WordRequest) -> Result<WordResponse, Error>;
+
+    /// Forgets a track, a person, or a camera's time, for good.
+    ///
+    /// # Errors
+    /// [`Error::BadRequest`] for what is none of them, [`Error::TooSlow`], [`Error::Store`].
+    fn forget(&self, request: &ForgetRequest) -> Result<ForgetResponse, Error>;
 
     /// What was watched.
     ///

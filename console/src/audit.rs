@@ -18,7 +18,7 @@ pub struct Peer {
 pub struct AuditEvent {
     /// Who asked; none for a transport that does not know.
     pub peer: Option<Peer>,
-    /// `browse`, `track`, `image`, `text`, `coverage`, `status`, `thumbnail`, or `invalid` for what could not be read.
+    /// `browse`, `track`, `image`, `text`, `person`, `word`, `forget`, `coverage`, `status`, `thumbnail`, or `invalid` for what could not be read.
     pub kind: &'static str,
     /// Cameras named; 0 means all.
     pub cameras: usize,

@@ -15,6 +15,7 @@ use tokio::net::UnixStream;
 use crate::Error;
 use crate::ask::PictureDigest;
 use crate::error::one_line;
+use crate::forget::{ForgetRequest, ForgetResponse};
 use crate::person::{PersonResponse, WordRequest, WordResponse};
 use crate::socket;
 use crate::wire::{
@@ -92,6 +93,17 @@ impl Client {
             Error::BadRequest(format!("request cannot be written as JSON: {error}"))
         })?;
         self.json(Method::POST, "/v1/person/word", body).await
+    }
+
+    /// `POST /v1/forget`.
+    ///
+    /// # Errors
+    /// As [`Client::search`].
+    pub async fn forget(&self, request: &ForgetRequest) -> Result<ForgetResponse, Error> {
+        let body = serde_json::to_vec(request).map_err(|error| {
+            Error::BadRequest(format!("request cannot be written as JSON: {error}"))
+        })?;
+        self.json(Method::POST, "/v1/forget", body).await
     }
 
     /// `GET /v1/status`.

@@ -10,6 +10,7 @@
 //! - [`question`]: a request whose every value was checked
 //! - [`picture`]: pictures from strangers, bounded before they are decoded
 //! - [`person`]: persons with every visit
+//! - [`forget`]: what is to go, and what went
 //! - [`words`], [`clauses`](mod@clauses): a description, what the person does not have, and what can hold by itself
 //! - [`encode`]: queries to vectors, one at a time
 //! - [`encoders`]: the encoders of the field behind that
@@ -49,6 +50,7 @@ pub mod client;
 pub mod encode;
 pub mod encoders;
 pub mod error;
+pub mod forget;
 pub mod person;
 pub mod picture;
 pub mod question;
@@ -66,6 +68,7 @@ pub use client::Client;
 pub use encode::{EncodeQuery, EncodeQueue, QueryVector};
 pub use encoders::QueryEncoders;
 pub use error::{Error, TEXT_NOT_INSTALLED};
+pub use forget::{ForgetRequest, ForgetResponse};
 pub use person::{PersonHit, PersonResponse, Visit};
 pub use question::{By, Question, Window};
 pub use routes::MAX_BODY_BYTES;

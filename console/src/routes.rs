@@ -17,8 +17,10 @@ use crate::Error;
 use crate::ask::{Ask, PictureDigest};
 use crate::audit::{Audit, AuditEvent, Peer};
 use crate::error::one_line;
+use crate::forget::ForgetRequest;
 use crate::person::WordRequest;
 use crate::question::{Question, Window};
+use crate::time::UtcTime;
 use crate::wire::{CoverageRequest, ErrorResponse, SearchRequest};
 
 /// The largest body of a request.
@@ -111,6 +113,7 @@ pub(crate) fn router(desk: Arc<Desk>) -> Router {
         .route("/v1/search", post(search))
         .route("/v1/person/word", post(say))
         .route("/v1/person/{id}", get(person))
+        .route("/v1/forget", post(forget))
         .route("/v1/coverage", get(coverage))
         .route("/v1/status", get(status))
         .route("/v1/thumbnail/{sha256}", get(thumbnail))
@@ -232,6 +235,23 @@ async fn say(State(desk): State<Arc<Desk>>, asker: Asker, request: Request<Body>
     entry.close(result)
 }
 
+async fn forget(State(desk): State<Arc<Desk>>, asker: Asker, request: Request<Body>) -> Response {
+    let mut entry = Entry::new(Arc::clone(&desk), asker, "forget");
+    let result = async {
+        let body = desk.read_body(request.into_body()).await?;
+        let request: ForgetRequest = serde_json::from_slice(&body)
+            .map_err(|error| Error::BadRequest(one_line(&format!("request: {error}"))))?;
+        entry.event.cameras = usize::from(request.camera.is_some());
+        entry.event.from_ns = request.from.map(UtcTime::unix_ns);
+        entry.event.to_ns = request.to.map(UtcTime::unix_ns);
+        let answer = desk.answer(move |ask| ask.forget(&request)).await?;
+        entry.event.hits = answer.tracks.len();
+        Ok(json(StatusCode::OK, &answer))
+    }
+    .await;
+    entry.close(result)
+}
+
 async fn status(State(desk): State<Arc<Desk>>, asker: Asker) -> Response {
     let entry = Entry::new(Arc::clone(&desk), asker, "status");
     let result = desk
@@ -276,14 +296,14 @@ async fn thumbnail(
 
 async fn unknown_path() -> Response {
     refusal(&Error::NotFound(
-        "no such path, expected /v1/search, /v1/person/{id}, /v1/coverage, /v1/status or /v1/thumbnail/{sha256}"
+        "no such path, expected /v1/search, /v1/person/{id}, /v1/forget, /v1/coverage, /v1/status or /v1/thumbnail/{sha256}"
             .into(),
     ))
 }
 
 async fn wrong_method() -> Response {
     refusal(&Error::MethodNotAllowed(
-        "expected POST for /v1/search and /v1/person/word, and GET for every other path".into(),
+        "expected POST for /v1/search, /v1/person/word and /v1/forget, and GET for every other path".into(),
     ))
 }
 

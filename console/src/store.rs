@@ -10,6 +10,7 @@ use crate::ask::{Ask, PictureDigest};
 use crate::encode::{EncodeQueue, QueryVector};
 use crate::encoders::NO_PICTURE_TABLE;
 use crate::error::one_line;
+use crate::forget::{ForgetRequest, ForgetResponse};
 use crate::person::{MOST_VISITS, PersonResponse, Visit, WordRequest, WordResponse, person_id};
 use crate::question::{By, Question, Window};
 use crate::wire::{
@@ -66,6 +67,12 @@ pub trait Store: Send + Sync + 'static {
         tracks: [sink::TrackId; 2],
         verdict: sink::persons::Verdict,
     ) -> sink::Result<bool>;
+
+    /// Forgets, everywhere and for good; see [`sink::Sink::forget`].
+    ///
+    /// # Errors
+    /// Those of sink.
+    fn forget(&self, asked: &sink::Forget, is_dry_run: bool) -> sink::Result<sink::ForgetReport>;
 
     /// What the cameras of a filter saw of its time; all cameras if it names none.
     ///
@@ -267,6 +274,11 @@ impl<S: Store> Ask for StoreAsk<S> {
             response.refused += u64::from(!is_taken);
         }
         Ok(response)
+    }
+
+    fn forget(&self, request: &ForgetRequest) -> Result<ForgetResponse, Error> {
+        let report = self.store.forget(&request.asked()?, request.dry_run);
+        Ok(report.map_err(from_sink)?.into())
     }
 
     fn coverage(&self, window: &Window) -> Result<CoverageResponse, Error> {

@@ -73,6 +73,17 @@ pub enum Error {
         what: String,
     },
 
+    /// Something was found after it had been forgotten.
+    #[error(
+        "store `{path}`: {what}, though it was forgotten: ask again, and report it if that does not help"
+    )]
+    NotForgotten {
+        /// The store's folder.
+        path: PathBuf,
+        /// What was found.
+        what: String,
+    },
+
     /// A query that cannot be answered as it stands.
     #[error("query refused: {what}")]
     Query {
@@ -134,6 +145,7 @@ impl Error {
             | Self::SpoolFull { .. }
             | Self::Held { .. }
             | Self::Engine { .. }
+            | Self::NotForgotten { .. }
             | Self::Closed { .. }
             | Self::Deadline { .. } => Reaction::Transient,
         }

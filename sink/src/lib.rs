@@ -32,10 +32,12 @@ pub use half::f16;
 
 pub use coverage::{CameraCoverage, Interval};
 pub use error::{Error, Reaction, Result};
-pub use event::{Coverage, Event, NamedVector, Sighting, TrackState};
+pub use event::{Coverage, Event, Forgotten, NamedVector, Sighting, Stretch, TrackState};
 pub use flow::{IndexingTime, Sink, SinkOptions, SinkStatus, Writer};
 pub use ids::{PersonId, SightingId, TrackId};
 pub use persons::{AssociationOptions, PersonEvent, PersonRecord, SiteMap};
 pub use search::{Answer, Direction, Filter, Hit, Query, QueryKind};
 pub use spool::{Spool, SpoolStatus};
-pub use store::{CropLimits, Store, StoreOptions, StoreStatus, VectorSpec};
+pub use store::{
+    CropLimits, Forget, ForgetReport, Retention, Store, StoreOptions, StoreStatus, VectorSpec,
+};

@@ -59,8 +59,10 @@ fn main() -> Result<()> {
     let folder = tempfile::TempDir::new()?.keep();
     let folder = folder.as_path();
     let port = free_port();
+    // Association remembers the tracks of its window, two hours by default: they are memory that grows until the window is full,
+    // and so would hide what must not grow.
     let mut config = format!(
-        "site = \"hour\"\n[store]\nfolder = \"{}\"\n[observe]\nlisten = \"127.0.0.1:{port}\"\n\
+        "site = \"hour\"\n[persons]\nwindow_minutes = 10\n[store]\nfolder = \"{}\"\n[observe]\nlisten = \"127.0.0.1:{port}\"\n\
          [models]\nfolder = \"{}\"\n[defaults]\nfps_cap = {fps:?}\nreconnect_max_ms = 1000\n",
         folder.join("store").display(),
         checkout().join(".sightline/models").display(),

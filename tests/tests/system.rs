@@ -12,6 +12,8 @@ mod box_replay;
 mod evaluate;
 #[path = "system/foreign.rs"]
 mod foreign;
+#[path = "system/forget.rs"]
+mod forget;
 #[path = "system/live.rs"]
 mod live;
 #[path = "system/live_faults.rs"]

@@ -66,6 +66,12 @@ impl Store for Fixed {
         Ok(verdict == sink::persons::Verdict::Same)
     }
 
+    fn forget(&self, asked: &sink::Forget, _: bool) -> sink::Result<sink::ForgetReport> {
+        Err(sink::Error::Query {
+            what: format!("{asked:?} is not stored"),
+        })
+    }
+
     fn coverage(&self, _: &sink::Filter) -> sink::Result<Vec<sink::CameraCoverage>> {
         Ok(vec![sink::CameraCoverage {
             site: "harbour".into(),

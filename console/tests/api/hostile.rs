@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use sightline_console::person::{PersonResponse, WordRequest, WordResponse};
 use sightline_console::{
-    Ask, Client, CoverageResponse, Error, Limits, MAX_BODY_BYTES, PictureDigest, Question,
-    SearchRequest, SearchResponse, StatusResponse, Window,
+    Ask, Client, CoverageResponse, Error, ForgetRequest, ForgetResponse, Limits, MAX_BODY_BYTES,
+    PictureDigest, Question, SearchRequest, SearchResponse, StatusResponse, Window,
 };
 use tokio::io::AsyncWriteExt;
 use tokio::net::UnixStream;
@@ -185,6 +185,11 @@ impl Ask for Gate {
 
     fn person(&self, id: &str) -> Result<PersonResponse, Error> {
         Err(Error::NotFound(format!("person {id} is not in the store")))
+    }
+
+    fn forget(&self, request: &ForgetRequest) -> Result<ForgetResponse, Error> {
+        request.asked()?;
+        Err(Error::Store("it forgets nothing".into()))
     }
 
     fn coverage(&self, _: &Window) -> Result<CoverageResponse, Error> {

@@ -15,9 +15,9 @@ use std::sync::{Arc, Mutex};
 
 use sightline_console::person::{PersonResponse, Visit, WordRequest, WordResponse};
 use sightline_console::{
-    Ask, Audit, AuditEvent, By, CameraCoverage, CoverageResponse, Error, Hit, Interval, Limits,
-    ListenOptions, Listener, NOT_CALIBRATED, PictureDigest, Question, SearchResponse,
-    StatusResponse, UtcTime, Window, serve_with,
+    Ask, Audit, AuditEvent, By, CameraCoverage, CoverageResponse, Error, ForgetRequest,
+    ForgetResponse, Hit, Interval, Limits, ListenOptions, Listener, NOT_CALIBRATED, PictureDigest,
+    Question, SearchResponse, StatusResponse, UtcTime, Window, serve_with,
 };
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -76,6 +76,26 @@ impl Ask for Memory {
             }),
             _ => Err(Error::NotFound(format!("person {id} is not in the store"))),
         }
+    }
+
+    fn forget(&self, request: &ForgetRequest) -> Result<ForgetResponse, Error> {
+        let asked = request.asked()?;
+        Ok(ForgetResponse {
+            at: UtcTime::from_unix_ns(1),
+            dry_run: request.dry_run,
+            tracks: vec![format!("{asked:?}")],
+            points: 5,
+            pictures: 4,
+            pictures_kept: 0,
+            associations: 1,
+            spool_segments: 1,
+            spool_records: 0,
+            leaves_log: UtcTime::from_unix_ns(1),
+            searches: 2,
+            looked_up: 6,
+            found: 0,
+            list: None,
+        })
     }
 
     fn coverage(&self, window: &Window) -> Result<CoverageResponse, Error> {

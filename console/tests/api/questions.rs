@@ -1,7 +1,7 @@
 //! What is asked arrives, and what is answered comes back.
 
 use sightline_console::{
-    By, Client, CoverageRequest, Error, PictureBytes, PictureDigest, SearchRequest,
+    By, Client, CoverageRequest, Error, ForgetRequest, PictureBytes, PictureDigest, SearchRequest,
     TEXT_NOT_INSTALLED, UtcTime,
 };
 
@@ -113,6 +113,27 @@ async fn coverage_status_and_thumbnails_are_served() {
         client.thumbnail(&missing).await,
         Err(Error::Answered { status: 404, .. })
     ));
+}
+
+#[tokio::test]
+async fn forgetting_is_asked_for_by_post_and_audited() {
+    let (_, server) = Running::memory();
+    let client = Client::connect(&server.path).unwrap();
+    let request = ForgetRequest {
+        track: Some(TRACK.into()),
+        dry_run: true,
+        ..ForgetRequest::default()
+    };
+    let answer = client.forget(&request).await.unwrap();
+    assert!(answer.dry_run && answer.tracks[0].contains(TRACK));
+    let nothing = client.forget(&ForgetRequest::default()).await.unwrap_err();
+    assert!(matches!(nothing, Error::Answered { status: 400, .. }));
+    let events = server.ledger.0.lock().unwrap();
+    let told: Vec<_> = events
+        .iter()
+        .map(|event| (event.kind, event.status, event.hits))
+        .collect();
+    assert_eq!(told, [("forget", 200, 1), ("forget", 400, 0)]);
 }
 
 #[tokio::test]

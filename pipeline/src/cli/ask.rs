@@ -1,4 +1,4 @@
-//! Arguments of `search`.
+//! Arguments of `search`, `person` and `forget`.
 
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -65,6 +65,36 @@ pub struct StoreAccess {
     /// Socket of the process that holds the store
     #[arg(long, value_name = "SOCKET")]
     pub api: Option<PathBuf>,
+}
+
+/// `sightline forget`
+#[derive(Debug, Args)]
+#[command(group = clap::ArgGroup::new("what").required(true))]
+pub struct ForgetArgs {
+    /// One track
+    #[arg(long, value_name = "ID", group = "what")]
+    pub track: Option<Uuid>,
+    /// Every track that belongs to this person now
+    #[arg(long, value_name = "ID", group = "what")]
+    pub person: Option<Uuid>,
+    /// Every track that this camera saw between --from and --to
+    #[arg(long, value_name = "ID", group = "what", requires_all = ["from", "to"])]
+    pub camera: Option<String>,
+    /// Start of the camera's time: RFC 3339, `14:00` (today, local), `-2h`, `-30m`, `-1d`
+    #[arg(long, value_name = "TIME", value_parser = parse_time_now, allow_hyphen_values = true, requires = "camera")]
+    pub from: Option<i64>,
+    /// End of the camera's time; written as for --from
+    #[arg(long, value_name = "TIME", value_parser = parse_time_now, allow_hyphen_values = true, requires = "camera")]
+    pub to: Option<i64>,
+    /// Only say what would go
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Where the store is.
+    #[command(flatten)]
+    pub access: StoreAccess,
+    /// Print one JSON value
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// `sightline person`

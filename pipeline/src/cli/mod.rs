@@ -4,7 +4,7 @@
 //!
 //! - `mod`: [`Cli`] and [`Command`], the choice of a command
 //! - `flow`: arguments of `replay`, `run`, `track`, `embed`, `bench`
-//! - `ask`: arguments of `search`
+//! - `ask`: arguments of `search`, `person`, `forget`
 //! - `measure`: arguments of `eval`
 //! - `care`: arguments of `models`, `check`, `cameras`, `completions`
 //! - `time`: points in time as people write them
@@ -20,8 +20,8 @@ mod time;
 use clap::{Parser, Subcommand};
 
 pub use ask::{
-    PersonArgs, PersonCommand, PersonConfirmArgs, PersonJoinArgs, PersonRejectArgs, PersonShowArgs,
-    SearchArgs, StoreAccess,
+    ForgetArgs, PersonArgs, PersonCommand, PersonConfirmArgs, PersonJoinArgs, PersonRejectArgs,
+    PersonShowArgs, SearchArgs, StoreAccess,
 };
 pub use care::{
     CamerasArgs, CamerasCommand, CheckArgs, CompletionsArgs, ModelNames, ModelsArgs,
@@ -86,6 +86,11 @@ pub enum Command {
     Search(SearchArgs),
     /// Look at one person: every visit on every camera
     Person(PersonArgs),
+    /// Forget a track, a person, or what a camera saw in a time: for good, everywhere
+    ///
+    /// Vectors, pictures, persons and what waits in the spool go, and whatever brings them again is refused, replays and
+    /// restored backups included. It is looked for afterwards, and a signed list of what went is written beside the store.
+    Forget(ForgetArgs),
     /// Run the tracker alone on detections in MOTChallenge form
     Track(TrackArgs),
     /// Turn pictures or sentences into vectors
@@ -140,6 +145,9 @@ mod tests {
             "sightline person confirm 67e55044-10b1-426f-9247-bb680e5fe0c8 --store s",
             "sightline person reject 67e55044-10b1-426f-9247-bb680e5fe0c8 --track 67e55044-10b1-426f-9247-bb680e5fe0c9",
             "sightline person join 67e55044-10b1-426f-9247-bb680e5fe0c8 67e55044-10b1-426f-9247-bb680e5fe0c9 --store s",
+            "sightline forget --track 67e55044-10b1-426f-9247-bb680e5fe0c8 --store s --dry-run",
+            "sightline forget --person 67e55044-10b1-426f-9247-bb680e5fe0c8 --config c.toml",
+            "sightline forget --camera gate-1 --from -2h --to -1h --json",
             "sightline replay scene.toml --mtmc persons.txt",
             "sightline replay --eval scene.toml",
             "sightline replay scene.toml --eval=report --gate gate.toml",
@@ -185,6 +193,11 @@ mod tests {
             "sightline eval mot --gt a.txt",
             "sightline eval text --model joint-picture",
             "sightline search --limit 0",
+            "sightline forget",
+            "sightline forget --camera gate-1",
+            "sightline forget --camera gate-1 --from -2h",
+            "sightline forget --track 67e55044-10b1-426f-9247-bb680e5fe0c8 --from -2h",
+            "sightline forget --track 67e55044-10b1-426f-9247-bb680e5fe0c8 --camera gate-1 --from -2h --to -1h",
             "sightline replay a.mp4 --gate g.toml",
             "sightline search --from yesterday-ish",
             "sightline track --detections d --fps 0 --mot m",

@@ -6,7 +6,8 @@ use std::path::Path;
 use anyhow::{Context as _, Result, anyhow, bail};
 use sightline_console::person::{PersonResponse, WordRequest, WordResponse};
 use sightline_console::{
-    Ask as _, Client, PictureDigest, Question, SearchRequest, SearchResponse, StoreAsk,
+    Ask as _, Client, ForgetRequest, ForgetResponse, PictureDigest, Question, SearchRequest,
+    SearchResponse, StoreAsk,
 };
 use sightline_sink::SiteMap;
 
@@ -86,6 +87,17 @@ impl Answering {
         match &self.who {
             Who::Socket(client, runtime) => said(runtime.block_on(client.say(word))),
             Who::Store(store) => Ok(store.say(word)?),
+        }
+    }
+
+    /// Forgets.
+    ///
+    /// # Errors
+    /// What whoever answers says.
+    pub fn forget(&self, request: &ForgetRequest) -> Result<ForgetResponse> {
+        match &self.who {
+            Who::Socket(client, runtime) => said(runtime.block_on(client.forget(request))),
+            Who::Store(store) => Ok(store.forget(request)?),
         }
     }
 

@@ -9,6 +9,7 @@ pub mod embed;
 pub mod eval;
 mod eval_retrieval;
 pub mod evaluated;
+pub mod forget;
 pub mod man;
 pub mod models;
 pub mod person;
@@ -29,6 +30,7 @@ pub fn dispatch(command: &Command) -> anyhow::Result<()> {
         Command::Run(args) => run::run(args),
         Command::Search(args) => search::run(args),
         Command::Person(args) => person::run(args),
+        Command::Forget(args) => forget::run(args),
         Command::Track(args) => track::run(args),
         Command::Embed(args) => embed::run(args),
         Command::Models(args) => models::run(args),

@@ -113,6 +113,7 @@ pub fn run(args: &ReplayArgs) -> Result<()> {
     drop(writer);
     store.drain(DRAIN_DEADLINE)?;
     store.settle_persons()?;
+    store.expire()?;
     let persons: BTreeSet<_> = record
         .tracks
         .iter()

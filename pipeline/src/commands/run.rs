@@ -68,7 +68,7 @@ pub fn run(args: &RunArgs) -> Result<()> {
     let encoders = Encoders::load(environment, &config)?;
     let query_encoder = start_encoders(&config, &Needs::all(&config))?;
     health.set_models_loaded(true);
-    let store = Store::open(&config, encoders.vectors()?)?;
+    let store = Store::open_to_run(&config, encoders.vectors()?)?;
     health.set_store_open(true);
 
     let (quit, quitting) = watch::channel(());

@@ -31,9 +31,6 @@ pub struct StoreConfig {
     /// Days after which a picture is deleted.
     #[schemars(range(max = 36_500))]
     pub crops_age_days: NonZeroU32,
-    /// Days after which a track leaves the index; absent means that tracks are kept.
-    #[schemars(range(max = 36_500))]
-    pub tracks_age_days: Option<NonZeroU32>,
 }
 
 impl Default for StoreConfig {
@@ -45,9 +42,22 @@ impl Default for StoreConfig {
             sync_ms: at_least_one(200),
             crops_bytes: at_least_one_u64(20 << 30),
             crops_age_days: at_least_one(30),
-            tracks_age_days: None,
         }
     }
+}
+
+/// `[retention]`: how long tracks are kept, their pictures and persons with them; absent means for ever.
+///
+/// `sightline run` looks once a minute, by this machine's clock; `sightline replay` at its end, from the newest track.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct RetentionConfig {
+    /// Days after its end after which a track goes.
+    #[schemars(range(max = 36_500))]
+    pub age_days: Option<NonZeroU32>,
+    /// Most bytes of vectors and pictures; beyond it the oldest tracks go.
+    #[schemars(range(min = 1_048_576))]
+    pub max_bytes: Option<NonZeroU64>,
 }
 
 /// `[models]`: the networks, the library that runs them, and on what.

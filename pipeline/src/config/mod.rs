@@ -41,7 +41,8 @@ pub use changes::Changes;
 pub use fault::{ConfigError, Fault, Faults};
 pub use inputs::{InputError, Inputs, Manifest, Recording, Start};
 pub use machine::{
-    ApiConfig, LogFormat, LogLevel, ModelsConfig, ObserveConfig, Precision, Provider, StoreConfig,
+    ApiConfig, LogFormat, LogLevel, ModelsConfig, ObserveConfig, Precision, Provider,
+    RetentionConfig, StoreConfig,
 };
 pub use persons::{MapCamera, MapConfig, MapWay, PersonsConfig};
 pub use raw::RawConfig;
@@ -59,6 +60,8 @@ pub struct Config {
     pub site: Name,
     /// Where sightings are kept.
     pub store: StoreConfig,
+    /// How long tracks are kept.
+    pub retention: RetentionConfig,
     /// The networks.
     pub models: ModelsConfig,
     /// Pictures to boxes.
@@ -134,6 +137,7 @@ impl Config {
         Self {
             site: Name::made_safe(raw::DEFAULT_SITE),
             store: StoreConfig::default(),
+            retention: RetentionConfig::default(),
             models,
             detect: DetectConfig::default(),
             track: TrackConfig::default(),

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::camera::{RawCamera, RawDefaults};
-use super::machine::{ApiConfig, ModelsConfig, ObserveConfig, StoreConfig};
+use super::machine::{ApiConfig, ModelsConfig, ObserveConfig, RetentionConfig, StoreConfig};
 use super::persons::{MapConfig, PersonsConfig};
 use super::stages::{DetectConfig, EmbedConfig, SelectConfig, TrackConfig};
 use super::values::Name;
@@ -28,6 +28,9 @@ pub struct RawConfig {
     /// Where sightings are kept, and how much disk they may take.
     #[serde(default)]
     pub store: StoreConfig,
+    /// How long tracks are kept.
+    #[serde(default)]
+    pub retention: RetentionConfig,
     /// The networks, the library that runs them, and on what.
     #[serde(default)]
     pub models: ModelsConfig,

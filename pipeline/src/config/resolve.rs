@@ -200,6 +200,7 @@ fn settle(
     Config {
         site: raw.site,
         store,
+        retention: raw.retention,
         models,
         detect: raw.detect,
         track: raw.track,

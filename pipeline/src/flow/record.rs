@@ -292,5 +292,10 @@ fn event_json(event: &Event) -> serde_json::Value {
             "frames_seen": coverage.frames_seen,
             "frames_dropped": coverage.frames_dropped,
         }),
+        Event::Forgotten(forgotten) => json!({
+            "event": "forgotten",
+            "time": rfc3339(forgotten.at_ns),
+            "tracks": forgotten.tracks,
+        }),
     }
 }

@@ -2,14 +2,15 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, Result};
 use sightline_console::StoreCounts;
 use sightline_sink::spool::Limits;
 use sightline_sink::{
-    Answer, CameraCoverage, CropLimits, Event, Filter, PersonId, PersonRecord, Query, Sink,
-    SinkOptions, SinkStatus, StoreOptions, TrackId, VectorSpec, Writer,
+    Answer, CameraCoverage, CropLimits, Event, Filter, Forget, ForgetReport, PersonId,
+    PersonRecord, Query, Retention, Sink, SinkOptions, SinkStatus, StoreOptions, TrackId,
+    VectorSpec, Writer,
 };
 
 use super::EventWriter;
@@ -18,6 +19,12 @@ use crate::config::Config;
 
 /// Seconds in a day.
 const DAY: u64 = 24 * 60 * 60;
+
+/// How often a running process looks for tracks that are too old.
+const EXPIRE_EVERY: Duration = Duration::from_secs(60);
+
+/// Longest wait for the index before something is forgotten.
+const FORGET_DEADLINE: Duration = Duration::from_secs(20);
 
 /// The sink of this process; clones are the same one.
 #[derive(Clone, Debug)]
@@ -32,11 +39,32 @@ impl Store {
     /// # Errors
     /// When another process holds it, it was made for another model, it is damaged, or the disk refuses.
     pub fn open(config: &Config, vectors: Vec<VectorSpec>) -> Result<Self> {
+        Self::open_with(config, vectors, None)
+    }
+
+    /// As [`Store::open`], for a process that runs on: it takes out tracks that are too old by itself.
+    ///
+    /// # Errors
+    /// As [`Store::open`].
+    pub fn open_to_run(config: &Config, vectors: Vec<VectorSpec>) -> Result<Self> {
+        Self::open_with(config, vectors, Some(EXPIRE_EVERY))
+    }
+
+    fn open_with(
+        config: &Config,
+        vectors: Vec<VectorSpec>,
+        expire_every: Option<Duration>,
+    ) -> Result<Self> {
         let settings = &config.store;
+        let age = config.retention.age_days;
         let mut options = SinkOptions::new(StoreOptions {
             crops: CropLimits {
                 max_bytes: settings.crops_bytes.get(),
                 max_age: Duration::from_secs(u64::from(settings.crops_age_days.get()) * DAY),
+            },
+            retention: Retention {
+                max_age: age.map(|days| Duration::from_secs(u64::from(days.get()) * DAY)),
+                max_bytes: config.retention.max_bytes.map(std::num::NonZeroU64::get),
             },
             persons: association(config)?,
             ..StoreOptions::new(vectors)
@@ -45,6 +73,7 @@ impl Store {
             max_bytes: settings.spool_bytes.get(),
             ..Limits::default()
         };
+        options.expire_every = expire_every;
         options.sync_after = Duration::from_millis(u64::from(settings.sync_ms.get()));
         let sink = Sink::open(&settings.folder, options)?;
         let recovery = sink.recovery();
@@ -81,6 +110,14 @@ impl Store {
     /// When the disk or the engine refuses.
     pub fn settle_persons(&self) -> Result<()> {
         Ok(self.sink.settle_persons()?)
+    }
+
+    /// Takes out the tracks that are too old or too many, reckoned from the newest; drain first.
+    ///
+    /// # Errors
+    /// When the disk or the engine refuses.
+    pub fn expire(&self) -> Result<()> {
+        Ok(self.sink.expire(None).map(drop)?)
     }
 
     /// Whose a track is.
@@ -162,6 +199,12 @@ impl sightline_console::Store for Store {
         verdict: sightline_sink::persons::Verdict,
     ) -> sightline_sink::Result<bool> {
         self.sink.say_word(tracks, verdict)
+    }
+
+    fn forget(&self, asked: &Forget, is_dry_run: bool) -> sightline_sink::Result<ForgetReport> {
+        let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH);
+        let at_ns = since_1970.map_or(0, |time| i64::try_from(time.as_nanos()).unwrap_or(i64::MAX));
+        self.sink.forget(asked, at_ns, is_dry_run, FORGET_DEADLINE)
     }
 
     fn coverage(&self, filter: &Filter) -> sightline_sink::Result<Vec<CameraCoverage>> {

@@ -42,6 +42,8 @@ struct Told {
     cameras: HashMap<String, ToldOfCamera>,
     spool_dropped: u64,
     spool_broken: u64,
+    forgotten: u64,
+    expired: u64,
 }
 
 impl Telemetry {
@@ -166,6 +168,17 @@ impl Telemetry {
             .emit();
             told.spool_broken = status.spool.broken;
         }
+        let forgotten = status.applied.forgotten;
+        metrics
+            .index_forgotten
+            .inc_by(forgotten.saturating_sub(told.forgotten));
+        told.forgotten = forgotten;
+        let expired = status.store.expired;
+        metrics
+            .store_expired
+            .inc_by(expired.saturating_sub(told.expired));
+        told.expired = expired;
+        metrics.store_forgotten.set(count(status.store.forgotten));
         drop(told);
         self.searchable(status.searchable, now_ns);
     }

@@ -54,6 +54,12 @@ pub struct Metrics {
     pub spool_broken: Counter,
     /// Time of one upsert.
     pub index_seconds: Histogram,
+    /// Sightings refused because their track is forgotten.
+    pub index_forgotten: Counter,
+    /// Tracks that are forgotten.
+    pub store_forgotten: Gauge,
+    /// Tracks that went for age or room.
+    pub store_expired: Counter,
     /// Time from capture to being searchable.
     pub capture_to_indexed: Histogram,
     pub(super) index_behind_log: LogLimit,
@@ -181,6 +187,9 @@ impl Metrics {
             spool_bytes: Gauge::default(),
             spool_dropped: Counter::default(),
             spool_broken: Counter::default(),
+            index_forgotten: Counter::default(),
+            store_forgotten: Gauge::default(),
+            store_expired: Counter::default(),
             index_behind_log: LogLimit::default(),
             spool_dropped_log: LogLimit::default(),
             cameras: RwLock::default(),
@@ -192,6 +201,17 @@ impl Metrics {
         put(&mut registry, names::SPOOL_BYTES, &metrics.spool_bytes);
         put(&mut registry, names::SPOOL_DROPPED, &metrics.spool_dropped);
         put(&mut registry, names::SPOOL_BROKEN, &metrics.spool_broken);
+        put(
+            &mut registry,
+            names::INDEX_FORGOTTEN,
+            &metrics.index_forgotten,
+        );
+        put(
+            &mut registry,
+            names::STORE_FORGOTTEN,
+            &metrics.store_forgotten,
+        );
+        put(&mut registry, names::STORE_EXPIRED, &metrics.store_expired);
         Self {
             registry,
             ..metrics

@@ -50,6 +50,9 @@ names! {
     SPOOL_BROKEN = "sightline_spool_broken_total", "Records lost to damage on disk";
     INDEX_SECONDS = "sightline_index_seconds", "Time of one upsert into the index";
     INDEX_WATERMARK = "sightline_index_watermark_seconds", "Unix time up to which the index is complete";
+    INDEX_FORGOTTEN = "sightline_index_forgotten_total", "Sightings that were refused because their track is forgotten";
+    STORE_FORGOTTEN = "sightline_store_forgotten_tracks", "Tracks that are forgotten, and refused from then on";
+    STORE_EXPIRED = "sightline_store_expired_total", "Tracks that went for age or room";
     CAPTURE_TO_INDEXED = "sightline_capture_to_indexed_seconds", "Time from capture of a frame to its sighting being searchable";
     QUEUE_DEPTH = "sightline_queue_depth", "Items that wait in a queue";
     QUEUE_DROPPED = "sightline_queue_dropped_total", "Items a full queue dropped";

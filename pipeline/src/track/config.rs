@@ -43,7 +43,7 @@ impl Default for TrackerConfig {
             high_score: 0.5,
             low_score: 0.1,
             birth_score: 0.6,
-            confirm_hits: 3,
+            confirm_hits: 2,
             tentative_buffer_s: 0.25,
             lost_buffer_s: 1.5,
             recognition_buffer_s: 10.0,

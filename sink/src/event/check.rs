@@ -3,8 +3,8 @@
 use std::fmt::Display;
 
 use super::{
-    Coverage, Event, MAX_CROP_BYTES, MAX_DIMENSION, MAX_NAME_BYTES, MAX_VECTORS, NamedVector,
-    Sighting,
+    Coverage, Event, Forgotten, MAX_CROP_BYTES, MAX_DIMENSION, MAX_FORGOTTEN, MAX_NAME_BYTES,
+    MAX_VECTORS, NamedVector, Sighting,
 };
 use crate::{Error, Result, SightingId};
 
@@ -13,6 +13,7 @@ pub(super) fn check(event: &Event) -> Result<()> {
     match event {
         Event::Sighting(sighting) => check_sighting(sighting),
         Event::Coverage(coverage) => check_coverage(coverage),
+        Event::Forgotten(forgotten) => check_forgotten(forgotten),
     }
 }
 
@@ -61,6 +62,20 @@ fn check_coverage(coverage: &Coverage) -> Result<()> {
     check_name("site", &coverage.site)?;
     check_name("camera", &coverage.camera)?;
     check_interval("coverage", coverage.from_ns, coverage.to_ns)
+}
+
+fn check_forgotten(forgotten: &Forgotten) -> Result<()> {
+    check_time("at_ns", forgotten.at_ns)?;
+    let named = forgotten.tracks.len() + forgotten.stretches.len();
+    if named == 0 || named > MAX_FORGOTTEN {
+        let expected = format_args!("1 to {MAX_FORGOTTEN}");
+        return Err(refused("tracks and stretches to forget", named, expected));
+    }
+    for stretch in &forgotten.stretches {
+        check_name("camera", &stretch.camera)?;
+        check_interval("stretch", stretch.from_ns, stretch.to_ns)?;
+    }
+    Ok(())
 }
 
 fn check_name(field: &str, name: &str) -> Result<()> {

@@ -1,14 +1,16 @@
-//! What travels from a camera's machine into the store: sightings of people, and heartbeats of cameras.
+//! What travels into the store: sightings of people, heartbeats of cameras, and what is to be forgotten.
 //!
 //! These are the types that the rest of the system holds; the generated wire types stay in [`wire`].
 //! Both directions check the same rules, so whatever can be written can be read back.
 
 mod check;
+mod forgotten;
 mod wire;
 
 use bytes::Bytes;
 use half::f16;
 
+pub use forgotten::{Forgotten, MAX_FORGOTTEN, Stretch};
 pub use wire::{decode, encode};
 
 use crate::{SightingId, TrackId};
@@ -38,22 +40,26 @@ pub enum Event {
     Sighting(Box<Sighting>),
     /// A camera says what it watched.
     Coverage(Coverage),
+    /// Somebody is to be forgotten.
+    Forgotten(Forgotten),
 }
 
 impl Event {
-    /// The time of the event: of the picture, or of the end of the interval. Unix time in ns.
+    /// The time of the event: of the picture, of the end of the interval, or of the word. Unix time in ns.
     pub fn time_ns(&self) -> i64 {
         match self {
             Self::Sighting(sighting) => sighting.capture_ns,
             Self::Coverage(coverage) => coverage.to_ns,
+            Self::Forgotten(forgotten) => forgotten.at_ns,
         }
     }
 
-    /// The camera it happened at.
+    /// The camera it happened at; empty for what is to be forgotten, which may be about many.
     pub fn camera(&self) -> &str {
         match self {
             Self::Sighting(sighting) => &sighting.camera,
             Self::Coverage(coverage) => &coverage.camera,
+            Self::Forgotten(_) => "",
         }
     }
 }
@@ -328,11 +334,34 @@ pub(crate) mod testing {
             })
     }
 
+    fn any_forgotten() -> impl Strategy<Value = Forgotten> {
+        let stretch =
+            (name(), 0..i64::MAX / 2, 0..i64::MAX / 4).prop_map(|(camera, from_ns, span_ns)| {
+                Stretch {
+                    camera,
+                    from_ns,
+                    to_ns: from_ns + span_ns,
+                }
+            });
+        let track = any::<u128>().prop_map(|id| TrackId::from_uuid(uuid::Uuid::from_u128(id)));
+        (
+            0..i64::MAX,
+            proptest::collection::vec(track, 1..20),
+            proptest::collection::vec(stretch, 0..5),
+        )
+            .prop_map(|(at_ns, tracks, stretches)| Forgotten {
+                at_ns,
+                tracks,
+                stretches,
+            })
+    }
+
     /// Any event that keeps the rules.
     pub(crate) fn any_event() -> impl Strategy<Value = Event> {
         prop_oneof![
             any_sighting().prop_map(|sighting| Event::Sighting(Box::new(sighting))),
             any_coverage().prop_map(Event::Coverage),
+            any_forgotten().prop_map(Event::Forgotten),
         ]
     }
 }

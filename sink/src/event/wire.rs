@@ -6,7 +6,10 @@ use prost::bytes::Bytes;
 use uuid::Uuid;
 
 use super::check::{check, refused};
-use super::{Coverage, Event, MAX_EVENT_BYTES, NamedVector, SCHEMA_VERSION, Sighting, TrackState};
+use super::{
+    Coverage, Event, Forgotten, MAX_EVENT_BYTES, NamedVector, SCHEMA_VERSION, Sighting, Stretch,
+    TrackState,
+};
 use crate::{Error, Result, SightingId, TrackId};
 
 mod proto {
@@ -25,6 +28,7 @@ pub fn encode(event: &Event) -> Result<Vec<u8>> {
     let body = match event {
         Event::Sighting(sighting) => Body::Sighting(sighting_to_wire(sighting)),
         Event::Coverage(coverage) => Body::Coverage(coverage_to_wire(coverage)),
+        Event::Forgotten(forgotten) => Body::Forgotten(forgotten_to_wire(forgotten)),
     };
     let bytes = proto::Event { body: Some(body) }.encode_to_vec();
     check_size(bytes.len())?;
@@ -45,7 +49,8 @@ pub fn decode(bytes: &[u8]) -> Result<Event> {
     let event = match wire.body {
         Some(Body::Sighting(sighting)) => Event::Sighting(Box::new(sighting_from_wire(sighting)?)),
         Some(Body::Coverage(coverage)) => Event::Coverage(coverage_from_wire(coverage)?),
-        None => return Err(refused("body", "absent", "a sighting or a coverage")),
+        Some(Body::Forgotten(forgotten)) => Event::Forgotten(forgotten_from_wire(forgotten)?),
+        None => return Err(refused("body", "absent", "a kind that this build knows")),
     };
     check(&event)?;
     Ok(event)
@@ -159,6 +164,42 @@ fn coverage_from_wire(wire: proto::Coverage) -> Result<Coverage> {
         clock_error_ns: wire.clock_error_ns,
         spooled_sequence: wire.spooled_sequence,
         watched: wire.watched,
+    })
+}
+
+fn forgotten_to_wire(forgotten: &Forgotten) -> proto::Forgotten {
+    let stretches = forgotten.stretches.iter().map(|stretch| proto::Stretch {
+        camera: stretch.camera.clone(),
+        from_ns: stretch.from_ns,
+        to_ns: stretch.to_ns,
+    });
+    proto::Forgotten {
+        schema_version: SCHEMA_VERSION,
+        at_ns: forgotten.at_ns,
+        tracks: forgotten
+            .tracks
+            .iter()
+            .map(|track| Bytes::copy_from_slice(track.as_bytes()))
+            .collect(),
+        stretches: stretches.collect(),
+    }
+}
+
+fn forgotten_from_wire(wire: proto::Forgotten) -> Result<Forgotten> {
+    check_version(wire.schema_version)?;
+    let tracks = wire
+        .tracks
+        .iter()
+        .map(|id| Ok(TrackId::from_uuid(uuid_from_wire("track", id)?)));
+    let stretches = wire.stretches.into_iter().map(|stretch| Stretch {
+        camera: stretch.camera,
+        from_ns: stretch.from_ns,
+        to_ns: stretch.to_ns,
+    });
+    Ok(Forgotten {
+        at_ns: wire.at_ns,
+        tracks: tracks.collect::<Result<_>>()?,
+        stretches: stretches.collect(),
     })
 }
 

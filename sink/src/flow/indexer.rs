@@ -1,7 +1,7 @@
 //! Takes what is safe in the spool into the store, and acknowledges what is durable there.
 
 use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use rustix::time::{ClockId, clock_gettime};
 
@@ -132,6 +132,22 @@ fn acknowledge(shared: &Shared, pending: &mut Pending) -> Result<()> {
     pending.since = None;
     shared.changed.notify_all();
     Ok(())
+}
+
+/// Takes out what is too old or too much, now and then.
+pub(super) fn expire(shared: &Shared) {
+    let Some(every) = shared.options.expire_every else {
+        return;
+    };
+    while !shared.must_stop() {
+        let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH);
+        let now_ns =
+            since_1970.map_or(0, |time| i64::try_from(time.as_nanos()).unwrap_or(i64::MAX));
+        if let Err(error) = shared.store.expire(Some(now_ns)) {
+            tracing::warn!(%error, "tracks that are too old could not be taken out, trying again");
+        }
+        shared.pause(every);
+    }
 }
 
 /// Tidies the index now and then, beside indexing and searching.

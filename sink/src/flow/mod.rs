@@ -20,7 +20,7 @@ use serde::Serialize;
 use crate::coverage::CameraCoverage;
 use crate::persons::{Join, Verdict, WalkingTime};
 use crate::spool::{Limits, Recovery, Spool, SpoolStatus};
-use crate::store::{Applied, Store, StoreOptions, StoreStatus};
+use crate::store::{Applied, Expired, Forget, ForgetReport, Store, StoreOptions, StoreStatus};
 use crate::{Answer, Error, Event, PersonId, PersonRecord, Query, Result, TrackId};
 
 /// How a [`Sink`] is set up.
@@ -40,6 +40,11 @@ pub struct SinkOptions {
     pub flush_after: Duration,
     /// Sightings between two rounds of tidying the index.
     pub optimize_records: u64,
+    /// How often tracks that are too old or too many are taken out, by this machine's clock; none where that is
+    /// asked for with [`Sink::expire`].
+    pub expire_every: Option<Duration>,
+    /// How long a message stays in the log behind the spool; zero where the spool itself is the log.
+    pub log_retention: Duration,
 }
 
 impl SinkOptions {
@@ -53,6 +58,8 @@ impl SinkOptions {
             batch_records: 500,
             flush_after: Duration::from_secs(1),
             optimize_records: 20_000,
+            expire_every: None,
+            log_retention: Duration::ZERO,
         }
     }
 }
@@ -157,6 +164,9 @@ impl Sink {
         sink.spawn("sink-sync", syncer::run)?;
         sink.spawn("sink-index", indexer::run)?;
         sink.spawn("sink-tidy", indexer::tidy)?;
+        if sink.shared.options.expire_every.is_some() {
+            sink.spawn("sink-expire", indexer::expire)?;
+        }
         Ok(sink)
     }
 
@@ -213,6 +223,61 @@ impl Sink {
     /// As [`Store::settle_persons`].
     pub fn settle_persons(&self) -> Result<()> {
         self.shared.store.settle_persons()
+    }
+
+    /// Forgets, in the store and in the spool, proves it and writes the signed list; see [`Store::forget`]. Waits
+    /// first, at most `limit`, until what was spooled before is in the store, so that it is found.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Deadline`] when that does not happen within `limit`; as [`Store::forget`] and
+    /// [`Store::write_list`].
+    pub fn forget(
+        &self,
+        asked: &Forget,
+        at_ns: i64,
+        is_dry_run: bool,
+        limit: Duration,
+    ) -> Result<ForgetReport> {
+        let Shared {
+            store,
+            spool,
+            options,
+            ..
+        } = &*self.shared;
+        self.drain(limit)?;
+        let mut report = store.forget(asked, at_ns, is_dry_run)?;
+        if is_dry_run {
+            return Ok(report);
+        }
+        // What was spooled while it was forgotten was refused; once it is acknowledged its segments can go.
+        self.drain(limit)?;
+        report.spool_segments = spool.discard()?;
+        let last = spool.status().appended;
+        let mut reader = spool.reader(0);
+        while reader.position() <= last {
+            let Some((_, event)) = reader.try_next()? else {
+                break;
+            };
+            if let Event::Sighting(sighting) = &event
+                && store.is_forgotten(sighting)
+            {
+                report.spool_records += 1;
+            }
+        }
+        let log = i64::try_from(options.log_retention.as_nanos()).unwrap_or(i64::MAX);
+        report.leaves_log_ns = at_ns.saturating_add(log);
+        store.write_list(&mut report)?;
+        Ok(report)
+    }
+
+    /// Takes out the tracks that are too old or too many; see [`Store::expire`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Store::expire`].
+    pub fn expire(&self, now_ns: Option<i64>) -> Result<Expired> {
+        self.shared.store.expire(now_ns)
     }
 
     /// A person; see [`Store::person`].

@@ -167,3 +167,122 @@ fn killed_at_any_moment_every_safe_record_is_in_the_store_exactly_once() {
     straight.apply(&events).unwrap();
     assert_eq!(sink.digest().unwrap(), straight.digest().unwrap());
 }
+
+/// Every file under a folder.
+fn files(dir: &Path) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    for entry in fs_err::read_dir(dir).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            files.extend(self::files(&path));
+        } else {
+            files.push(path);
+        }
+    }
+    files
+}
+
+#[test]
+fn no_file_holds_what_is_forgotten_and_the_list_of_it_is_signed() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut options = options();
+    options.store.persons = Some(crate::AssociationOptions::default());
+    let sink = Sink::open(dir.path(), options.clone()).unwrap();
+    let writer = sink.writer();
+    let mut numbers: Vec<u32> = (0..50).collect();
+    numbers.rotate_left(20);
+    for number in &numbers {
+        writer.append(&event(*number)).unwrap();
+    }
+    sink.drain(LONG).unwrap();
+    let Event::Sighting(gone) = event(17) else {
+        panic!("a sighting");
+    };
+    // In each form in which a part of the store writes it: the engine's files and its log, the record of persons, the
+    // spool, the folder of crops.
+    let values = crate::store::points::normalised(
+        &gone.vectors[0]
+            .values
+            .iter()
+            .map(|value| value.to_f32())
+            .collect::<Vec<_>>(),
+    );
+    let f32s = |encode: fn(&f32) -> Vec<u8>| values.iter().flat_map(encode).collect::<Vec<u8>>();
+    let needles = [
+        f32s(|value| value.to_le_bytes().to_vec()),
+        f32s(|value| [&[0xfa], &value.to_be_bytes()[..]].concat()),
+        f32s(|value| format!("{:08x}", value.to_bits()).into_bytes()),
+        gone.vectors[0]
+            .values
+            .iter()
+            .flat_map(|value| value.to_le_bytes())
+            .collect(),
+        gone.crop.as_ref().unwrap()[20..60].to_vec(),
+    ];
+    let holders = |needle: &[u8]| -> Vec<PathBuf> {
+        let holds = |path: &PathBuf| {
+            let bytes = fs_err::read(path).unwrap();
+            bytes.windows(needle.len()).any(|window| window == needle)
+        };
+        files(dir.path()).into_iter().filter(holds).collect()
+    };
+    for needle in &needles {
+        assert!(
+            !holders(needle).is_empty(),
+            "{needle:02x?} is nowhere to begin with"
+        );
+    }
+    let asked = Forget::Track(gone.track);
+    let report = sink.forget(&asked, 77, false, LONG).unwrap();
+    assert_eq!(
+        (report.tracklets, report.sightings, report.pictures.len()),
+        (1, 5, 5)
+    );
+    assert_eq!((report.spool_segments, report.spool_records), (1, 0));
+    assert_eq!((report.associations, report.leaves_log_ns), (1, 77));
+    for needle in &needles {
+        assert_eq!(holders(needle), [] as [PathBuf; 0], "{needle:02x?}");
+    }
+    let list = report.list.clone().unwrap();
+    crate::store::verify_list(&list).unwrap();
+    assert!(
+        fs_err::read_to_string(&list)
+            .unwrap()
+            .contains(&gone.track.to_string())
+    );
+    // The same recording comes once more: nothing of it comes back, and the rest is as it was.
+    let digest = sink.digest().unwrap();
+    for number in 0..50 {
+        writer.append(&event(number)).unwrap();
+    }
+    sink.drain(LONG).unwrap();
+    assert_eq!(sink.digest().unwrap(), digest);
+    assert_eq!(sink.status().unwrap().applied.forgotten, 5);
+    let again = sink.forget(&asked, 78, false, LONG).unwrap();
+    assert_eq!((again.sightings, again.spool_records), (0, 0));
+    for needle in &needles[..2] {
+        assert_eq!(holders(needle), [] as [PathBuf; 0]);
+    }
+    sink.close().unwrap();
+    let sink = Sink::open(dir.path(), options).unwrap();
+    assert_eq!(sink.digest().unwrap(), digest);
+}
+
+#[test]
+fn tracks_that_are_too_old_by_the_clock_go_by_themselves() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut options = options();
+    options.store.retention.max_age = Some(Duration::from_secs(24 * 3600));
+    options.expire_every = Some(Duration::from_millis(10));
+    let sink = Sink::open(dir.path(), options).unwrap();
+    // Seen in 1970.
+    sink.writer().append(&event(0)).unwrap();
+    sink.drain(LONG).unwrap();
+    let deadline = Instant::now() + LONG;
+    while sink.status().unwrap().store.expired == 0 {
+        assert!(Instant::now() < deadline, "it never went");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    assert_eq!(sink.status().unwrap().store.exemplars, 0);
+    sink.close().unwrap();
+}

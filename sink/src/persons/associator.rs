@@ -119,6 +119,8 @@ impl Associator {
             Event::Coverage(coverage) => {
                 self.state.newest_ns = self.state.newest_ns.max(coverage.to_ns);
             }
+            // Whoever holds the tracks says which they are.
+            Event::Forgotten(_) => return,
         }
         let watermark_ns = self.watermark_ns();
         while let Some(sighting) = self.state.waiting.before(watermark_ns) {
@@ -364,7 +366,7 @@ impl Associator {
     }
 
     /// Says what changed since the last time.
-    fn say(&mut self, decisions: &mut Vec<PersonEvent>) {
+    pub(super) fn say(&mut self, decisions: &mut Vec<PersonEvent>) {
         let at_ns = self.state.now_ns;
         let mut gone: BTreeMap<PersonId, PersonId> = BTreeMap::new();
         for (track, previous) in std::mem::take(&mut self.changed) {

@@ -4,8 +4,8 @@
 //! reading both again gives the same persons, and the decisions since the snapshot once more; they are
 //! idempotent. `decisions.jsonl` is the history, for people and scripts.
 
-use std::collections::BTreeMap;
-use std::io::{BufReader, BufWriter, Write};
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{BufRead, BufReader, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use fs_err::File;
@@ -160,7 +160,7 @@ impl PersonBook {
                 bare = Event::Sighting(Box::new(sighting));
                 &bare
             }
-            Event::Coverage(_) => event,
+            Event::Coverage(_) | Event::Forgotten(_) => event,
         };
         let payload = event::encode(event)?;
         record::write(&mut self.unwritten, 1, event.time_ns(), &payload);
@@ -196,6 +196,36 @@ impl PersonBook {
         self.is_finished = true;
         self.flush()?;
         Ok(true)
+    }
+
+    /// Lets go of tracks as if they had never been, in every file too. Says how many were known.
+    ///
+    /// # Errors
+    ///
+    /// When the disk refuses.
+    pub fn forget(
+        &mut self,
+        tracks: &BTreeSet<TrackId>,
+        decisions: &mut Vec<PersonEvent>,
+    ) -> Result<u64> {
+        let before = decisions.len();
+        let known = self.associator.forget(tracks, decisions);
+        self.note(&decisions[before..])?;
+        let gone: BTreeSet<PersonId> = tracks.iter().copied().map(PersonId::derive).collect();
+        self.renamed
+            .retain(|from, to| !gone.contains(from) && !gone.contains(to));
+        // The log holds their sightings, so it is given up for a snapshot without them.
+        self.is_finished = true;
+        self.flush()?;
+        for name in ["decisions.jsonl", "decisions.old.jsonl", "feedback.jsonl"] {
+            strike(&self.dir.join(name), tracks)?;
+        }
+        let path = self.dir.join("decisions.jsonl");
+        let mut options = File::options();
+        options.append(true).create(true);
+        self.history = options.open(path).map_err(Error::io(WHAT))?;
+        self.history_bytes = self.history.metadata().map_err(Error::io(WHAT))?.len();
+        Ok(known)
     }
 
     /// Nothing more will come for now: takes in what waits, and settles everything.
@@ -337,6 +367,40 @@ impl PersonBook {
             .and_then(|dir| dir.sync_all())
             .map_err(Error::io(WHAT))
     }
+}
+
+/// Takes the lines out of a file that name one of the tracks.
+fn strike(path: &Path, tracks: &BTreeSet<TrackId>) -> Result<()> {
+    let file = match File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(Error::io(WHAT)(error)),
+    };
+    let is_named = |line: &str| {
+        let words = line.split('"');
+        words
+            .filter_map(|word| word.parse::<TrackId>().ok())
+            .any(|id| tracks.contains(&id))
+    };
+    let part = path.with_extension("part");
+    let mut left = BufWriter::new(File::create(&part).map_err(Error::io(WHAT))?);
+    let mut has_struck = false;
+    for line in BufReader::new(file).lines() {
+        let line = line.map_err(Error::io(WHAT))?;
+        if is_named(&line) {
+            has_struck = true;
+        } else {
+            writeln!(left, "{line}").map_err(Error::io(WHAT))?;
+        }
+    }
+    let left = left
+        .into_inner()
+        .map_err(|error| Error::io(WHAT)(error.into_error()))?;
+    if !has_struck {
+        return fs_err::remove_file(&part).map_err(Error::io(WHAT));
+    }
+    left.sync_all().map_err(Error::io(WHAT))?;
+    fs_err::rename(&part, path).map_err(Error::io(WHAT))
 }
 
 type Held = (State, BTreeMap<PersonId, PersonId>);

@@ -8,7 +8,7 @@
 use std::collections::{BTreeSet, VecDeque};
 
 use super::associator::Associator;
-use super::event::{Join, RunnerUp};
+use super::event::{Join, PersonEvent, RunnerUp};
 use super::person::{Judge, Person};
 use crate::{PersonId, TrackId};
 
@@ -203,6 +203,51 @@ impl Associator {
             }
         }
         affected
+    }
+
+    /// Lets go of tracks as if they had never been, and settles the persons that they leave. Says how many were known.
+    pub(super) fn forget(
+        &mut self,
+        tracks: &BTreeSet<TrackId>,
+        decisions: &mut Vec<PersonEvent>,
+    ) -> u64 {
+        let state = &mut self.state;
+        state.waiting.forget(tracks);
+        state.words.forget(tracks);
+        state.learned.retain(|track| !tracks.contains(track));
+        let mut known = 0;
+        let mut left: BTreeSet<PersonId> = BTreeSet::new();
+        for id in tracks {
+            if let Some(track) = state.tracks.remove(id) {
+                state.by_end.remove(&(track.end_ns, *id));
+            }
+            if let Some(person) = state.person_of.remove(id) {
+                known += 1;
+                left.insert(person);
+            }
+        }
+        let mut others = Vec::new();
+        for id in left {
+            let Some(person) = self.state.persons.remove(&id) else {
+                continue;
+            };
+            self.recentre(id);
+            let stays = |track: &TrackId| !tracks.contains(track);
+            let compared: Vec<TrackId> = person.tracks.into_iter().filter(stays).collect();
+            let retired: Vec<TrackId> = person.retired.into_iter().filter(stays).collect();
+            if compared.is_empty() {
+                // As when its last track is let go of for age.
+                for track in retired {
+                    self.state.person_of.remove(&track);
+                }
+                continue;
+            }
+            others.extend(&compared);
+            self.put_back(compared, retired);
+        }
+        self.settle(others);
+        self.say(decisions);
+        known
     }
 
     /// Makes a person of tracks; its id is that of its first track.

@@ -1,6 +1,6 @@
 //! Sightings that wait for the watermark.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -23,6 +23,11 @@ impl Waiting {
             ..sighting.clone()
         };
         self.0.insert(key, held).is_none()
+    }
+
+    /// Lets go of the sightings of these tracks.
+    pub(super) fn forget(&mut self, tracks: &BTreeSet<TrackId>) {
+        self.0.retain(|(_, track, _), _| !tracks.contains(track));
     }
 
     /// Takes the earliest sighting if it is before a time, or if there are too many.
@@ -68,7 +73,9 @@ impl<'de> Deserialize<'de> for Waiting {
             let bytes = bytes.ok_or_else(|| wrong("a waiting sighting has a wrong digit"))?;
             match event::decode(&bytes).map_err(serde::de::Error::custom)? {
                 Event::Sighting(sighting) => waiting.insert(&sighting),
-                Event::Coverage(_) => return Err(wrong("a heartbeat waits, expected a sighting")),
+                Event::Coverage(_) | Event::Forgotten(_) => {
+                    return Err(wrong("something else waits, expected a sighting"));
+                }
             };
         }
         Ok(waiting)

@@ -1,6 +1,6 @@
 //! What people said: their word stands, whatever the evidence says, and is what the next curve is fitted to.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -60,6 +60,12 @@ impl Words {
         }
         self.0.insert(key, verdict);
         true
+    }
+
+    /// Lets go of what was said of these tracks.
+    pub(crate) fn forget(&mut self, tracks: &BTreeSet<TrackId>) {
+        self.0
+            .retain(|(a, b), _| !tracks.contains(a) && !tracks.contains(b));
     }
 
     /// Tracks that are the same person as this one.

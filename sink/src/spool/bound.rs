@@ -73,19 +73,43 @@ impl Inner {
         };
         state.position_file.write(&position)?;
         state.position = position;
-        while state.segments.len() > 1 {
-            let Some(oldest) = state.segments.front() else {
-                break;
-            };
-            if oldest.last > sequence {
+        delete_done(&mut state).map(drop)
+    }
+
+    pub(super) fn discard(&self, sync: impl Fn() -> Result<()>) -> Result<u64> {
+        /// Somebody may append between the sync and the roll; then it is tried again.
+        const ATTEMPTS: usize = 100;
+        let before = self.lock().segments.back().map(|segment| segment.first);
+        for _ in 0..ATTEMPTS {
+            let state = self.lock();
+            let is_new = state.segments.back().map(|segment| segment.first) != before;
+            let end = state.active_end();
+            drop(state);
+            if is_new || end <= segment::HEADER_BYTES as u64 {
                 break;
             }
-            fs_err::remove_file(&oldest.path)
-                .map_err(Error::io("delete a segment of the spool"))?;
-            state.segments.pop_front();
+            sync()?;
+            self.roll(end)?;
         }
-        Ok(())
+        delete_done(&mut self.lock())
     }
+}
+
+/// Deletes the segments that hold only what is done with; the one that is written to stays.
+fn delete_done(state: &mut State) -> Result<u64> {
+    let mut deleted = 0;
+    while state.segments.len() > 1 {
+        let Some(oldest) = state.segments.front() else {
+            break;
+        };
+        if oldest.last > state.position.acknowledged {
+            break;
+        }
+        fs_err::remove_file(&oldest.path).map_err(Error::io("delete a segment of the spool"))?;
+        state.segments.pop_front();
+        deleted += 1;
+    }
+    Ok(deleted)
 }
 
 /// Makes the file of an empty segment; leaves none behind when there is no room for its header.

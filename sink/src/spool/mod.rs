@@ -235,6 +235,16 @@ impl Spool {
         self.inner.acknowledge(sequence)
     }
 
+    /// Deletes what is done with, down to the last record if all of it is: a segment that is written to is closed
+    /// first. Says how many segments went.
+    ///
+    /// # Errors
+    ///
+    /// When the disk refuses.
+    pub fn discard(&self) -> Result<u64> {
+        self.inner.discard(|| self.sync().map(drop))
+    }
+
     /// How the spool stands.
     pub fn status(&self) -> SpoolStatus {
         self.inner.status()

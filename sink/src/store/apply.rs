@@ -1,6 +1,6 @@
 //! Events into points, crops and coverage.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::PoisonError;
 
 use serde::Serialize;
@@ -9,8 +9,10 @@ use uuid::Uuid;
 
 use super::Store;
 use super::crops::Crops;
+use super::forgotten::Reason;
 use super::points::{self, ExemplarPayload, Tracklet, TrackletPayload, from_record, joined};
-use crate::event::{Event, Sighting};
+use super::remove::Pictures;
+use crate::event::{Event, Forgotten, MAX_FORGOTTEN, Sighting};
 use crate::{Result, SightingId, TrackId};
 
 /// What a batch of events came to.
@@ -28,6 +30,8 @@ pub struct Applied {
     pub crops: u64,
     /// Sightings that fit no model of this store; they are dropped.
     pub refused: u64,
+    /// Sightings of tracks that are forgotten; they are dropped.
+    pub forgotten: u64,
 }
 
 impl Applied {
@@ -39,6 +43,7 @@ impl Applied {
         self.coverage += other.coverage;
         self.crops += other.crops;
         self.refused += other.refused;
+        self.forgotten += other.forgotten;
     }
 }
 
@@ -56,8 +61,13 @@ impl Store {
         let mut exemplars: HashMap<SightingId, (&Sighting, ExemplarPayload)> = HashMap::new();
         let mut tracklets: HashMap<TrackId, Tracklet> = HashMap::new();
         let mut accepted: Vec<&Event> = Vec::with_capacity(events.len());
+        self.heed_forgotten(events)?;
         for (sequence, event) in events {
             match event {
+                Event::Forgotten(_) => {}
+                Event::Sighting(sighting) if self.forgotten.has(sighting.track) => {
+                    applied.forgotten += 1;
+                }
                 Event::Coverage(coverage) => {
                     accepted.push(event);
                     self.coverage.add(*sequence, coverage)?;
@@ -98,6 +108,39 @@ impl Store {
         self.apply_tracklets(tracklets, &mut applied)?;
         self.associate(accepted.into_iter())?;
         Ok(applied)
+    }
+
+    /// Takes in what the batch says is to be forgotten, and which of its tracks fall under what was said before.
+    fn heed_forgotten(&self, events: &[(u64, Event)]) -> Result<()> {
+        for (_, event) in events {
+            if let Event::Forgotten(forgotten) = event {
+                self.take_forgotten(forgotten)?;
+            }
+        }
+        let mut caught: BTreeSet<TrackId> = BTreeSet::new();
+        let mut newest_ns = 0;
+        for (_, event) in events {
+            if let Event::Sighting(sighting) = event
+                && self.forgotten.refuses(sighting) == Some(Reason::Stretch)
+            {
+                caught.insert(sighting.track);
+                newest_ns = newest_ns.max(sighting.capture_ns);
+            }
+        }
+        if caught.is_empty() {
+            return Ok(());
+        }
+        // Earlier sightings of such a track may have been written before it came into the time that is forgotten.
+        let all: Vec<TrackId> = caught.iter().copied().collect();
+        for tracks in all.chunks(MAX_FORGOTTEN) {
+            self.forgotten.add(&Forgotten {
+                at_ns: newest_ns,
+                tracks: tracks.to_vec(),
+                stretches: Vec::new(),
+            })?;
+        }
+        self.remove_tracks(&caught, Pictures::LookAtAll)?;
+        self.forgotten.finish()
     }
 
     fn check_models(&self, sighting: &Sighting) -> Result<(), String> {

@@ -128,6 +128,23 @@ impl Crops {
             .then(|| self.path(name))
     }
 
+    /// Deletes a crop; false when it was not there. With `newest_ns` only if no later picture was the same.
+    pub(super) fn remove(&self, name: &str, newest_ns: Option<i64>) -> Result<bool> {
+        let mut shelf = self.lock();
+        let known_ns = shelf.times_ns.get(name).copied();
+        if known_ns.is_some_and(|known_ns| newest_ns.is_some_and(|newest_ns| known_ns > newest_ns))
+        {
+            return Ok(false);
+        }
+        match fs_err::remove_file(self.path(name)) {
+            Ok(()) => {}
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            Err(error) => return Err(Error::io("delete a crop")(error)),
+        }
+        shelf.take(name);
+        Ok(known_ns.is_some())
+    }
+
     /// Makes everything written so far durable.
     pub(super) fn flush(&self) -> Result<()> {
         let what = "sync the folder of crops";

@@ -184,6 +184,113 @@ impl Engine {
         })
     }
 
+    /// Points that pass a filter, the earliest end first (or the latest).
+    pub(super) fn by_end(
+        &self,
+        filter: Option<&Value>,
+        is_latest_first: bool,
+        limit: usize,
+    ) -> Result<Vec<Record>> {
+        let direction = if is_latest_first { "desc" } else { "asc" };
+        self.guarded("read points by time", || {
+            let request: ScrollRequest = from_json(json!({
+                "limit": limit, "filter": filter, "with_payload": true,
+                "order_by": { "key": "end_us", "direction": direction },
+            }))?;
+            Ok(self.shard.scroll(request)?.0)
+        })
+    }
+
+    /// Every point that passes a filter, without vectors.
+    pub(super) fn every(&self, filter: &Value) -> Result<Vec<Record>> {
+        const PAGE: usize = 1000;
+        let mut all = Vec::new();
+        let mut from = None;
+        loop {
+            let (mut records, next) = self.guarded("read points", || {
+                self.shard.scroll(ScrollRequest {
+                    offset: from,
+                    limit: Some(PAGE),
+                    filter: Some(from_json::<Filter>(filter.clone())?),
+                    with_payload: Some(WithPayloadInterface::Bool(true)),
+                    with_vector: WithVector::Bool(false),
+                    order_by: None,
+                })
+            })?;
+            all.append(&mut records);
+            match next {
+                Some(next) => from = Some(next),
+                None => return Ok(all),
+            }
+        }
+    }
+
+    /// Deletes the points that pass a filter.
+    pub(super) fn delete(&self, filter: &Value) -> Result<()> {
+        let _exclusive = self.exclusive();
+        self.guarded("delete points", || {
+            let filter = from_json::<Filter>(filter.clone())?;
+            self.shard.update(UpdateOperation::PointOperation(
+                PointOperations::DeletePointsByFilter(filter),
+            ))
+        })
+    }
+
+    /// Deletes points by their ids; those that are not there are none.
+    pub(super) fn delete_ids(&self, ids: &[Uuid]) -> Result<()> {
+        let ids = ids.iter().copied().map(PointId::Uuid).collect();
+        let _exclusive = self.exclusive();
+        self.guarded("delete points", || {
+            self.shard.update(UpdateOperation::PointOperation(
+                PointOperations::DeletePoints { ids },
+            ))
+        })
+    }
+
+    /// Makes the bytes of deleted points go from the disk too, not only from answers: segments that have any are
+    /// written anew, and the engine's log is filled with nothing until its parts that may hold them are gone.
+    pub(super) fn scrub(&self) -> Result<()> {
+        const NOTHING: usize = LOG_SEGMENT_BYTES / 64;
+        const MOST_ENTRIES: usize = 256;
+        let log = self.path.join("wal");
+        let exclusive = self.exclusive();
+        let last = wal::closed(&log)?
+            .last()
+            .map_or(-1, |(start, _)| i128::from(*start));
+        let usual = self.shard.config().optimizers.clone();
+        self.guarded("clear away deleted points", || {
+            self.shard.set_optimizers_config(EdgeOptimizersConfig {
+                deleted_threshold: Some(0.0),
+                vacuum_min_vector_number: Some(0),
+                ..usual.clone()
+            })?;
+            let cleared = self.shard.optimize();
+            self.shard.set_optimizers_config(usual)?;
+            cleared?;
+            Ok(())
+        })?;
+        for _ in 0..MOST_ENTRIES {
+            // The part that was open when this began has to be among those that go.
+            let parts = wal::closed(&log)?;
+            if parts
+                .iter()
+                .filter(|(start, _)| i128::from(*start) > last)
+                .count()
+                > wal::KEPT
+            {
+                break;
+            }
+            self.guarded("fill the index's log", || {
+                let nobody = vec![PointId::Uuid(Uuid::nil()); NOTHING];
+                self.shard.update(UpdateOperation::PointOperation(
+                    PointOperations::DeletePoints { ids: nobody },
+                ))
+            })?;
+        }
+        drop(exclusive);
+        self.flush()
+    }
+
     /// A page of all points in the order of their ids, with vectors, and where the next page begins.
     pub(super) fn page(
         &self,

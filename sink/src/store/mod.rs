@@ -7,22 +7,33 @@ mod apply;
 pub(crate) mod crops;
 mod digest;
 pub(crate) mod engine;
+mod expire;
+mod forget;
+mod forgotten;
+mod list;
 mod lock;
 mod options;
 mod persons;
 pub(crate) mod points;
+mod remove;
+#[cfg(test)]
+mod retention_tests;
 #[cfg(test)]
 mod tests;
 mod wal;
 
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use fs_err::File;
 use serde::Serialize;
 
 pub use apply::Applied;
 pub use crops::CropStatus;
+pub use expire::{Expired, Retention};
+pub use forget::{Forget, ForgetReport, Proof};
+pub use list::verify_list;
 pub use options::{CropLimits, StoreOptions, VectorSpec};
 
 use crate::coverage::{CameraCoverage, CoverageBook};
@@ -30,6 +41,7 @@ use crate::persons::PersonBook;
 use crate::{Answer, Error, Query, Result, TrackId};
 use crops::Crops;
 use engine::Engine;
+use forgotten::ForgottenBook;
 use lock::Lock;
 use options::Manifest;
 
@@ -42,6 +54,10 @@ pub struct StoreStatus {
     pub tracklets: u64,
     /// The folder of crops.
     pub crops: CropStatus,
+    /// Tracks that are forgotten, and refused from then on.
+    pub forgotten: u64,
+    /// Tracks that went for age or room since the store was opened.
+    pub expired: u64,
 }
 
 /// The embedded store in one folder. Searches and writing go on at the same time.
@@ -53,6 +69,8 @@ pub struct Store {
     tracklets: Engine,
     crops: Crops,
     coverage: CoverageBook,
+    forgotten: ForgottenBook,
+    expired: AtomicU64,
     /// None: nobody associates here.
     persons: Option<Mutex<PersonBook>>,
     /// One writer at a time: a tracklet is read, joined and written.
@@ -85,6 +103,8 @@ impl Store {
             tracklets: open("tracklets")?,
             crops: Crops::open(&dir.join("crops"), options.crops)?,
             coverage: CoverageBook::open(&dir.join("coverage"))?,
+            forgotten: ForgottenBook::open(&dir.join("forgotten"))?,
+            expired: AtomicU64::new(0),
             persons: persons::open(dir, options.persons.as_ref())?,
             dir: dir.to_path_buf(),
             options: options.clone(),
@@ -92,6 +112,7 @@ impl Store {
             _lock: lock,
         };
         store.regain_persons()?;
+        store.finish_forgetting()?;
         Ok(store)
     }
 
@@ -166,6 +187,8 @@ impl Store {
             exemplars: self.exemplars.count(None)?,
             tracklets: self.tracklets.count(None)?,
             crops: self.crops.status(),
+            forgotten: self.forgotten.tracks(),
+            expired: self.expired.load(Ordering::Relaxed),
         })
     }
 

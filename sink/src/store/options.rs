@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::expire::Retention;
 use crate::event::{MAX_DIMENSION, NamedVector};
 use crate::{AssociationOptions, Error, Result};
 
@@ -44,6 +45,8 @@ pub struct StoreOptions {
     pub vectors: Vec<VectorSpec>,
     /// Bounds of the folder of crops.
     pub crops: CropLimits,
+    /// How long tracks are kept.
+    pub retention: Retention,
     /// How tracks become persons; none where that is not done, as where several processes write.
     pub persons: Option<AssociationOptions>,
     /// Up to this many points every search compares all that pass its filter, and no graph is built.
@@ -57,6 +60,7 @@ impl StoreOptions {
         Self {
             vectors,
             crops: CropLimits::default(),
+            retention: Retention::default(),
             persons: None,
             exact_points: 200_000,
         }

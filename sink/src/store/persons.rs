@@ -1,6 +1,6 @@
 //! Persons in the store: sightings go through association, and its decisions into the tracklets' payloads.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use serde_json::json;
@@ -21,7 +21,7 @@ impl Store {
         for event in events {
             let known = match event {
                 Event::Sighting(sighting) => book.person_of(sighting.track),
-                Event::Coverage(_) => None,
+                Event::Coverage(_) | Event::Forgotten(_) => None,
             };
             book.take(event, &mut decisions)?;
             // A tracklet that was lost with its last flush is here again, and nothing new is decided of it.
@@ -102,6 +102,38 @@ impl Store {
         self.book_of_persons()
             .map(|book| book.walking_times())
             .unwrap_or_default()
+    }
+
+    /// Takes tracks out of association. Says how many it knew.
+    pub(super) fn remove_persons(&self, tracks: &BTreeSet<TrackId>) -> Result<u64> {
+        let mut decisions = Vec::new();
+        let Some(mut book) = self.book_of_persons() else {
+            // Association is off, and what it wrote when it was on lies there still.
+            let dir = self.dir.join("persons");
+            if !dir.exists() {
+                return Ok(0);
+            }
+            let mut book = PersonBook::open(dir, crate::AssociationOptions::default())?;
+            return book.forget(tracks, &mut decisions);
+        };
+        let known = book.forget(tracks, &mut decisions)?;
+        drop(book);
+        self.write_persons(latest(&decisions))?;
+        Ok(known)
+    }
+
+    /// Every track that belongs to a person now.
+    pub(super) fn tracks_of(&self, person: PersonId) -> Result<BTreeSet<TrackId>> {
+        let record = self.person(person);
+        let person = record.as_ref().map_or(person, |record| record.person);
+        let compared = record.into_iter().flat_map(|record| record.tracks);
+        let mut tracks: BTreeSet<TrackId> = compared.map(|known| known.track).collect();
+        let filter = json!({ "must": [{ "key": "person", "match": { "value": person } }] });
+        for record in self.tracklets.every(&filter)? {
+            let payload: super::points::TrackletPayload = super::points::from_record(&record)?;
+            tracks.insert(payload.track);
+        }
+        Ok(tracks)
     }
 
     /// Writes again what was decided since the last snapshot: the engine may have lost it.

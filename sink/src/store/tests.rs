@@ -15,7 +15,7 @@ pub(crate) fn options() -> StoreOptions {
     }])
 }
 
-fn events(tracks: u32, sightings: u32) -> Vec<(u64, Event)> {
+pub(super) fn events(tracks: u32, sightings: u32) -> Vec<(u64, Event)> {
     let mut events = Vec::new();
     for track in 0..tracks {
         for sequence in 0..sightings {
@@ -28,7 +28,7 @@ fn events(tracks: u32, sightings: u32) -> Vec<(u64, Event)> {
     events
 }
 
-fn digest_of(batches: &[&[(u64, Event)]]) -> String {
+pub(super) fn digest_of(batches: &[&[(u64, Event)]]) -> String {
     let dir = tempfile::tempdir().unwrap();
     let store = Store::open(dir.path(), &options()).unwrap();
     for batch in batches {

@@ -12,20 +12,12 @@ use rustix::fs::{FallocateFlags, fallocate};
 use crate::{Error, Result};
 
 /// Closed parts of the log that are kept.
-const KEPT: usize = 2;
+pub(super) const KEPT: usize = 2;
 
 /// Deletes all closed parts of the log but the newest.
 pub(super) fn trim(dir: &Path) -> Result<()> {
     let what = "shorten the index's log";
-    let mut closed: Vec<(u64, PathBuf)> = Vec::new();
-    for entry in fs_err::read_dir(dir).map_err(Error::io(what))? {
-        let path = entry.map_err(Error::io(what))?.path();
-        let start = path
-            .file_name()
-            .and_then(|name| name.to_str()?.strip_prefix("closed-")?.parse().ok());
-        closed.extend(start.map(|start: u64| (start, path)));
-    }
-    closed.sort_unstable();
+    let closed = closed(dir)?;
     let surplus = closed.len().saturating_sub(KEPT);
     // Oldest first: a crash on the way leaves no hole in the numbering.
     for (_, path) in closed.into_iter().take(surplus) {
@@ -41,6 +33,21 @@ pub(super) fn trim(dir: &Path) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// The closed parts of the log by the number of their first entry.
+pub(super) fn closed(dir: &Path) -> Result<Vec<(u64, PathBuf)>> {
+    let what = "list the index's log";
+    let mut closed: Vec<(u64, PathBuf)> = Vec::new();
+    for entry in fs_err::read_dir(dir).map_err(Error::io(what))? {
+        let path = entry.map_err(Error::io(what))?.path();
+        let start = path
+            .file_name()
+            .and_then(|name| name.to_str()?.strip_prefix("closed-")?.parse().ok());
+        closed.extend(start.map(|start: u64| (start, path)));
+    }
+    closed.sort_unstable();
+    Ok(closed)
 }
 
 #[cfg(test)]

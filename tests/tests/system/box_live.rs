@@ -76,6 +76,37 @@ fn a_live_camera_is_searchable_while_it_runs_and_its_absence_is_told() {
         assert!(metrics.contains(name), "{metrics}");
     }
 
+    // The process that holds the store forgets on request, while it watches.
+    let gone = search(&store)["hits"][0]["track"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    let went = run_well(&[
+        "forget",
+        "--store",
+        store.to_str().unwrap(),
+        "--track",
+        &gone,
+        "--json",
+    ])
+    .json();
+    assert_eq!(
+        (&went["tracks"][0], &went["found"]),
+        (&gone.as_str().into(), &0.into())
+    );
+    let answer = search(&store);
+    let hits = answer["hits"].as_array().unwrap();
+    assert!(
+        hits.iter().all(|hit| hit["track"] != gone.as_str()),
+        "{answer}"
+    );
+    until("it is counted", PATIENCE, || {
+        let (_, metrics) = get(port, "/metrics")?;
+        metrics
+            .contains("sightline_store_forgotten_tracks 1")
+            .then_some(())
+    });
+
     camera.hang_up().unwrap();
     camera.refuse();
     until("the camera is told to be blind", PATIENCE, || {

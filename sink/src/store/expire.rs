@@ -1,0 +1,113 @@
+//! Retention: the oldest tracks go, for age or for room, and their pictures with them.
+
+use std::collections::BTreeSet;
+use std::sync::PoisonError;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use serde::Serialize;
+use serde_json::json;
+
+use super::Store;
+use super::points::{TrackletPayload, from_record};
+use super::remove::Pictures;
+use crate::Result;
+
+/// Tracks that go at once; searches and writing go on in between.
+const AT_ONCE: usize = 64;
+
+/// What a point takes besides its vectors and its picture: payload, ids, indexes. Measured on stores of the demo.
+const POINT_BYTES: u64 = 1024;
+
+/// How long tracks are kept. Without bounds: for ever.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Retention {
+    /// Tracks that ended longer ago than this go.
+    pub max_age: Option<Duration>,
+    /// Most bytes of points and pictures as [`Store::bytes`] reckons them; beyond it the oldest tracks go.
+    pub max_bytes: Option<u64>,
+}
+
+/// What went.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Expired {
+    /// Tracks.
+    pub tracks: u64,
+    /// Their sightings.
+    pub sightings: u64,
+    /// Their pictures.
+    pub pictures: u64,
+}
+
+impl Store {
+    /// Takes out the tracks that are too old, or too many. Ages are reckoned from `now_ns`, and from the newest
+    /// track where that is none: then the same events leave the same tracks, whenever it is done.
+    ///
+    /// # Errors
+    ///
+    /// When the disk or the engine refuses; what is left goes the next time.
+    pub fn expire(&self, now_ns: Option<i64>) -> Result<Expired> {
+        let retention = self.options.retention;
+        let mut expired = Expired::default();
+        if let Some(max_age) = retention.max_age {
+            let newest = self.tracklets.by_end(None, true, 1)?;
+            let newest: Option<TrackletPayload> = newest.first().map(from_record).transpose()?;
+            let from_ns = now_ns.or(newest.map(|track| track.end_ns));
+            let max_age_ns = i64::try_from(max_age.as_nanos()).unwrap_or(i64::MAX);
+            let oldest_ns = from_ns.map_or(i64::MIN, |ns| ns.saturating_sub(max_age_ns));
+            while self.expire_some(Some(oldest_ns), &mut expired)? {}
+        }
+        if let Some(max_bytes) = retention.max_bytes {
+            while self.bytes()? > max_bytes && self.expire_some(None, &mut expired)? {}
+        }
+        if expired.tracks > 0 {
+            tracing::info!(
+                tracks = expired.tracks,
+                sightings = expired.sightings,
+                pictures = expired.pictures,
+                "tracks went for age or room"
+            );
+            self.flush()?;
+        }
+        Ok(expired)
+    }
+
+    /// Bytes of points and pictures: vectors and pictures as they are, and 1 KiB a point for what goes with it. The
+    /// engine's files are larger while they hold room to grow, and points that were replaced.
+    ///
+    /// # Errors
+    ///
+    /// When the engine refuses to count.
+    pub fn bytes(&self) -> Result<u64> {
+        let points = self.exemplars.count(None)? + self.tracklets.count(None)?;
+        let values: usize = self.options.vectors.iter().map(|spec| spec.dimension).sum();
+        let point_bytes = (values * size_of::<f32>()) as u64 + POINT_BYTES;
+        Ok(points * point_bytes + self.crops.status().bytes)
+    }
+
+    /// Takes out the tracks that ended first; with `oldest_ns` only those that ended before it. Says whether any did.
+    fn expire_some(&self, oldest_ns: Option<i64>, expired: &mut Expired) -> Result<bool> {
+        let _writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        let filter = oldest_ns.map(|ns| {
+            // Rounded up; what is not older by nanoseconds is left out below.
+            let range = json!({ "lte": ns.div_euclid(1000) });
+            json!({ "must": [{ "key": "end_us", "range": range }] })
+        });
+        let mut tracks = BTreeSet::new();
+        for record in self.tracklets.by_end(filter.as_ref(), false, AT_ONCE)? {
+            let payload: TrackletPayload = from_record(&record)?;
+            if oldest_ns.is_none_or(|ns| payload.end_ns < ns) {
+                tracks.insert(payload.track);
+            }
+        }
+        if tracks.is_empty() {
+            return Ok(false);
+        }
+        let removed = self.remove_tracks(&tracks, Pictures::ByTime)?;
+        expired.tracks += removed.tracklets;
+        expired.sightings += removed.sightings;
+        expired.pictures += removed.pictures.len() as u64;
+        self.expired.fetch_add(removed.tracklets, Ordering::Relaxed);
+        Ok(true)
+    }
+}

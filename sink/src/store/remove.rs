@@ -1,0 +1,127 @@
+//! Taking tracks out of the store: points, pictures and associations.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::{Value, json};
+
+use super::Store;
+use super::points::{ExemplarPayload, TrackletPayload, from_record};
+use crate::{Result, TrackId};
+
+/// Tracks that are taken out at once.
+const AT_ONCE: usize = 256;
+
+/// What was taken out.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Removed {
+    /// Points of tracks.
+    pub(super) tracklets: u64,
+    /// Points of sightings.
+    pub(super) sightings: u64,
+    /// Pictures, by their sha256.
+    pub(super) pictures: BTreeSet<String>,
+    /// Pictures that stay, since another track shows the same.
+    pub(super) pictures_kept: u64,
+    /// Tracks that were known to association.
+    pub(super) associations: u64,
+}
+
+impl Removed {
+    pub(super) fn add(&mut self, other: Self) {
+        self.tracklets += other.tracklets;
+        self.sightings += other.sightings;
+        self.pictures.extend(other.pictures);
+        self.pictures_kept += other.pictures_kept;
+        self.associations += other.associations;
+    }
+}
+
+/// How sure it has to be that no other track shows a picture that goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Pictures {
+    /// Every point is looked at.
+    LookAtAll,
+    /// A picture goes if no later one was the same: for the oldest tracks, which go first.
+    ByTime,
+}
+
+impl Store {
+    /// Takes tracks out. The caller holds the writer's lock.
+    pub(super) fn remove_tracks(
+        &self,
+        tracks: &BTreeSet<TrackId>,
+        pictures: Pictures,
+    ) -> Result<Removed> {
+        let mut removed = Removed::default();
+        let all: Vec<TrackId> = tracks.iter().copied().collect();
+        for some in all.chunks(AT_ONCE) {
+            removed.add(self.remove_some(some, pictures)?);
+        }
+        removed.associations = self.remove_persons(tracks)?;
+        Ok(removed)
+    }
+
+    fn remove_some(&self, tracks: &[TrackId], mode: Pictures) -> Result<Removed> {
+        let of_tracks = of_tracks(tracks);
+        let mut removed = Removed::default();
+        let mut pictures: BTreeMap<String, i64> = BTreeMap::new();
+        for record in self.exemplars.every(&of_tracks)? {
+            let payload: ExemplarPayload = from_record(&record)?;
+            removed.sightings += 1;
+            if let Some(name) = payload.crop {
+                let newest_ns = pictures.entry(name).or_insert(payload.capture_ns);
+                *newest_ns = payload.capture_ns.max(*newest_ns);
+            }
+        }
+        let ids: Vec<_> = tracks.iter().map(TrackId::tracklet_point).collect();
+        for record in self.tracklets.retrieve(&ids, false)? {
+            let payload: TrackletPayload = from_record(&record)?;
+            removed.tracklets += 1;
+            if let Some(name) = payload.best.crop {
+                pictures.entry(name).or_insert(payload.best.capture_ns);
+            }
+        }
+        // Pictures go last: a crash in between leaves points that name them, and all of it is done again.
+        let shared = match mode {
+            Pictures::LookAtAll => self.pictures_of_others(tracks, &pictures)?,
+            Pictures::ByTime => BTreeSet::new(),
+        };
+        for (name, newest_ns) in pictures {
+            let newest_ns = (mode == Pictures::ByTime).then_some(newest_ns);
+            if shared.contains(&name) {
+                removed.pictures_kept += 1;
+            } else if self.crops.remove(&name, newest_ns)? {
+                removed.pictures.insert(name);
+            }
+        }
+        self.exemplars.delete(&of_tracks)?;
+        self.tracklets.delete_ids(&ids)?;
+        Ok(removed)
+    }
+
+    /// Those of the pictures that other tracks show too.
+    fn pictures_of_others(
+        &self,
+        tracks: &[TrackId],
+        pictures: &BTreeMap<String, i64>,
+    ) -> Result<BTreeSet<String>> {
+        if pictures.is_empty() {
+            return Ok(BTreeSet::new());
+        }
+        let names: Vec<&String> = pictures.keys().collect();
+        let others = self.exemplars.every(&json!({
+            "must": [{ "key": "crop", "match": { "any": names } }],
+            "must_not": [{ "key": "track", "match": { "any": tracks } }],
+        }))?;
+        let names = others.iter().map(|record| {
+            let payload: ExemplarPayload = from_record(record)?;
+            Ok(payload.crop.unwrap_or_default())
+        });
+        names.collect()
+    }
+}
+
+/// Points of these tracks.
+pub(super) fn of_tracks(tracks: &[TrackId]) -> Value {
+    json!({ "must": [{ "key": "track", "match": { "any": tracks } }] })
+}
