@@ -59,11 +59,9 @@ pub fn clauses(sentence: &str) -> Vec<String> {
                 continue;
             }
             let lower = word.to_lowercase();
-            let last = found.last_mut().map_or(&[][..], |clause| clause.as_slice());
+            let last = found.last().and_then(|clause| clause.last());
             let is_same_thing = lower == "and"
-                && last
-                    .last()
-                    .is_some_and(|word| COLOURS.contains(&word.to_lowercase().as_str()));
+                && last.is_some_and(|word| COLOURS.contains(&word.to_lowercase().as_str()));
             if is_same_thing {
                 push(&mut found, word);
             } else if BREAKS.contains(&lower.as_str()) {
@@ -72,7 +70,6 @@ pub fn clauses(sentence: &str) -> Vec<String> {
                 push(&mut found, word);
             }
         }
-        // A colour before a comma may still want its thing: "black, white and red scarf" is rare, "in black, with" is not.
         found.push(Vec::new());
     }
     let is_said = |clause: &Vec<&str>| match clause.as_slice() {

@@ -90,10 +90,19 @@ pub(super) fn of_examples(
     also: Option<&Direction>,
     like: &[TrackId],
     unlike: &[TrackId],
-) -> Result<std::result::Result<Probe, String>> {
+) -> Result<Result<Probe, String>> {
     let without: Vec<_> = like.iter().chain(unlike).copied().collect();
     let mut values = match also {
-        Some(also) => probe(store, name, Some(&also.model), &also.values, Vec::new())?.values,
+        Some(also) => {
+            probe(
+                store,
+                name,
+                Some(also.model.as_str()),
+                &also.values,
+                Vec::new(),
+            )?
+            .values
+        }
         None => Vec::new(),
     };
     let has_description = !values.is_empty();
@@ -126,7 +135,7 @@ fn centre(
     store: &Store,
     name: &str,
     tracks: &[TrackId],
-) -> Result<std::result::Result<Option<Vec<f32>>, String>> {
+) -> Result<Result<Option<Vec<f32>>, String>> {
     let mut sum: Vec<f32> = Vec::new();
     for track in tracks {
         match mean_of(store, *track, name)? {

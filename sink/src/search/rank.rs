@@ -227,7 +227,7 @@ pub(crate) fn similarities(
         waiting,
         &mut candidates,
     )?;
-    let similarity = |track| {
+    let similarity = |track: &TrackId| {
         let candidate: &Candidate = candidates.get(track)?;
         let is_compared = candidate.to_mean.is_some() || candidate.best.is_some();
         is_compared.then(|| candidate.similarity())
