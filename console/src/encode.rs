@@ -3,7 +3,7 @@
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::time::Duration;
 
-use sightline_reid::Calibration;
+use sightline_reid::{Calibration, ClauseTable};
 
 use crate::Error;
 use crate::picture::Picture;
@@ -28,6 +28,21 @@ pub struct QueryVector {
     pub notes: Vec<String>,
     /// What similarities to it are worth; without it, they are not probabilities.
     pub calibration: Option<Calibration>,
+    /// Why there is no calibration.
+    pub why_uncalibrated: &'static str,
+    /// The clauses of a sentence, each a vector of the same kind.
+    pub clauses: Vec<ClauseVector>,
+    /// What similarities of clauses are worth.
+    pub clause_table: Option<ClauseTable>,
+}
+
+/// A clause of a sentence as a vector.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ClauseVector {
+    /// The clause.
+    pub text: String,
+    /// The values, of length one together.
+    pub values: Vec<f32>,
 }
 
 /// Turns one crop of a person, or words about one, into a vector. Owned by the encoding thread.

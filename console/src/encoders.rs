@@ -4,7 +4,8 @@ use ndarray::ArrayView3;
 use sightline_reid::{Calibration, Crop, Embedding, ImageEncoder, Planes, TextEncoder};
 
 use crate::Error;
-use crate::encode::{EncodeQuery, QueryVector};
+use crate::clauses::clauses;
+use crate::encode::{ClauseVector, EncodeQuery, QueryVector};
 use crate::error::one_line;
 use crate::picture::Picture;
 use crate::words::Words;
@@ -12,6 +13,10 @@ use crate::words::Words;
 /// How far what a person does not have pushes away, against what they look like: as far as it lowers how often somebody who
 /// has it comes first, at little cost to finding the right one (docs/accuracy.md).
 const NOT_WEIGHT: f32 = 0.75;
+
+/// Why pictures and tracks have no probabilities.
+pub(crate) const NO_PICTURE_TABLE: &str =
+    "no table says what likenesses between pictures are worth";
 
 /// The models that queries need, each where it is loaded.
 #[derive(Default)]
@@ -28,6 +33,19 @@ impl QueryEncoders {
     /// What similarities of sentences are worth, where the model's card says.
     fn calibration(&self) -> Option<Calibration> {
         self.text.as_ref()?.card().calibration.clone()
+    }
+
+    /// The clauses of a description, each by itself.
+    fn clauses(&mut self, words: &Words) -> Result<Vec<ClauseVector>, Error> {
+        let encoder = self.text.as_mut().ok_or_else(Error::text_not_installed)?;
+        let texts = clauses(&words.text);
+        let parts: Vec<&str> = texts.iter().map(String::as_str).collect();
+        let rows = encoder.embed(&parts).map_err(|error| failed(&error))?;
+        let values = rows.outer_iter().map(|row| row.to_vec());
+        let clauses = texts.into_iter().zip(values);
+        Ok(clauses
+            .map(|(text, values)| ClauseVector { text, values })
+            .collect())
     }
 
     fn described(&mut self, words: &Words) -> Result<(Vec<f32>, Embedding, Vec<String>), Error> {
@@ -69,8 +87,8 @@ impl EncodeQuery for QueryEncoders {
             name: encoder.vector_name().to_owned(),
             model: embedding.model().to_string(),
             values: embedding.values().to_vec(),
-            notes: Vec::new(),
-            calibration: None,
+            why_uncalibrated: NO_PICTURE_TABLE,
+            ..QueryVector::default()
         })
     }
 
@@ -91,14 +109,30 @@ impl EncodeQuery for QueryEncoders {
         }
         let name = self.text.as_ref().map(|text| text.card().vector.clone());
         let mixed = Embedding::new(text.model().clone(), values).map_err(|error| failed(&error))?;
-        // The table was measured on sentences alone.
-        let is_plain = picture.is_none() && words.not.is_empty();
+        let (calibration, why_uncalibrated) = match self.calibration() {
+            _ if picture.is_some() => (
+                None,
+                "the table was measured on sentences without a picture beside them",
+            ),
+            _ if !words.not.is_empty() => (
+                None,
+                "the table was measured on sentences that deny nothing",
+            ),
+            None => (None, "the text model's card has no table"),
+            table => (table, ""),
+        };
         Ok(QueryVector {
             name: name.unwrap_or_default(),
             model: mixed.model().to_string(),
             values: mixed.values().to_vec(),
             notes,
-            calibration: self.calibration().filter(|_| is_plain),
+            calibration,
+            why_uncalibrated,
+            clauses: self.clauses(words)?,
+            clause_table: self
+                .text
+                .as_ref()
+                .and_then(|text| text.card().clauses.clone()),
         })
     }
 

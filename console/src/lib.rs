@@ -12,7 +12,7 @@
 //! - [`person`]: persons with every visit
 //! - [`forget`]: what is to go, and what went
 //! - [`site`]: what a site taught: ways, and people's words
-//! - [`words`]: a description, and what the person does not have
+//! - [`words`], [`clauses`](mod@clauses): a description, what the person does not have, and what can hold by itself
 //! - [`encode`]: queries to vectors, one at a time
 //! - [`encoders`]: the encoders of the field behind that
 //! - [`ask`]: the contract of who answers
@@ -46,6 +46,7 @@
 
 pub mod ask;
 pub mod audit;
+pub mod clauses;
 pub mod client;
 pub mod encode;
 pub mod encoders;

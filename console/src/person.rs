@@ -142,6 +142,7 @@ mod tests {
             bbox: [0.0, 0.0, 1.0, 1.0],
             detections: 1,
             has_ended: true,
+            clauses: Vec::new(),
         }
     }
 

@@ -17,6 +17,7 @@ pub const MAX_CAMERAS: usize = 1000;
 const MAX_CAMERA_BYTES: usize = 200;
 const MAX_TEXT_BYTES: usize = 8000;
 const MAX_NOT: usize = 8;
+const MAX_EXAMPLES: usize = 20;
 
 /// What is looked for.
 #[derive(Debug, Clone, PartialEq)]
@@ -25,6 +26,8 @@ pub enum By {
     Browse,
     /// The person of a known track.
     Track(Uuid),
+    /// Whoever is like the examples.
+    Examples,
     /// The person on a picture: the bytes of a JPEG or PNG.
     Picture(crate::wire::PictureBytes),
     /// The person that words describe.
@@ -40,6 +43,7 @@ impl By {
         match self {
             Self::Browse => "browse",
             Self::Track(_) => "track",
+            Self::Examples => "examples",
             Self::Picture(_) => "image",
             Self::Text(_) => "text",
             Self::TextAndPicture(..) => "text+image",
@@ -58,11 +62,30 @@ pub struct Window {
     pub to_ns: Option<i64>,
 }
 
+/// Tracks that were found before and are right or wrong; none is both.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Examples {
+    /// Right, each once.
+    pub like: Vec<Uuid>,
+    /// Wrong, each once.
+    pub unlike: Vec<Uuid>,
+}
+
+impl Examples {
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.like.is_empty() && self.unlike.is_empty()
+    }
+}
+
 /// A search whose every value was checked.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Question {
     /// What is looked for.
     pub by: By,
+    /// Tracks that steer the search.
+    pub examples: Examples,
     /// Where and when.
     pub window: Window,
     /// The most hits, 1 to [`MAX_LIMIT`].
@@ -131,10 +154,17 @@ impl TryFrom<SearchRequest> for Question {
     type Error = Error;
 
     fn try_from(request: SearchRequest) -> Result<Self, Error> {
+        let examples = checked_examples(&request.like, &request.unlike)?;
         let by = match (request.text, request.image, request.track) {
             (None, _, _) if !request.not.is_empty() => {
                 return Err(bad(
                     "not: says what to leave out of a text, and there is no text",
+                ));
+            }
+            (None, None, None) if !examples.like.is_empty() => By::Examples,
+            (None, None, None) if !examples.unlike.is_empty() => {
+                return Err(bad(
+                    "unlike: says what is wrong, and nothing says what is looked for; expected a text, an image or `like` beside it",
                 ));
             }
             (None, None, None) => By::Browse,
@@ -143,10 +173,12 @@ impl TryFrom<SearchRequest> for Question {
                 By::TextAndPicture(checked_words(&text, &request.not)?, checked_image(image)?)
             }
             (None, Some(image), None) => By::Picture(checked_image(image)?),
-            (None, None, Some(track)) => By::Track(Uuid::try_parse(&track).map_err(|_| {
-                let shown = one_line(&track);
-                bad(format!("track: `{shown}` is no track id, expected a UUID"))
-            })?),
+            (None, None, Some(_)) if !examples.is_empty() => {
+                return Err(bad(
+                    "track: does not go with examples, expected it in `like`",
+                ));
+            }
+            (None, None, Some(track)) => By::Track(checked_track("track", &track)?),
             _ => return Err(bad("expected a track, or text and image, not both")),
         };
         let limit = request.limit.unwrap_or(DEFAULT_LIMIT);
@@ -157,6 +189,7 @@ impl TryFrom<SearchRequest> for Question {
         }
         Ok(Self {
             by,
+            examples,
             window: Window::new(request.cameras, request.from, request.to)?,
             limit,
             min_duration_ns: request
@@ -166,6 +199,34 @@ impl TryFrom<SearchRequest> for Question {
             min_height: request.min_height.map(checked_height).transpose()?,
         })
     }
+}
+
+fn checked_track(key: &str, track: &str) -> Result<Uuid, Error> {
+    Uuid::try_parse(track).map_err(|_| {
+        let shown = one_line(track);
+        bad(format!("{key}: `{shown}` is no track id, expected a UUID"))
+    })
+}
+
+fn checked_examples(like: &[String], unlike: &[String]) -> Result<Examples, Error> {
+    let checked = |key: &str, tracks: &[String]| {
+        let count = tracks.len();
+        if count > MAX_EXAMPLES {
+            return Err(bad(format!(
+                "{key}: {count} tracks, expected at most {MAX_EXAMPLES}"
+            )));
+        }
+        let ids = tracks.iter().map(|track| checked_track(key, track));
+        let mut ids = ids.collect::<Result<Vec<_>, _>>()?;
+        ids.sort_unstable();
+        ids.dedup();
+        Ok(ids)
+    };
+    let (like, unlike) = (checked("like", like)?, checked("unlike", unlike)?);
+    if let Some(both) = unlike.iter().find(|track| like.contains(track)) {
+        return Err(bad(format!("unlike: track {both} is in `like` too")));
+    }
+    Ok(Examples { like, unlike })
 }
 
 fn checked_image(image: crate::wire::PictureBytes) -> Result<crate::wire::PictureBytes, Error> {
@@ -226,195 +287,4 @@ fn checked_height(height: f64) -> Result<f64, Error> {
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-    use crate::wire::PictureBytes;
-
-    fn refused(request: SearchRequest) -> String {
-        Question::try_from(request).unwrap_err().to_string()
-    }
-
-    #[test]
-    fn two_things_to_look_for_are_refused() {
-        let request = SearchRequest {
-            text: Some("red coat".into()),
-            track: Some("67e55044-10b1-426f-9247-bb680e5fe0c8".into()),
-            ..Default::default()
-        };
-        assert_eq!(
-            refused(request),
-            "expected a track, or text and image, not both"
-        );
-    }
-
-    #[test]
-    fn words_and_a_picture_are_one_question_and_a_denial_needs_words() {
-        let request = SearchRequest {
-            text: Some("a man without a hat".into()),
-            image: Some(PictureBytes(vec![1])),
-            not: vec!["backpack".into()],
-            ..Default::default()
-        };
-        let words = Words {
-            text: "a man".into(),
-            not: vec!["backpack".into(), "hat".into()],
-        };
-        assert_eq!(
-            Question::try_from(request).unwrap().by,
-            By::TextAndPicture(words, PictureBytes(vec![1]))
-        );
-        let alone = SearchRequest {
-            not: vec!["hat".into()],
-            ..Default::default()
-        };
-        assert!(refused(alone).starts_with("not: "));
-    }
-
-    #[test]
-    fn values_out_of_range_are_refused_by_name() {
-        let time = |ns| Some(UtcTime::from_unix_ns(ns));
-        let cases = [
-            (
-                SearchRequest {
-                    limit: Some(0),
-                    ..Default::default()
-                },
-                "limit: 0",
-            ),
-            (
-                SearchRequest {
-                    limit: Some(1001),
-                    ..Default::default()
-                },
-                "limit: 1001",
-            ),
-            (
-                SearchRequest {
-                    track: Some("7".into()),
-                    ..Default::default()
-                },
-                "track: `7`",
-            ),
-            (
-                SearchRequest {
-                    text: Some("  ".into()),
-                    ..Default::default()
-                },
-                "text: is empty",
-            ),
-            (
-                SearchRequest {
-                    text: Some(" ?! ".into()),
-                    ..Default::default()
-                },
-                "text: has no word",
-            ),
-            (
-                SearchRequest {
-                    image: Some(PictureBytes(vec![])),
-                    ..Default::default()
-                },
-                "image: is empty",
-            ),
-            (
-                SearchRequest {
-                    from: time(2),
-                    to: time(2),
-                    ..Default::default()
-                },
-                "to: ",
-            ),
-            (
-                SearchRequest {
-                    min_height: Some(f64::NAN),
-                    ..Default::default()
-                },
-                "min_height: NaN",
-            ),
-            (
-                SearchRequest {
-                    min_duration_s: Some(-1.0),
-                    ..Default::default()
-                },
-                "min_duration_s: -1",
-            ),
-            (
-                SearchRequest {
-                    cameras: vec![String::new()],
-                    ..Default::default()
-                },
-                "cameras: ``",
-            ),
-            (
-                SearchRequest {
-                    cameras: vec!["a\nb".into()],
-                    ..Default::default()
-                },
-                "cameras: `a b`",
-            ),
-        ];
-        for (request, start) in cases {
-            let message = refused(request);
-            assert!(message.starts_with(start), "{message}");
-        }
-    }
-
-    #[test]
-    fn an_empty_request_browses_with_the_default_limit() {
-        let question = Question::try_from(SearchRequest::default()).unwrap();
-        assert_eq!(question.by, By::Browse);
-        assert_eq!(question.limit, DEFAULT_LIMIT);
-    }
-
-    proptest! {
-        #[test]
-        fn no_bytes_make_decoding_panic_or_answer_in_more_than_one_line(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
-            if let Ok(request) = serde_json::from_slice::<SearchRequest>(&bytes)
-                && let Err(error) = Question::try_from(request)
-            {
-                prop_assert!(!error.to_string().contains('\n'));
-            }
-        }
-
-        #[test]
-        fn what_passes_is_within_every_bound_and_survives_json(
-            text in prop::option::of(".{0,40}"),
-            track in prop::option::of("[0-9a-f-]{30,40}"),
-            cameras in prop::collection::vec(".{0,20}", 0..5),
-            from in prop::option::of(any::<i64>()),
-            to in prop::option::of(any::<i64>()),
-            limit in prop::option::of(any::<u32>()),
-            // Shares that JSON's decimal text carries exactly.
-            min_height in prop::option::of((-2048_i32..2048).prop_map(|n| f64::from(n) / 1024.0)),
-            image in prop::option::of(prop::collection::vec(any::<u8>(), 0..50)),
-        ) {
-            let request = SearchRequest {
-                text, track, cameras, limit, min_height,
-                image: image.map(PictureBytes),
-                from: from.map(UtcTime::from_unix_ns),
-                to: to.map(UtcTime::from_unix_ns),
-                min_duration_s: None,
-                not: Vec::new(),
-            };
-            let json = serde_json::to_vec(&request).unwrap();
-            let again: SearchRequest = serde_json::from_slice(&json).unwrap();
-            prop_assert_eq!(&again, &request);
-            match Question::try_from(again) {
-                Ok(question) => {
-                    prop_assert!((1..=MAX_LIMIT).contains(&question.limit));
-                    prop_assert!(question.min_height.is_none_or(|h| (0.0..=1.0).contains(&h)));
-                    prop_assert!(question.window.cameras.is_sorted());
-                    if let (Some(from), Some(to)) = (question.window.from_ns, question.window.to_ns) {
-                        prop_assert!(from < to);
-                    }
-                }
-                Err(error) => {
-                    prop_assert_eq!(error.status(), 400);
-                    prop_assert!(!error.to_string().contains('\n'));
-                }
-            }
-        }
-    }
-}
+mod tests;

@@ -3,19 +3,24 @@
 use std::path::{Path, PathBuf};
 
 use sightline_sink as sink;
+use uuid::Uuid;
 
 use crate::Error;
 use crate::ask::{Ask, PictureDigest};
 use crate::encode::{EncodeQueue, QueryVector};
+use crate::encoders::NO_PICTURE_TABLE;
 use crate::error::one_line;
 use crate::forget::{ForgetRequest, ForgetResponse};
 use crate::person::{MOST_VISITS, PersonResponse, Visit, WordRequest, WordResponse, person_id};
 use crate::question::{By, Question, Window};
 use crate::site::{FeedbackRequest, FeedbackResponse, MOST_PAIRS, SiteResponse};
-use crate::time::UtcTime;
 use crate::wire::{
-    CameraCoverage, CoverageResponse, Hit, Interval, NOT_CALIBRATED, SearchResponse, StatusResponse,
+    CameraCoverage, ClauseScore, CoverageResponse, Hit, SearchResponse, StatusResponse,
 };
+
+mod answer;
+
+use answer::response_from;
 
 /// Vector that tracks and pictures are compared by.
 const APPEARANCE: &str = "appearance";
@@ -38,6 +43,18 @@ pub trait Store: Send + Sync + 'static {
     /// # Errors
     /// Those of sink.
     fn query(&self, query: &sink::Query) -> sink::Result<sink::Answer>;
+
+    /// How near tracks are to a vector, by the measure that hits are ranked by; none for a track without such a vector.
+    ///
+    /// # Errors
+    /// Those of sink.
+    fn similarities(
+        &self,
+        name: &str,
+        model: &str,
+        values: &[f32],
+        tracks: &[sink::TrackId],
+    ) -> sink::Result<Vec<Option<f32>>>;
 
     /// A person as association knows it; none where association is elsewhere or off, or does not know it.
     fn person(&self, id: sink::PersonId) -> Option<sink::PersonRecord>;
@@ -93,17 +110,44 @@ pub struct StoreAsk<S> {
     encoder: Option<EncodeQueue>,
 }
 
+/// Why a search with examples has no probabilities.
+const NO_EXAMPLES_TABLE: &str = "the table was measured on sentences without examples beside them";
+
 impl<S: Store> StoreAsk<S> {
     /// Puts a store and an encoder behind the API.
     pub fn new(store: S, encoder: Option<EncodeQueue>) -> Self {
         Self { store, encoder }
     }
 
+    /// What each clause of a sentence is worth for each of the hits.
+    fn clause_scores(
+        &self,
+        vector: &QueryVector,
+        hits: &[sink::Hit],
+    ) -> Result<Vec<Vec<ClauseScore>>, Error> {
+        let tracks: Vec<_> = hits.iter().map(|hit| hit.track).collect();
+        let mut scores = vec![Vec::new(); hits.len()];
+        for clause in &vector.clauses {
+            let near =
+                self.store
+                    .similarities(&vector.name, &vector.model, &clause.values, &tracks);
+            for (scores, near) in scores.iter_mut().zip(near.map_err(from_sink)?) {
+                let table = vector.clause_table.as_ref();
+                scores.extend(near.map(|similarity| ClauseScore {
+                    text: clause.text.clone(),
+                    score: table.map(|table| f64::from(table.probability(similarity))),
+                    similarity: f64::from(similarity),
+                }));
+            }
+        }
+        Ok(scores)
+    }
+
     /// The query's vector, where one has to be made.
     fn encoded(&self, by: &By) -> Result<Option<QueryVector>, Error> {
         let encoder = |missing: fn() -> Error| self.encoder.as_ref().ok_or_else(missing);
         Ok(Some(match by {
-            By::Browse | By::Track(_) => return Ok(None),
+            By::Browse | By::Track(_) | By::Examples => return Ok(None),
             By::Picture(bytes) => encoder(no_picture_model)?.encode(bytes)?,
             By::Text(words) => encoder(Error::text_not_installed)?.encode_words(words, None)?,
             By::TextAndPicture(words, bytes) => {
@@ -119,8 +163,19 @@ fn no_picture_model() -> Error {
     )
 }
 
-fn kind_of(by: &By, vector: Option<&QueryVector>) -> sink::QueryKind {
-    match (by, vector) {
+fn kind_of(question: &Question, vector: Option<&QueryVector>) -> sink::QueryKind {
+    let examples = &question.examples;
+    let tracks = |ids: &[Uuid]| ids.iter().copied().map(sink::TrackId::from_uuid).collect();
+    match (&question.by, vector) {
+        (_, vector) if !examples.is_empty() => sink::QueryKind::Examples {
+            name: vector.map_or_else(|| APPEARANCE.into(), |vector| vector.name.clone()),
+            also: vector.map(|vector| sink::Direction {
+                model: vector.model.clone(),
+                values: vector.values.clone(),
+            }),
+            like: tracks(&examples.like),
+            unlike: tracks(&examples.unlike),
+        },
         (By::Track(id), _) => sink::QueryKind::Track {
             track: sink::TrackId::from_uuid(*id),
             name: APPEARANCE.into(),
@@ -143,12 +198,20 @@ impl<S: Store> Ask for StoreAsk<S> {
         filter.min_size = min_size;
         let vector = self.encoded(&question.by)?;
         let query = sink::Query {
-            kind: kind_of(&question.by, vector.as_ref()),
+            kind: kind_of(question, vector.as_ref()),
             filter,
             limit: question.limit as usize,
         };
         let mut answer = self.store.query(&query).map_err(from_sink)?;
-        let (notes, table) = vector.map_or_else(Default::default, |it| (it.notes, it.calibration));
+        let vector = vector.unwrap_or_else(|| QueryVector {
+            why_uncalibrated: NO_PICTURE_TABLE,
+            ..QueryVector::default()
+        });
+        let (table, why) = if question.examples.is_empty() {
+            (vector.calibration.as_ref(), vector.why_uncalibrated)
+        } else {
+            (None, NO_EXAMPLES_TABLE)
+        };
         if let Some(table) = table {
             for hit in &mut answer.hits {
                 hit.score = hit
@@ -156,10 +219,15 @@ impl<S: Store> Ask for StoreAsk<S> {
                     .map(|similarity| table.probability(similarity, answer.searched));
             }
         }
-        Ok(SearchResponse {
-            notes,
-            ..response_from(answer)
-        })
+        let mut clauses = self.clause_scores(&vector, &answer.hits)?;
+        let mut response = response_from(answer);
+        for (hit, clauses) in response.hits.iter_mut().zip(&mut clauses) {
+            hit.clauses = std::mem::take(clauses);
+        }
+        let is_compared = response.hits.iter().any(|hit| hit.similarity.is_some());
+        response.why_uncalibrated = (!response.calibrated && is_compared).then(|| why.to_owned());
+        response.notes = vector.notes;
+        Ok(response)
     }
 
     fn person(&self, id: &str) -> Result<PersonResponse, Error> {
@@ -301,88 +369,6 @@ fn from_sink(error: sink::Error) -> Error {
         sink::Error::SpoolFull { .. } | sink::Error::Closed { .. } => Error::Busy(message),
         sink::Error::Deadline { .. } => Error::TooSlow(message),
         _ => Error::Store(message),
-    }
-}
-
-fn response_from(answer: sink::Answer) -> SearchResponse {
-    // Scores come all or none, from one table.
-    let is_calibrated = answer.hits.iter().any(|hit| hit.score.is_some());
-    SearchResponse {
-        hits: answer.hits.into_iter().map(Hit::from).collect(),
-        coverage: answer
-            .coverage
-            .into_iter()
-            .map(CameraCoverage::from)
-            .collect(),
-        why_empty: answer.why_empty,
-        searched: answer.searched,
-        is_exact: answer.is_exact,
-        calibrated: is_calibrated,
-        calibration: (!is_calibrated).then(|| NOT_CALIBRATED.to_owned()),
-        notes: Vec::new(),
-    }
-}
-
-impl From<sink::Hit> for Hit {
-    fn from(hit: sink::Hit) -> Self {
-        let digest = hit
-            .thumbnail
-            .as_deref()
-            .and_then(Path::file_stem)
-            .and_then(|stem| stem.to_str());
-        Self {
-            track: hit.track.to_string(),
-            site: hit.site,
-            camera: hit.camera,
-            start: UtcTime::from_unix_ns(hit.start_ns),
-            end: UtcTime::from_unix_ns(hit.end_ns),
-            rank: hit.rank,
-            score: hit.score.map(f64::from),
-            similarity: hit.similarity.map(f64::from),
-            thumbnail_sha256: digest
-                .filter(|stem| PictureDigest::new(stem).is_ok())
-                .map(str::to_owned),
-            thumbnail: hit
-                .thumbnail
-                .as_ref()
-                .map(|path| path.display().to_string()),
-            person: hit.person,
-            best: UtcTime::from_unix_ns(hit.best_ns),
-            bbox: hit.bbox,
-            detections: hit.detections,
-            has_ended: hit.has_ended,
-        }
-    }
-}
-
-impl From<sink::CameraCoverage> for CameraCoverage {
-    fn from(coverage: sink::CameraCoverage) -> Self {
-        let intervals = |stretches: Vec<sink::Interval>| {
-            stretches
-                .into_iter()
-                .map(|stretch| Interval {
-                    start: UtcTime::from_unix_ns(stretch.from_ns),
-                    end: UtcTime::from_unix_ns(stretch.to_ns),
-                })
-                .collect()
-        };
-        #[expect(
-            clippy::cast_precision_loss,
-            reason = "seconds with nine digits are enough for a clock error"
-        )]
-        let clock_error_s = coverage
-            .clock_error_ns
-            .map(|error_ns| error_ns as f64 / 1e9);
-        Self {
-            site: coverage.site,
-            camera: coverage.camera,
-            watched: intervals(coverage.watched),
-            blind: intervals(coverage.blind),
-            frames_seen: coverage.frames_seen,
-            frames_dropped: coverage.frames_dropped,
-            indexed_to: coverage.indexed_to_ns.map(UtcTime::from_unix_ns),
-            clock_error_s,
-        }
     }
 }
 

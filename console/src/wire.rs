@@ -51,6 +51,12 @@ pub struct SearchRequest {
     /// Id of a track whose person is looked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub track: Option<String>,
+    /// Ids of tracks that are right: others like them are looked for, beside the text or picture if there is one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub like: Vec<String>,
+    /// Ids of tracks that are wrong.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unlike: Vec<String>,
     /// Cameras to look at; none means all.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub cameras: Vec<String>,
@@ -86,8 +92,10 @@ pub struct SearchResponse {
     pub is_exact: bool,
     /// Whether the scores are probabilities.
     pub calibrated: bool,
-    /// "not calibrated" while the model card has no table, else null.
+    /// "not calibrated" while scores are null, else null.
     pub calibration: Option<String>,
+    /// Why scores are null; null where they are not, or where nothing was compared.
+    pub why_uncalibrated: Option<String>,
     /// What the asker should know about how the question was understood.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
@@ -129,6 +137,20 @@ pub struct Hit {
     pub detections: u32,
     /// Whether the track is over.
     pub has_ended: bool,
+    /// How well each clause of a sentence fits by itself; of sentences with two or more alone.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub clauses: Vec<ClauseScore>,
+}
+
+/// One clause of a sentence, such as `red coat`, held against a track.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ClauseScore {
+    /// The clause.
+    pub text: String,
+    /// Probability that it holds of the track; null where the text model's card has no table for clauses.
+    pub score: Option<f64>,
+    /// Cosine similarity, -1 to 1.
+    pub similarity: f64,
 }
 
 /// A stretch of time, start included, end not.
@@ -240,6 +262,7 @@ mod tests {
             bbox: [0.0, 0.0, 0.5, 1.0],
             detections: 9,
             has_ended: true,
+            clauses: Vec::new(),
         };
         let json = serde_json::to_value(&hit).unwrap();
         assert!(json["score"].is_null() && json.get("person").is_some());

@@ -55,23 +55,7 @@ impl Calibration {
     /// The log likelihood ratio of a similarity: linear between the table's points, constant outside.
     #[must_use]
     pub fn evidence(&self, similarity: f32) -> f32 {
-        let after = self
-            .similarity
-            .partition_point(|point| *point <= similarity);
-        let last = self.similarity.len() - 1;
-        match after {
-            0 => self.log_likelihood_ratio[0],
-            after if after > last => self.log_likelihood_ratio[last],
-            after => {
-                let (low, high) = (self.similarity[after - 1], self.similarity[after]);
-                let share = (similarity - low) / (high - low);
-                let (from, to) = (
-                    self.log_likelihood_ratio[after - 1],
-                    self.log_likelihood_ratio[after],
-                );
-                from + share * (to - from)
-            }
-        }
+        read_off(&self.similarity, &self.log_likelihood_ratio, similarity)
     }
 
     /// The probability that a track of this similarity shows the person asked for, among `searched` tracks.
@@ -84,6 +68,58 @@ impl Calibration {
         #[expect(clippy::cast_possible_truncation, reason = "a probability")]
         let probability = (1.0 / (1.0 + (-log_odds).exp())) as f32;
         probability
+    }
+}
+
+/// What the similarity of a single clause, such as `red coat`, is worth: the probability that it holds of a hit, as measured on
+/// the first hits of whole sentences.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+pub struct ClauseTable {
+    /// Similarities, rising.
+    similarity: Vec<f32>,
+    /// Probability at each of them, never falling.
+    probability: Vec<f32>,
+}
+
+impl ClauseTable {
+    /// Refuses a table that cannot be read off; the message names the key.
+    pub(crate) fn check(&self) -> Result<(), String> {
+        let count = self.similarity.len();
+        if !(2..=1000).contains(&count) || count != self.probability.len() {
+            return Err(format!(
+                "clauses has {count} similarities and {} probabilities, expected 2 to 1000 of both",
+                self.probability.len()
+            ));
+        }
+        let is_finite = self.similarity.iter().all(|value| value.is_finite());
+        if !is_finite || !self.similarity.is_sorted_by(|a, b| a < b) {
+            return Err("clauses.similarity does not rise from value to value".into());
+        }
+        let is_share = self.probability.iter().all(|p| (0.0..=1.0).contains(p));
+        if !is_share || !self.probability.is_sorted() {
+            return Err("clauses.probability falls or is not between 0 and 1".into());
+        }
+        Ok(())
+    }
+
+    /// The probability that a clause of this similarity holds.
+    #[must_use]
+    pub fn probability(&self, similarity: f32) -> f32 {
+        read_off(&self.similarity, &self.probability, similarity)
+    }
+}
+
+/// The value of a table at a point: linear between its points, constant outside. The table has a point, and both sides are as long.
+fn read_off(points: &[f32], values: &[f32], at: f32) -> f32 {
+    let last = points.len() - 1;
+    match points.partition_point(|point| *point <= at) {
+        0 => values[0],
+        after if after > last => values[last],
+        after => {
+            let (low, high) = (points[after - 1], points[after]);
+            let share = (at - low) / (high - low);
+            values[after - 1] + share * (values[after] - values[after - 1])
+        }
     }
 }
 
@@ -134,5 +170,26 @@ mod tests {
         assert!(spoilt(&|t| t.similarity = vec![0.0]).contains("1 similarities and 3 ratios"));
         assert!(spoilt(&|t| t.present = 1.0).contains("present is 1"));
         assert!(spoilt(&|t| t.tracks_a_person = f32::NAN).contains("tracks_a_person"));
+    }
+
+    #[test]
+    fn a_clause_is_read_off_its_own_table() {
+        let table: ClauseTable =
+            toml::from_str("similarity = [0.0, 0.5]\nprobability = [0.25, 0.75]").unwrap();
+        table.check().unwrap();
+        let read = [-1.0, 0.25, 2.0].map(|similarity| table.probability(similarity));
+        assert_eq!(read, [0.25, 0.5, 0.75]);
+        for (text, message) in [
+            ("similarity = [0.5]\nprobability = [0.5]", "1 similarities"),
+            (
+                "similarity = [0.5, 0.5]\nprobability = [0.5, 0.6]",
+                "does not rise",
+            ),
+            ("similarity = [0.5, 0.6]\nprobability = [0.6, 0.5]", "falls"),
+            ("similarity = [0.5, 0.6]\nprobability = [0.6, nan]", "falls"),
+        ] {
+            let table: ClauseTable = toml::from_str(text).unwrap();
+            assert!(table.check().unwrap_err().contains(message));
+        }
     }
 }

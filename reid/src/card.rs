@@ -1,19 +1,17 @@
 //! The part of a model card (`model.toml`) that an encoder of pictures needs.
 
-use std::io::Read;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
 use crate::Error;
+pub use crate::card_file::CARD_FILE;
+use crate::card_file::{
+    self, expect, expect_digest, expect_dimension, expect_file, expect_name, only_output,
+};
 pub use crate::digest::{sha256_of_bytes, sha256_of_file};
-
-/// Name of the card inside a model folder.
-pub const CARD_FILE: &str = "model.toml";
-
-/// A card longer than this is not a card.
-const MAX_CARD_BYTES: u64 = 1 << 20;
+use crate::model::EncoderCard;
 
 /// Order of the colour planes a model was trained on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -135,12 +133,7 @@ impl Card {
     /// # Errors
     /// [`Error::Io`] if it cannot be read, [`Error::Card`] if it is not a card of an image encoder.
     pub fn read(folder: &Path) -> Result<Self, Error> {
-        let path = folder.join(CARD_FILE);
-        let mut text = String::new();
-        fs_err::File::open(&path)?
-            .take(MAX_CARD_BYTES)
-            .read_to_string(&mut text)?;
-        Self::parse(&text, &path)
+        card_file::read::<RawCard>(folder)
     }
 
     /// Checks the text of a card; `path` is where it was read, and its folder is where the model file lies.
@@ -148,13 +141,7 @@ impl Card {
     /// # Errors
     /// [`Error::Card`] with the key, what it holds and what would be right.
     pub fn parse(text: &str, path: &Path) -> Result<Self, Error> {
-        let fault = |reason: String| Error::Card {
-            path: path.to_path_buf(),
-            reason,
-        };
-        let raw: RawCard = toml::from_str(text)
-            .map_err(|error| fault(crate::error::one_line(&error.message())))?;
-        raw.check(path).map_err(fault)
+        card_file::parse::<RawCard>(text, path)
     }
 
     /// Compares the model file with the digest in the card.
@@ -162,27 +149,40 @@ impl Card {
     /// # Errors
     /// [`Error::Io`] if the file cannot be read, [`Error::Checksum`] if it is another file.
     pub fn check_file(&self) -> Result<(), Error> {
-        let found = sha256_of_file(&self.file)?;
-        if found == self.sha256 {
-            return Ok(());
-        }
-        Err(Error::Checksum {
-            path: self.file.clone(),
-            expected: self.sha256.clone(),
-            found,
-        })
+        card_file::check_digest(&self.file, &self.sha256)
     }
 }
 
-impl RawCard {
+impl EncoderCard for Card {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn sha256(&self) -> &str {
+        &self.sha256
+    }
+
+    fn input(&self) -> &str {
+        &self.input.name
+    }
+
+    fn output(&self) -> &str {
+        &self.output
+    }
+
+    fn vector(&self) -> &str {
+        &self.vector
+    }
+
+    fn dimension(&self) -> usize {
+        self.dimension
+    }
+}
+
+impl card_file::RawCard for RawCard {
+    type Card = Card;
+
     fn check(self, path: &Path) -> Result<Card, String> {
-        let expect = |key: &str, found: &str, expected: &str, is_right: bool| {
-            if is_right {
-                Ok(())
-            } else {
-                Err(format!("{key} is `{found}`, expected {expected}"))
-            }
-        };
         let RawCard {
             name,
             task,
@@ -191,36 +191,10 @@ impl RawCard {
             input,
             output,
         } = self;
-        let is_plain = |text: &str| {
-            !text.is_empty()
-                && text
-                    .chars()
-                    .all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c))
-                && !text.starts_with('.')
-        };
-        expect(
-            "name",
-            &name,
-            "letters, digits, `-`, `_` and `.`",
-            is_plain(&name),
-        )?;
+        expect_name("name", &name)?;
         expect("task", &task, "`embed-image`", task == "embed-image")?;
-        expect(
-            "file",
-            &file,
-            "the name of a file beside the card",
-            is_plain(&file),
-        )?;
-        let is_digest = sha256.len() == 64
-            && sha256
-                .chars()
-                .all(|c| c.is_ascii_digit() || ('a'..='f').contains(&c));
-        expect(
-            "sha256",
-            &sha256,
-            "64 lowercase hexadecimal digits",
-            is_digest,
-        )?;
+        expect_file("file", &file)?;
+        expect_digest("sha256", &sha256)?;
         expect(
             "input.layout",
             &input.layout,
@@ -234,29 +208,14 @@ impl RawCard {
             input.resize == "stretch",
         )?;
         for (key, size) in [("input.width", input.width), ("input.height", input.height)] {
-            expect(
-                key,
-                &size.to_string(),
-                "1 to 4096",
-                (1..=4096).contains(&size),
-            )?;
+            expect(key, size, "1 to 4096", (1..=4096).contains(&size))?;
         }
         let is_scale = input.scale.is_finite() && input.scale > 0.0;
-        expect(
-            "input.scale",
-            &input.scale.to_string(),
-            "a number above 0",
-            is_scale,
-        )?;
+        expect("input.scale", input.scale, "a number above 0", is_scale)?;
         for (mean, std) in input.mean.iter().zip(&input.std) {
-            expect(
-                "input.mean",
-                &mean.to_string(),
-                "a number",
-                mean.is_finite(),
-            )?;
+            expect("input.mean", mean, "a number", mean.is_finite())?;
             let is_std = std.is_finite() && *std > 0.0;
-            expect("input.std", &std.to_string(), "numbers above 0", is_std)?;
+            expect("input.std", std, "numbers above 0", is_std)?;
         }
         let batch = match &input.batch {
             RawBatch::Word(word) if word == "dynamic" => Batch::Dynamic,
@@ -270,21 +229,9 @@ impl RawCard {
                 _ => return Err(format!("input.batch is `{count}`, expected 1 to 1024")),
             },
         };
-        let [output_name] = <[String; 1]>::try_from(output.names)
-            .map_err(|names| format!("output.names has {} names, expected one", names.len()))?;
-        expect(
-            "output.vector",
-            &output.vector,
-            "a plain name",
-            is_plain(&output.vector),
-        )?;
-        let is_dimension = (1..=65_536).contains(&output.dimension);
-        expect(
-            "output.dimension",
-            &output.dimension.to_string(),
-            "1 to 65536",
-            is_dimension,
-        )?;
+        let output_name = only_output(output.names)?;
+        expect_name("output.vector", &output.vector)?;
+        expect_dimension(output.dimension)?;
         Ok(Card {
             path: path.to_path_buf(),
             file: path.with_file_name(file),

@@ -1,30 +1,24 @@
 //! From crops to vectors: one session, one batch tensor.
 
+use std::ops::Deref;
 use std::path::Path;
 
-use half::f16;
-use half::slice::HalfFloatSliceExt;
 use ndarray::{Array2, Array4, ArrayView4};
 use ort::environment::Environment;
-use ort::session::Session;
-use ort::value::DynValue;
 
 use crate::Error;
 use crate::card::{Batch, Card};
-use crate::embedding::{Embedding, ModelId, normalise};
-use crate::error::one_line;
+use crate::embedding::Embedding;
+use crate::model::Model;
 use crate::planes::Crop;
 use crate::preprocess::Preprocessor;
-use crate::provider::{Options, Provider};
+use crate::provider::Options;
 use crate::session;
 use crate::tensor::BatchTensor;
 
 /// A loaded model that turns crops of persons into vectors. Owned by one thread; all memory is taken at load.
 pub struct ImageEncoder {
-    card: Card,
-    id: ModelId,
-    providers: Vec<Provider>,
-    session: Session,
+    model: Model<Card>,
     preprocessor: Preprocessor,
     batch: BatchTensor,
     /// Pictures every run must have, if the model's batch is fixed.
@@ -50,7 +44,6 @@ impl ImageEncoder {
     }
 
     fn load_card(environment: &Environment, card: Card, options: &Options) -> Result<Self, Error> {
-        let id = ModelId::new(&card.name, &card.sha256)?;
         let loaded = session::load(environment, &card, options)?;
         let capacity = match loaded.fixed_batch {
             Some(count) => count,
@@ -59,21 +52,18 @@ impl ImageEncoder {
         let mut encoder = Self {
             preprocessor: Preprocessor::new(&card.input),
             batch: BatchTensor::new(&card.input, capacity),
-            card,
-            id,
-            providers: loaded.providers,
-            session: loaded.session,
+            model: Model::new(card, loaded.session, loaded.providers)?,
             fixed_batch: loaded.fixed_batch,
             written: 0,
         };
         encoder.run_on_noise()?;
-        tracing::info!(model = %encoder.id, providers = ?encoder.providers, capacity, "image encoder loaded");
+        tracing::info!(model = %encoder.model_id(), providers = ?encoder.providers(), capacity, "image encoder loaded");
         Ok(encoder)
     }
 
     /// Finds a model that gives no vector at all before the first person does.
     fn run_on_noise(&mut self) -> Result<(), Error> {
-        let input = &self.card.input;
+        let input = &self.card().input;
         let mut state = 0x2545_f491_u32;
         let noise = Array4::from_shape_simple_fn((1, 3, input.height, input.width), || {
             state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
@@ -93,7 +83,7 @@ impl ImageEncoder {
     /// [`Error::Crop`] if a crop is not finite or outside its picture, [`Error::Run`] if ONNX Runtime fails,
     /// [`Error::BadOutput`] if a row is zero or no number.
     pub fn embed(&mut self, crops: &[Crop<'_>]) -> Result<Array2<f32>, Error> {
-        let mut rows = Array2::zeros((crops.len(), self.card.dimension));
+        let mut rows = Array2::zeros((crops.len(), self.dimension()));
         let capacity = self.batch.capacity();
         for (part_index, part) in crops.chunks(capacity).enumerate() {
             let first = part_index * capacity;
@@ -116,7 +106,7 @@ impl ImageEncoder {
     pub fn embeddings(&mut self, crops: &[Crop<'_>]) -> Result<Vec<Embedding>, Error> {
         let rows = self.embed(crops)?;
         rows.outer_iter()
-            .map(|row| Embedding::new(self.id.clone(), row.to_vec()))
+            .map(|row| Embedding::new(self.model_id().clone(), row.to_vec()))
             .collect()
     }
 
@@ -144,7 +134,7 @@ impl ImageEncoder {
     /// # Errors
     /// [`Error::Run`], [`Error::BadOutput`].
     pub fn run(&mut self) -> Result<Array2<f32>, Error> {
-        let mut rows = Array2::zeros((self.written, self.card.dimension));
+        let mut rows = Array2::zeros((self.written, self.dimension()));
         self.run_into(&mut rows, 0)?;
         Ok(rows)
     }
@@ -159,7 +149,7 @@ impl ImageEncoder {
         let (count, ..) = pictures.dim();
         if pictures.dim() != (count, planes, height, width) {
             return Err(Error::Mismatch {
-                model: self.card.name.clone(),
+                model: self.card().name.clone(),
                 what: "shape of the pictures handed in".into(),
                 found: format!("{:?}", pictures.shape()),
                 expected: format!("[{count}, {planes}, {height}, {width}]"),
@@ -193,62 +183,9 @@ impl ImageEncoder {
         if self.written == 0 {
             return Ok(());
         }
-        let model = &self.card.name;
-        let fault = |error: ort::Error| Error::Run {
-            model: model.clone(),
-            reason: one_line(&error),
-        };
         let count = self.fixed_batch.unwrap_or(self.written);
-        let input = self.batch.as_input(count).map_err(fault)?;
-        let outputs = self
-            .session
-            .run(vec![(self.card.input.name.as_str(), input)])
-            .map_err(fault)?;
-        let output = outputs.get(&self.card.output).ok_or_else(|| Error::Run {
-            model: model.clone(),
-            reason: format!("there is no output `{}`", self.card.output),
-        })?;
-        let expected = [count, self.card.dimension].map(|size| i64::try_from(size).unwrap_or(-1));
-        if **output.shape() != expected {
-            return Err(Error::Mismatch {
-                model: model.clone(),
-                what: format!("shape of output `{}`", self.card.output),
-                found: output.shape().to_string(),
-                expected: format!("{expected:?}"),
-            });
-        }
-        copy_rows(output, rows, first, self.written).map_err(fault)?;
-        for row in 0..self.written {
-            let mut target = rows.row_mut(first + row);
-            let bad = |reason| Error::BadOutput {
-                model: self.id.to_string(),
-                row,
-                reason,
-            };
-            let values = target
-                .as_slice_mut()
-                .ok_or_else(|| bad("is not contiguous"))?;
-            normalise(values).map_err(bad)?;
-        }
-        Ok(())
-    }
-
-    /// Name and digest of the model: `<name>@<12 hex>`.
-    #[must_use]
-    pub fn model_id(&self) -> &ModelId {
-        &self.id
-    }
-
-    /// Values a vector.
-    #[must_use]
-    pub fn dimension(&self) -> usize {
-        self.card.dimension
-    }
-
-    /// Name of the vector in the store, for example `appearance`.
-    #[must_use]
-    pub fn vector_name(&self) -> &str {
-        &self.card.vector
+        let input = self.batch.as_input(count).map_err(self.model.fault())?;
+        self.model.run_into(input, count, self.written, rows, first)
     }
 
     /// Shape of the batch tensor: largest batch, 3, height, width.
@@ -257,8 +194,8 @@ impl ImageEncoder {
         [
             self.batch.capacity(),
             3,
-            self.card.input.height,
-            self.card.input.width,
+            self.card().input.height,
+            self.card().input.width,
         ]
     }
 
@@ -271,39 +208,15 @@ impl ImageEncoder {
     /// Whether the model takes exactly [`ImageEncoder::max_batch`] pictures a run.
     #[must_use]
     pub fn is_batch_fixed(&self) -> bool {
-        matches!(self.card.input.batch, Batch::Fixed(_))
-    }
-
-    /// Providers that were taken, best first.
-    #[must_use]
-    pub fn providers(&self) -> &[Provider] {
-        &self.providers
-    }
-
-    /// The card.
-    #[must_use]
-    pub fn card(&self) -> &Card {
-        &self.card
+        matches!(self.card().input.batch, Batch::Fixed(_))
     }
 }
 
-/// Copies the first `count` rows of an output of either number format.
-fn copy_rows(
-    output: &DynValue,
-    rows: &mut Array2<f32>,
-    first: usize,
-    count: usize,
-) -> ort::Result<()> {
-    let dimension = rows.ncols();
-    let Some(target) = rows.as_slice_mut() else {
-        return Err(ort::Error::new("rows are not contiguous"));
-    };
-    let target = &mut target[first * dimension..(first + count) * dimension];
-    if let Ok((_, values)) = output.try_extract_tensor::<f32>() {
-        target.copy_from_slice(&values[..target.len()]);
-    } else {
-        let (_, values) = output.try_extract_tensor::<f16>()?;
-        values[..target.len()].convert_to_f32_slice(target);
+/// What is known of every loaded model.
+impl Deref for ImageEncoder {
+    type Target = Model<Card>;
+
+    fn deref(&self) -> &Self::Target {
+        &self.model
     }
-    Ok(())
 }

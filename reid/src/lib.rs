@@ -7,12 +7,13 @@
 //! # Layout
 //!
 //! - [`planes`]: the pictures crops are cut from
-//! - [`card`], `digest`: the model card, and the digest of the model file
+//! - `card_file`, [`card`], `digest`: the model card, and the digest of the model file
 //! - [`provider`]: execution providers and options
-//! - `session`: a session that is what its card says
+//! - `session`, [`model`]: a session that is what its card says, and the loaded model around it
 //! - `preprocess`, `color`, `tensor`: crop, resize, colour conversion and normalisation into the batch tensor
 //! - [`encoder`]: crops to vectors
-//! - [`text_card`], [`wordpiece`]: the model card of a text encoder, and text to tokens
+//! - [`text_card`]: the model card of a text encoder
+//! - [`tokenizer`], [`wordpiece`], [`byte_pairs`]: text to tokens, as BERT or as CLIP does it
 //! - [`text_encoder`]: sentences to vectors of the same space
 //! - [`calibration`]: similarities to probabilities
 //! - [`embedding`]: vectors that know their model
@@ -41,14 +42,17 @@
 //! # }
 //! ```
 
+pub mod byte_pairs;
 pub mod calibration;
 pub mod card;
+mod card_file;
 mod color;
 mod digest;
 pub mod embedding;
 pub mod encoder;
 pub mod error;
 pub mod mend;
+pub mod model;
 pub mod npy;
 pub mod planes;
 mod preprocess;
@@ -58,16 +62,20 @@ mod tensor;
 pub mod text_card;
 pub mod text_encoder;
 mod thumbnail;
+pub mod tokenizer;
 pub mod wordpiece;
 
-pub use calibration::Calibration;
+pub use byte_pairs::BytePairs;
+pub use calibration::{Calibration, ClauseTable};
 pub use card::Card;
 pub use embedding::{Embedding, ModelId};
 pub use encoder::ImageEncoder;
 pub use error::Error;
+pub use model::Model;
 pub use planes::{Color, Crop, Matrix, Planes};
 pub use provider::{Options, Provider};
 pub use text_card::TextCard;
 pub use text_encoder::TextEncoder;
 pub use thumbnail::thumbnail;
-pub use wordpiece::{Tokens, WordPiece};
+pub use tokenizer::{Tokenizer, Tokens};
+pub use wordpiece::WordPiece;

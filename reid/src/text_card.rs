@@ -5,11 +5,24 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use crate::Error;
-use crate::calibration::Calibration;
+use crate::calibration::{Calibration, ClauseTable};
+use crate::card_file::{
+    self, expect, expect_digest, expect_dimension, expect_file, expect_name, only_output,
+};
 use crate::embedding::ModelId;
+use crate::model::EncoderCard;
 
 /// Most tokens that a card may ask for; vocabularies of this kind come with 512 places.
 const MOST_TOKENS: usize = 512;
+
+/// How a model splits text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Words {
+    /// BERT's word pieces.
+    WordPiece,
+    /// CLIP's byte pairs.
+    Clip,
+}
 
 /// A checked model card of a text encoder.
 #[derive(Debug, Clone, PartialEq)]
@@ -32,7 +45,9 @@ pub struct TextCard {
     pub pairs_with: ModelId,
     /// Values a vector.
     pub dimension: usize,
-    /// Path of the vocabulary.
+    /// How text is split.
+    pub words: Words,
+    /// Path of the vocabulary: word pieces, or merges.
     pub vocabulary: PathBuf,
     /// Digest of the vocabulary, lowercase hex.
     pub vocabulary_sha256: String,
@@ -40,6 +55,8 @@ pub struct TextCard {
     pub most_tokens: usize,
     /// What similarities to pictures are worth; without it there are no probabilities.
     pub calibration: Option<Calibration>,
+    /// What similarities of single clauses are worth; without it they have no probabilities.
+    pub clauses: Option<ClauseTable>,
 }
 
 #[derive(Deserialize)]
@@ -52,6 +69,7 @@ struct RawCard {
     tokenizer: RawTokenizer,
     output: RawOutput,
     calibration: Option<Calibration>,
+    clauses: Option<ClauseTable>,
 }
 
 #[derive(Deserialize)]
@@ -82,8 +100,7 @@ impl TextCard {
     /// # Errors
     /// [`Error::Io`] if it cannot be read, [`Error::Card`] if it is not a card of a text encoder.
     pub fn read(folder: &Path) -> Result<Self, Error> {
-        let path = folder.join(crate::card::CARD_FILE);
-        Self::parse(&fs_err::read_to_string(&path)?, &path)
+        card_file::read::<RawCard>(folder)
     }
 
     /// Checks the text of a card; `path` is where it was read, and its folder is where its files lie.
@@ -91,13 +108,7 @@ impl TextCard {
     /// # Errors
     /// [`Error::Card`] with the key, what it holds and what would be right.
     pub fn parse(text: &str, path: &Path) -> Result<Self, Error> {
-        let fault = |reason: String| Error::Card {
-            path: path.to_path_buf(),
-            reason,
-        };
-        let raw: RawCard = toml::from_str(text)
-            .map_err(|error| fault(crate::error::one_line(&error.message())))?;
-        raw.check(path).map_err(fault)
+        card_file::parse::<RawCard>(text, path)
     }
 
     /// Compares model file and vocabulary with the digests in the card.
@@ -105,44 +116,41 @@ impl TextCard {
     /// # Errors
     /// [`Error::Io`] if a file cannot be read, [`Error::Checksum`] if it is another one.
     pub fn check_files(&self) -> Result<(), Error> {
-        for (path, expected) in [
-            (&self.file, &self.sha256),
-            (&self.vocabulary, &self.vocabulary_sha256),
-        ] {
-            let found = crate::digest::sha256_of_file(path)?;
-            if found != *expected {
-                return Err(Error::Checksum {
-                    path: path.clone(),
-                    expected: expected.clone(),
-                    found,
-                });
-            }
-        }
-        Ok(())
+        card_file::check_digest(&self.file, &self.sha256)?;
+        card_file::check_digest(&self.vocabulary, &self.vocabulary_sha256)
     }
 }
 
-impl RawCard {
+impl EncoderCard for TextCard {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn sha256(&self) -> &str {
+        &self.sha256
+    }
+
+    fn input(&self) -> &str {
+        &self.input
+    }
+
+    fn output(&self) -> &str {
+        &self.output
+    }
+
+    fn vector(&self) -> &str {
+        &self.vector
+    }
+
+    fn dimension(&self) -> usize {
+        self.dimension
+    }
+}
+
+impl card_file::RawCard for RawCard {
+    type Card = TextCard;
+
     fn check(self, path: &Path) -> Result<TextCard, String> {
-        let expect = |key: &str, found: &str, expected: &str, is_right: bool| {
-            if is_right {
-                return Ok(());
-            }
-            Err(format!("{key} is `{found}`, expected {expected}"))
-        };
-        let is_plain = |text: &str| {
-            !text.is_empty()
-                && !text.starts_with('.')
-                && text
-                    .chars()
-                    .all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c))
-        };
-        let is_digest = |text: &str| {
-            text.len() == 64
-                && text
-                    .chars()
-                    .all(|c| c.is_ascii_digit() || ('a'..='f').contains(&c))
-        };
         let (tokenizer, output) = (&self.tokenizer, &self.output);
         expect(
             "task",
@@ -150,59 +158,31 @@ impl RawCard {
             "`embed-text`",
             self.task == "embed-text",
         )?;
-        for (key, name) in [("name", &self.name), ("output.vector", &output.vector)] {
-            expect(
-                key,
-                name,
-                "letters, digits, `-`, `_` and `.`",
-                is_plain(name),
-            )?;
-        }
-        for (key, file) in [("file", &self.file), ("tokenizer.file", &tokenizer.file)] {
-            expect(
-                key,
-                file,
-                "the name of a file beside the card",
-                is_plain(file),
-            )?;
-        }
-        for (key, digest) in [
-            ("sha256", &self.sha256),
-            ("tokenizer.sha256", &tokenizer.sha256),
-        ] {
-            expect(
-                key,
-                digest,
-                "64 lowercase hexadecimal digits",
-                is_digest(digest),
-            )?;
-        }
+        expect_name("name", &self.name)?;
+        expect_name("output.vector", &output.vector)?;
+        expect_file("file", &self.file)?;
+        expect_file("tokenizer.file", &tokenizer.file)?;
+        expect_digest("sha256", &self.sha256)?;
+        expect_digest("tokenizer.sha256", &tokenizer.sha256)?;
         expect(
             "input.batch",
             &self.input.batch,
             "`dynamic`",
             self.input.batch == "dynamic",
         )?;
-        expect(
-            "tokenizer.kind",
-            &tokenizer.kind,
-            "`wordpiece`",
-            tokenizer.kind == "wordpiece",
-        )?;
+        let words = match tokenizer.kind.as_str() {
+            "wordpiece" => Words::WordPiece,
+            "clip" => Words::Clip,
+            other => {
+                return Err(format!(
+                    "tokenizer.kind is `{other}`, expected `wordpiece` or `clip`"
+                ));
+            }
+        };
         let most = tokenizer.most_tokens;
-        expect(
-            "tokenizer.most_tokens",
-            &most.to_string(),
-            "3 to 512",
-            (3..=MOST_TOKENS).contains(&most),
-        )?;
-        let dimension = output.dimension;
-        expect(
-            "output.dimension",
-            &dimension.to_string(),
-            "1 to 65536",
-            (1..=65_536).contains(&dimension),
-        )?;
+        let is_most = (3..=MOST_TOKENS).contains(&most);
+        expect("tokenizer.most_tokens", most, "3 to 512", is_most)?;
+        expect_dimension(output.dimension)?;
         let pairs_with = output
             .pairs_with
             .parse()
@@ -210,22 +190,23 @@ impl RawCard {
         self.calibration
             .as_ref()
             .map_or(Ok(()), Calibration::check)?;
-        let [output_name] = <[String; 1]>::try_from(self.output.names)
-            .map_err(|names| format!("output.names has {} names, expected one", names.len()))?;
+        self.clauses.as_ref().map_or(Ok(()), ClauseTable::check)?;
         Ok(TextCard {
             path: path.to_path_buf(),
             file: path.with_file_name(self.file),
             name: self.name,
             sha256: self.sha256,
             input: self.input.name,
-            output: output_name,
+            output: only_output(self.output.names)?,
             vector: self.output.vector,
             pairs_with,
-            dimension,
+            dimension: self.output.dimension,
+            words,
             vocabulary: path.with_file_name(self.tokenizer.file),
             vocabulary_sha256: self.tokenizer.sha256,
             most_tokens: most,
             calibration: self.calibration,
+            clauses: self.clauses,
         })
     }
 }
@@ -260,6 +241,8 @@ dimension = 256
         let card = parse(CARD).unwrap();
         assert_eq!(card.vocabulary, Path::new("/models/joint-text/vocab.txt"));
         assert_eq!((card.dimension, card.most_tokens), (256, 64));
+        let clip = parse(&CARD.replace("wordpiece", "clip")).unwrap();
+        assert_eq!((card.words, clip.words), (Words::WordPiece, Words::Clip));
         for (from, to, message) in [
             (
                 "embed-text",
@@ -269,7 +252,7 @@ dimension = 256
             (
                 "wordpiece",
                 "bpe",
-                "tokenizer.kind is `bpe`, expected `wordpiece`",
+                "tokenizer.kind is `bpe`, expected `wordpiece` or `clip`",
             ),
             (
                 "joint-picture@0123456789ab",
@@ -283,6 +266,11 @@ dimension = 256
             ),
             ("most_tokens = 64", "most_tokens = 2", "expected 3 to 512"),
             ("bbc9", "BBC9", "tokenizer.sha256"),
+            (
+                "dimension = 256",
+                "dimension = 256\n[clauses]\nsimilarity = [0.1, 0.2]\nprobability = [0.5, 1.5]",
+                "clauses.probability",
+            ),
         ] {
             let error = parse(&CARD.replace(from, to)).unwrap_err().to_string();
             assert!(error.contains(message) && !error.contains('\n'), "{error}");

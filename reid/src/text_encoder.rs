@@ -1,5 +1,6 @@
 //! From sentences to vectors of the space of pictures.
 
+use std::ops::Deref;
 use std::path::Path;
 
 use ndarray::Array2;
@@ -8,20 +9,19 @@ use ort::session::Session;
 use ort::value::{TensorElementType, TensorRef, ValueType};
 
 use crate::Error;
-use crate::embedding::{Embedding, ModelId, normalise};
-use crate::error::one_line;
-use crate::provider::{Options, Provider};
+use crate::embedding::Embedding;
+use crate::model::Model;
+use crate::provider::Options;
 use crate::session;
 use crate::text_card::TextCard;
-use crate::wordpiece::{Tokens, WordPiece};
+use crate::tokenizer::{Tokenizer, Tokens};
 
 /// A loaded model that turns sentences into vectors that are compared with those of its picture model. Owned by one thread.
 pub struct TextEncoder {
-    card: TextCard,
-    id: ModelId,
-    providers: Vec<Provider>,
-    session: Session,
-    words: WordPiece,
+    model: Model<TextCard>,
+    words: Tokenizer,
+    /// Tokens every run must have, if the file insists on a number.
+    fixed_length: Option<usize>,
     max_batch: usize,
 }
 
@@ -38,19 +38,17 @@ impl TextEncoder {
     ) -> Result<Self, Error> {
         let card = TextCard::read(folder)?;
         card.check_files()?;
-        let words = WordPiece::read(&card.vocabulary, card.most_tokens)?;
+        let words = Tokenizer::read(&card)?;
         let (session, providers) = session::open(environment, &card.name, &card.file, options)?;
-        check(&card, &session)?;
+        let fixed_length = check(&card, &session)?;
         let mut encoder = Self {
-            id: ModelId::new(&card.name, &card.sha256)?,
-            card,
-            providers,
-            session,
+            model: Model::new(card, session, providers)?,
             words,
+            fixed_length,
             max_batch: options.max_batch,
         };
         encoder.embed(&["a person", "somebody in a red coat"])?;
-        tracing::info!(model = %encoder.id, providers = ?encoder.providers, "text encoder loaded");
+        tracing::info!(model = %encoder.model_id(), providers = ?encoder.providers(), "text encoder loaded");
         Ok(encoder)
     }
 
@@ -60,15 +58,15 @@ impl TextEncoder {
     /// # Errors
     /// [`Error::Run`] if ONNX Runtime fails, [`Error::BadOutput`] if a row is zero or no number.
     pub fn embed(&mut self, texts: &[&str]) -> Result<Array2<f32>, Error> {
-        let mut rows = Array2::zeros((texts.len(), self.card.dimension));
+        let mut rows = Array2::zeros((texts.len(), self.dimension()));
         for (part, texts) in texts.chunks(self.max_batch).enumerate() {
             let tokens: Vec<Tokens> = texts.iter().map(|text| self.words.tokens(text)).collect();
             for tokens in tokens.iter().filter(|tokens| tokens.dropped > 0) {
                 tracing::warn!(
-                    model = %self.id,
+                    model = %self.model_id(),
                     dropped = tokens.dropped,
                     "a text is longer than the {} tokens that the model reads; its end is left out",
-                    self.card.most_tokens
+                    self.card().most_tokens
                 );
             }
             self.run_into(&tokens, &mut rows, part * self.max_batch)?;
@@ -82,7 +80,7 @@ impl TextEncoder {
     /// As [`TextEncoder::embed`].
     pub fn embedding(&mut self, text: &str) -> Result<Embedding, Error> {
         let rows = self.embed(&[text])?;
-        Embedding::new(self.card.pairs_with.clone(), rows.row(0).to_vec())
+        Embedding::new(self.card().pairs_with.clone(), rows.row(0).to_vec())
     }
 
     /// The tokens of a text, for those who want to tell what was cut off.
@@ -97,71 +95,17 @@ impl TextEncoder {
         rows: &mut Array2<f32>,
         first: usize,
     ) -> Result<(), Error> {
-        let model = &self.card.name;
-        let fault = |error: ort::Error| Error::Run {
-            model: model.clone(),
-            reason: one_line(&error),
-        };
-        let longest = tokens
-            .iter()
-            .map(|tokens| tokens.ids.len())
-            .max()
-            .unwrap_or(0);
-        let mut ids = Array2::<i64>::zeros((tokens.len(), longest));
+        let longest = tokens.iter().map(|tokens| tokens.ids.len()).max();
+        let length = self.fixed_length.or(longest).unwrap_or(0);
+        let mut ids = Array2::<i64>::zeros((tokens.len(), length));
         for (mut row, tokens) in ids.outer_iter_mut().zip(tokens) {
             for (target, id) in row.iter_mut().zip(&tokens.ids) {
                 *target = *id;
             }
         }
-        let input = TensorRef::from_array_view(ids.view()).map_err(fault)?;
-        let outputs = self
-            .session
-            .run(vec![(self.card.input.as_str(), input)])
-            .map_err(fault)?;
-        let output = outputs.get(&self.card.output).ok_or_else(|| Error::Run {
-            model: model.clone(),
-            reason: format!("there is no output `{}`", self.card.output),
-        })?;
-        let (_, values) = output.try_extract_tensor::<f32>().map_err(fault)?;
-        let dimension = self.card.dimension;
-        if values.len() != tokens.len() * dimension {
-            return Err(Error::Mismatch {
-                model: model.clone(),
-                what: format!("shape of output `{}`", self.card.output),
-                found: output.shape().to_string(),
-                expected: format!("[{}, {dimension}]", tokens.len()),
-            });
-        }
-        for (row, values) in values.chunks_exact(dimension).enumerate() {
-            let mut values = values.to_vec();
-            normalise(&mut values).map_err(|reason| Error::BadOutput {
-                model: self.id.to_string(),
-                row,
-                reason,
-            })?;
-            for (target, value) in rows.row_mut(first + row).iter_mut().zip(values) {
-                *target = value;
-            }
-        }
-        Ok(())
-    }
-
-    /// Name and digest of this model: `<name>@<12 hex>`.
-    #[must_use]
-    pub fn model_id(&self) -> &ModelId {
-        &self.id
-    }
-
-    /// Values a vector.
-    #[must_use]
-    pub fn dimension(&self) -> usize {
-        self.card.dimension
-    }
-
-    /// Providers that were taken, best first.
-    #[must_use]
-    pub fn providers(&self) -> &[Provider] {
-        &self.providers
+        let input = TensorRef::from_array_view(ids.view()).map_err(self.model.fault())?;
+        let count = tokens.len();
+        self.model.run_into(input.into(), count, count, rows, first)
     }
 
     /// The most sentences of one run.
@@ -169,16 +113,19 @@ impl TextEncoder {
     pub fn max_batch(&self) -> usize {
         self.max_batch
     }
+}
 
-    /// The card.
-    #[must_use]
-    pub fn card(&self) -> &TextCard {
-        &self.card
+/// What is known of every loaded model.
+impl Deref for TextEncoder {
+    type Target = Model<TextCard>;
+
+    fn deref(&self) -> &Self::Target {
+        &self.model
     }
 }
 
-/// Compares the graph with the card.
-fn check(card: &TextCard, session: &Session) -> Result<(), Error> {
+/// Compares the graph with the card and gives the number of tokens it insists on, if any.
+fn check(card: &TextCard, session: &Session) -> Result<Option<usize>, Error> {
     let fault = |what: &str, found: String, expected: &str| Error::Mismatch {
         model: card.name.clone(),
         what: what.into(),
@@ -196,14 +143,26 @@ fn check(card: &TextCard, session: &Session) -> Result<(), Error> {
             &format!("`{}`", card.input),
         ));
     }
-    let is_ids = matches!(input.dtype(), ValueType::Tensor { ty: TensorElementType::Int64, shape, .. } if shape.len() == 2 && shape.iter().all(|size| *size < 0));
-    if !is_ids {
-        return Err(fault(
-            "the input",
-            format!("{:?}", input.dtype()),
-            "int64 of any N x L",
-        ));
-    }
+    let most = i64::try_from(card.most_tokens).unwrap_or(i64::MAX);
+    let fixed_length = match input.dtype() {
+        ValueType::Tensor {
+            ty: TensorElementType::Int64,
+            shape,
+            ..
+        } if shape.len() == 2 && shape[0] < 0 && shape[1] < 0 => None,
+        ValueType::Tensor {
+            ty: TensorElementType::Int64,
+            shape,
+            ..
+        } if shape.len() == 2 && shape[0] < 0 && shape[1] == most => Some(card.most_tokens),
+        other => {
+            return Err(fault(
+                "the input",
+                format!("{other:?}"),
+                &format!("int64 of any N x L, or x {most}"),
+            ));
+        }
+    };
     let Some(output) = outputs.iter().find(|output| output.name() == card.output) else {
         return Err(fault(
             "the outputs",
@@ -220,5 +179,5 @@ fn check(card: &TextCard, session: &Session) -> Result<(), Error> {
             &format!("float32 of N x {dimension}"),
         ));
     }
-    Ok(())
+    Ok(fixed_length)
 }

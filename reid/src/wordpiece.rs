@@ -8,20 +8,12 @@ use icu_properties::CodePointMapData;
 use icu_properties::props::{GeneralCategory, GeneralCategoryGroup};
 
 use crate::Error;
+use crate::tokenizer::Tokens;
 
 /// A word longer than this is unknown, whatever it is made of.
 const MOST_CHARS: usize = 100;
 /// Marks a piece that continues a word.
 const CONTINUES: &str = "##";
-
-/// What became of a text.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Tokens {
-    /// Ids, between the start and the end token.
-    pub ids: Vec<i64>,
-    /// Tokens that did not fit and were left out.
-    pub dropped: usize,
-}
 
 /// A vocabulary, and how text becomes pieces of it. Made for lower-case English vocabularies without accents.
 #[derive(Debug)]
@@ -79,11 +71,7 @@ impl WordPiece {
         for word in words(&normalised(text)) {
             self.push(word, &mut ids);
         }
-        let room = self.most_tokens - 1;
-        let dropped = ids.len().saturating_sub(room);
-        ids.truncate(room);
-        ids.push(self.end);
-        Tokens { ids, dropped }
+        Tokens::cut(ids, self.end, self.most_tokens)
     }
 
     /// Appends the pieces of a word, longest first from the left; one unknown token if any rest is in no piece.

@@ -36,7 +36,7 @@ pub use event::{Coverage, Event, Forgotten, NamedVector, Sighting, Stretch, Trac
 pub use flow::{IndexingTime, Sink, SinkOptions, SinkStatus, Writer};
 pub use ids::{PersonId, SightingId, TrackId};
 pub use persons::{AssociationOptions, PersonEvent, PersonRecord, SiteMap};
-pub use search::{Answer, Filter, Hit, Query, QueryKind};
+pub use search::{Answer, Direction, Filter, Hit, Query, QueryKind};
 pub use spool::{Spool, SpoolStatus};
 pub use store::{
     CropLimits, Forget, ForgetReport, Retention, Store, StoreOptions, StoreStatus, VectorSpec,

@@ -1,8 +1,9 @@
 use std::sync::Mutex;
 
 use super::*;
-use crate::encode::{EncodeQuery, QueryVector};
+use crate::encode::{ClauseVector, EncodeQuery, QueryVector};
 use crate::picture::Picture;
+use crate::time::UtcTime;
 use crate::wire::{PictureBytes, SearchRequest};
 use crate::words::Words;
 
@@ -36,6 +37,17 @@ impl Store for Fixed {
             searched: 12,
             is_exact: true,
         })
+    }
+
+    fn similarities(
+        &self,
+        name: &str,
+        _: &str,
+        values: &[f32],
+        tracks: &[sink::TrackId],
+    ) -> sink::Result<Vec<Option<f32>>> {
+        assert_eq!(name, "joint");
+        Ok(vec![values.first().copied(); tracks.len()])
     }
 
     fn person(&self, id: sink::PersonId) -> Option<sink::PersonRecord> {
@@ -146,6 +158,12 @@ impl EncodeQuery for SizeOf {
             values: vec![words.text.len() as f32, words.not.len() as f32],
             notes: vec!["a note".into()],
             calibration: toml::from_str(table).ok(),
+            clauses: vec![ClauseVector {
+                text: "red coat".into(),
+                values: vec![0.75, 0.0],
+            }],
+            clause_table: toml::from_str("similarity = [0.5, 1.0]\nprobability = [0.0, 0.5]").ok(),
+            ..QueryVector::default()
         })
     }
 
@@ -213,6 +231,11 @@ fn a_question_reaches_the_store_whole_and_its_answer_comes_back_whole() {
         (answer.calibrated, answer.calibration.as_deref()),
         (false, Some("not calibrated"))
     );
+    // The fake compares even what it was not asked to compare.
+    assert_eq!(
+        answer.why_uncalibrated.as_deref(),
+        Some("no table says what likenesses between pictures are worth")
+    );
     assert_eq!((answer.searched, answer.is_exact), (12, true));
 }
 
@@ -268,7 +291,16 @@ fn a_sentence_is_asked_by_its_vector_and_its_hits_carry_probabilities() {
     let score = answer.hits[0].score.unwrap();
     assert!((score - 1.0 / 12.0).abs() < 1e-6, "{score}");
     assert!(answer.calibrated && answer.calibration.is_none());
-    assert_eq!(answer.notes, ["a note"]);
+    assert_eq!(
+        (answer.why_uncalibrated, answer.notes),
+        (None, vec!["a note".into()])
+    );
+    let clause = ClauseScore {
+        text: "red coat".into(),
+        score: Some(0.25),
+        similarity: 0.75,
+    };
+    assert_eq!(answer.hits[0].clauses, [clause]);
     assert!(ask.status().unwrap().can_search_text);
 }
 
@@ -317,4 +349,36 @@ fn a_picture_is_read_from_its_place_and_a_removed_one_is_none() {
     fs_err::create_dir_all(path.parent().unwrap()).unwrap();
     fs_err::write(&path, [1, 2]).unwrap();
     assert_eq!(ask.thumbnail(&digest).unwrap(), Some(vec![1, 2]));
+}
+
+#[test]
+fn examples_reach_the_store_beside_a_sentence_whose_probabilities_they_end() {
+    let folder = tempfile::tempdir().unwrap();
+    let encoder = EncodeQueue::start("size@0123456789ab".into(), || Ok(SizeOf)).unwrap();
+    let ask = StoreAsk::new(Fixed::new(folder.path()), Some(encoder));
+    let track = sink::TrackId::derive("harbour", "gate-2", 1, 0);
+    let examples = |text: Option<&str>| SearchRequest {
+        text: text.map(str::to_owned),
+        like: vec![track.to_string()],
+        ..Default::default()
+    };
+    let answer = ask.search(&question(examples(Some("a man")))).unwrap();
+    let query = ask.store.asked.lock().unwrap().pop().unwrap();
+    let direction = sink::Direction {
+        model: "pair@0123456789ab".into(),
+        values: vec![5.0, 0.0],
+    };
+    let of = |name: &str, also| sink::QueryKind::Examples {
+        name: name.into(),
+        also,
+        like: vec![track],
+        unlike: Vec::new(),
+    };
+    assert_eq!(query.kind, of("joint", Some(direction)));
+    assert!(!answer.calibrated && answer.hits[0].score.is_none());
+    let why = answer.why_uncalibrated.unwrap();
+    assert!(why.contains("without examples"), "{why}");
+    ask.search(&question(examples(None))).unwrap();
+    let query = ask.store.asked.lock().unwrap().pop().unwrap();
+    assert_eq!(query.kind, of("appearance", None));
 }

@@ -52,6 +52,7 @@ impl Ask for Memory {
                 is_exact: true,
                 calibrated: false,
                 calibration: Some(NOT_CALIBRATED.into()),
+                why_uncalibrated: None,
                 notes: Vec::new(),
             }),
         }
@@ -146,6 +147,7 @@ pub(crate) fn hit() -> Hit {
         bbox: [0.25, 0.5, 0.5, 1.0],
         detections: 112,
         has_ended: true,
+        clauses: Vec::new(),
     }
 }
 

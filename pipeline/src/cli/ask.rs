@@ -23,6 +23,12 @@ pub struct SearchArgs {
     /// A track that was found before: who else looks like this
     #[arg(long, value_name = "ID", conflicts_with_all = ["text", "image"])]
     pub track: Option<Uuid>,
+    /// A hit that is right: look for more like it, beside TEXT or --image if there is one; may be repeated
+    #[arg(long, value_name = "ID", conflicts_with = "track")]
+    pub like: Vec<Uuid>,
+    /// A hit that is wrong: leave it out, and what is more like it than like --like; may be repeated
+    #[arg(long, value_name = "ID", conflicts_with = "track")]
+    pub unlike: Vec<Uuid>,
     /// Only this camera; may be repeated
     #[arg(long = "camera", value_name = "ID")]
     pub cameras: Vec<String>,

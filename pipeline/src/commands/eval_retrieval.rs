@@ -77,6 +77,7 @@ pub fn reid(args: &RetrievalEvalArgs) -> Result<()> {
         cosine_distances(&asking, &rows)?
     };
     let scores = rank_images(&distances, &queries, &gallery, &RANKS)?;
+    let (r1_interval, map_interval) = intervals(&scores.each)?;
     let [r1, r5, r10] = RANKS.map(|k| scores.cmc.get(&k).copied().unwrap_or_default());
     print(
         &Report {
@@ -89,10 +90,8 @@ pub fn reid(args: &RetrievalEvalArgs) -> Result<()> {
             r10,
             map: scores.map,
             minp: scores.minp,
-            r1_interval: interval(&scores.each, |score| {
-                f64::from(u8::from(score.first_rank == 1))
-            })?,
-            map_interval: interval(&scores.each, |score| score.average_precision)?,
+            r1_interval,
+            map_interval,
         },
         args.json,
     )
@@ -119,6 +118,7 @@ pub fn text(args: &RetrievalEvalArgs) -> Result<()> {
     let who: Vec<i64> = set.pictures.iter().map(|picture| picture.1).collect();
     let asked: Vec<i64> = set.captions.iter().map(|it| who[it.picture]).collect();
     let scores = rank_texts(&cosine_distances(&asking, &rows)?, &asked, &who)?;
+    let (r1_interval, map_interval) = intervals(&scores.each)?;
     print(
         &Report {
             model: format!("{} with {}", encoder.model_id(), words.model_id()),
@@ -130,10 +130,8 @@ pub fn text(args: &RetrievalEvalArgs) -> Result<()> {
             r10: scores.r10,
             map: scores.map,
             minp: scores.minp,
-            r1_interval: interval(&scores.each, |score| {
-                f64::from(u8::from(score.first_rank == 1))
-            })?,
-            map_interval: interval(&scores.each, |score| score.average_precision)?,
+            r1_interval,
+            map_interval,
         },
         args.json,
     )
@@ -202,9 +200,19 @@ fn embed<'p>(
     concatenate(Axis(0), &views).context("the dataset has no pictures")
 }
 
-fn interval(each: &[Option<QueryScore>], value: impl Fn(&QueryScore) -> f64) -> Result<Interval> {
-    let values: Vec<f64> = each.iter().flatten().map(value).collect();
-    Ok(bootstrap(&values, 0.95, ROUNDS, SEED)?)
+/// Intervals of R@1 and of mAP.
+fn intervals(each: &[Option<QueryScore>]) -> Result<(Interval, Interval)> {
+    let of = |value: fn(&QueryScore) -> f64| -> Result<Interval> {
+        let values: Vec<f64> = each.iter().flatten().map(value).collect();
+        Ok(bootstrap(&values, 0.95, ROUNDS, SEED)?)
+    };
+    let is_first = |score: &QueryScore| f64::from(u8::from(score.first_rank == 1));
+    Ok((of(is_first)?, of(|score| score.average_precision)?))
+}
+
+/// A measure with its interval, as words.
+fn within(value: f64, interval: &Interval) -> String {
+    format!("{value:.4} ({:.4} to {:.4})", interval.low, interval.high)
 }
 
 fn print(report: &Report, is_json: bool) -> Result<()> {
@@ -218,17 +226,18 @@ fn print(report: &Report, is_json: bool) -> Result<()> {
         "{}: {} queries, {} pictures",
         report.model, report.queries, report.pictures
     )?;
-    let Interval { low, high, .. } = report.r1_interval;
     writeln!(
         out,
-        "R@1 {:.4} ({low:.4} to {high:.4})  R@5 {:.4}  R@10 {:.4}",
-        report.r1, report.r5, report.r10
+        "R@1 {}  R@5 {:.4}  R@10 {:.4}",
+        within(report.r1, &report.r1_interval),
+        report.r5,
+        report.r10
     )?;
-    let Interval { low, high, .. } = report.map_interval;
     writeln!(
         out,
-        "mAP {:.4} ({low:.4} to {high:.4})  mINP {:.4}",
-        report.map, report.minp
+        "mAP {}  mINP {:.4}",
+        within(report.map, &report.map_interval),
+        report.minp
     )?;
     if report.unanswerable > 0 {
         writeln!(

@@ -5,6 +5,7 @@ use std::io::Write as _;
 use anyhow::{Context as _, Result, bail};
 use serde::Serialize;
 use sightline_console::person::{PersonHit, PersonResponse, WordRequest, persons_of};
+use sightline_console::wire::NOT_CALIBRATED;
 use sightline_console::{CameraCoverage, SearchResponse};
 use sightline_sink::persons::Verdict;
 
@@ -201,6 +202,7 @@ struct Persons {
     is_exact: bool,
     calibrated: bool,
     calibration: Option<String>,
+    why_uncalibrated: Option<String>,
 }
 
 /// One person of an answer.
@@ -260,6 +262,7 @@ pub fn print_persons(
         is_exact: answer.is_exact,
         calibrated: answer.calibrated,
         calibration: answer.calibration,
+        why_uncalibrated: answer.why_uncalibrated,
     };
     if is_json {
         return Ok(stdout().json(&answer)?);
@@ -281,10 +284,10 @@ pub fn print_persons(
     if let Some(why) = &answer.why_empty {
         writeln!(out, "nobody found: {why}")?;
     }
-    if !answer.persons.is_empty() && !answer.calibrated {
+    if let Some(why) = &answer.why_uncalibrated {
         writeln!(
             out,
-            "scores: not calibrated (the model's card has no table); persons are in order of their best view"
+            "scores: {NOT_CALIBRATED} ({why}); persons are in order of their best view"
         )?;
     }
     for camera in &answer.coverage {

@@ -4,7 +4,7 @@ use std::io::Write as _;
 use std::path::Path;
 
 use anyhow::{Result, bail};
-use sightline_console::wire::PictureBytes;
+use sightline_console::wire::{ClauseScore, NOT_CALIBRATED, PictureBytes};
 use sightline_console::{
     By, EncodeQueue, QueryEncoders, Question, SearchRequest, SearchResponse, UtcTime,
 };
@@ -53,6 +53,8 @@ fn request(args: &SearchArgs) -> Result<SearchRequest> {
         not: args.not.clone(),
         image,
         track: args.track.map(|id| id.to_string()),
+        like: args.like.iter().map(ToString::to_string).collect(),
+        unlike: args.unlike.iter().map(ToString::to_string).collect(),
         cameras: args.cameras.clone(),
         from: time(args.from),
         to: time(args.to),
@@ -150,14 +152,18 @@ fn print(response: &SearchResponse) -> Result<()> {
             hit.thumbnail.as_deref().unwrap_or("no picture"),
             hit.track
         )?;
+        if !hit.clauses.is_empty() {
+            let clauses: Vec<_> = hit.clauses.iter().map(clause_words).collect();
+            writeln!(out, "     {}", clauses.join(", "))?;
+        }
     }
     if let Some(why) = &response.why_empty {
         writeln!(out, "nobody found: {why}")?;
     }
-    if !response.hits.is_empty() && !response.calibrated {
+    if let Some(why) = &response.why_uncalibrated {
         writeln!(
             out,
-            "scores: not calibrated (the model's card has no table); hits are in order of similarity"
+            "scores: {NOT_CALIBRATED} ({why}); hits are in order of similarity"
         )?;
     }
     if response.calibrated && response.hits.iter().all(|hit| hit.score < Some(POSSIBLE)) {
@@ -175,6 +181,13 @@ fn print(response: &SearchResponse) -> Result<()> {
     }
     out.finish()?;
     Ok(())
+}
+
+fn clause_words(clause: &ClauseScore) -> String {
+    match clause.score {
+        Some(score) => format!("{} {:.0}%", clause.text, 100.0 * score),
+        None => format!("{} (similarity {:.3})", clause.text, clause.similarity),
+    }
 }
 
 /// Probabilities from which a hit is called likely, and possible.

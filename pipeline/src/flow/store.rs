@@ -179,6 +179,16 @@ impl sightline_console::Store for Store {
         self.sink.search(query)
     }
 
+    fn similarities(
+        &self,
+        name: &str,
+        model: &str,
+        values: &[f32],
+        tracks: &[TrackId],
+    ) -> sightline_sink::Result<Vec<Option<f32>>> {
+        self.sink.similarities(name, model, values, tracks)
+    }
+
     fn person(&self, id: PersonId) -> Option<PersonRecord> {
         self.sink.person(id)
     }

@@ -64,6 +64,8 @@ pub struct WholeCard {
     pub quality: toml::Table,
     /// Similarity to log likelihood ratio; absent until measured.
     pub calibration: Option<toml::Table>,
+    /// Similarity of single clauses to probability; text encoders alone have it.
+    pub clauses: Option<toml::Table>,
     /// How text becomes tokens; text encoders alone have it.
     pub tokenizer: Option<Tokenizer>,
 }
@@ -104,7 +106,7 @@ pub struct Input {
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Tokenizer {
-    /// `wordpiece`.
+    /// `wordpiece` or `clip`.
     pub kind: String,
     /// Name of the vocabulary beside the card.
     pub file: String,

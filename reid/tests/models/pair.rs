@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 use sightline_reid::{
-    Card, Error, ImageEncoder, Options, Provider, TextCard, TextEncoder, WordPiece,
+    BytePairs, Card, Error, ImageEncoder, Options, Provider, TextCard, TextEncoder, Tokens,
+    WordPiece,
 };
 
 use crate::support::{environment, golden};
@@ -29,16 +30,22 @@ struct Golden {
     ids: Vec<i64>,
 }
 
-#[test]
-fn a_thousand_texts_become_the_tokens_that_another_implementation_gives() {
+fn texts() -> Vec<Golden> {
     let rows: Vec<Golden> =
         serde_json::from_str(&fs_err::read_to_string(golden("tokens.json")).unwrap()).unwrap();
     assert_eq!(rows.len(), 1000);
-    let words = WordPiece::read(&model("joint-text").join("vocab.txt"), 64).unwrap();
-    let differing: Vec<_> = rows
+    rows
+}
+
+/// Texts whose tokens are others than expected; at least four of all are cut.
+fn assert_same(texts: &[Golden], expected: &[&Vec<i64>], tokens: impl Fn(&str) -> Tokens) {
+    let found: Vec<Tokens> = texts.iter().map(|row| tokens(&row.text)).collect();
+    let differing: Vec<_> = texts
         .iter()
-        .filter(|row| words.tokens(&row.text).ids != row.ids)
-        .map(|row| (&row.text, words.tokens(&row.text).ids, &row.ids))
+        .zip(expected)
+        .zip(&found)
+        .filter(|((_, expected), found)| found.ids != ***expected)
+        .map(|((row, expected), found)| (&row.text, &found.ids, expected))
         .collect();
     assert!(
         differing.is_empty(),
@@ -46,10 +53,26 @@ fn a_thousand_texts_become_the_tokens_that_another_implementation_gives() {
         differing.len(),
         &differing[..differing.len().min(5)]
     );
-    let long = rows
-        .iter()
-        .filter(|row| words.tokens(&row.text).dropped > 0);
-    assert!(long.count() >= 4);
+    assert!(found.iter().filter(|tokens| tokens.dropped > 0).count() >= 4);
+}
+
+#[test]
+fn a_thousand_texts_become_the_tokens_that_another_implementation_gives() {
+    let texts = texts();
+    let words = WordPiece::read(&model("joint-text").join("vocab.txt"), 64).unwrap();
+    let expected: Vec<_> = texts.iter().map(|row| &row.ids).collect();
+    assert_same(&texts, &expected, |text| words.tokens(text));
+}
+
+#[test]
+fn a_thousand_texts_become_the_tokens_that_clips_own_code_gives() {
+    let texts = texts();
+    let rows: Vec<Vec<i64>> =
+        serde_json::from_str(&fs_err::read_to_string(golden("clip_tokens.json")).unwrap()).unwrap();
+    assert_eq!(rows.len(), texts.len());
+    let pairs = BytePairs::read(&golden("merges.txt"), 77).unwrap();
+    let expected: Vec<_> = rows.iter().collect();
+    assert_same(&texts, &expected, |text| pairs.tokens(text));
 }
 
 #[test]

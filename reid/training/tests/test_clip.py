@@ -1,5 +1,8 @@
 """CLIP's towers: sizes, published files, words."""
 
+import json
+from pathlib import Path
+
 import pytest
 import torch
 from safetensors.torch import save_file
@@ -143,6 +146,15 @@ def test_words_are_clips():
     assert clip_ids(["red " * 500]).shape == (1, 77)
     small = clip_ids(["a woman in a crimson anorak"], vocabulary=600)
     assert small[0, 0] == 598 and small[0, -1] == 599 and small.max() == 599
+
+
+def test_a_thousand_texts_become_the_tokens_of_clips_own_code():
+    golden = Path(__file__).parents[2] / "tests/golden"
+    texts = [row["text"] for row in json.loads((golden / "tokens.json").read_text())]
+    expected = json.loads((golden / "clip_tokens.json").read_text())
+    assert len(texts) == len(expected) == 1000
+    for text, ids in zip(texts, expected):
+        assert clip_ids([text])[0].tolist() == ids, text
 
 
 def test_what_follows_a_sentence_changes_nothing():

@@ -191,6 +191,21 @@ impl Sink {
         self.shared.store.search(query)
     }
 
+    /// How near tracks are to a vector; see [`Store::similarities`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Store::similarities`].
+    pub fn similarities(
+        &self,
+        name: &str,
+        model: &str,
+        values: &[f32],
+        tracks: &[TrackId],
+    ) -> Result<Vec<Option<f32>>> {
+        self.shared.store.similarities(name, model, values, tracks)
+    }
+
     /// What cameras watched; see [`Store::coverage`].
     pub fn coverage(
         &self,

@@ -6,7 +6,10 @@
 
 mod answer;
 mod browse;
+#[cfg(test)]
+mod example_tests;
 mod filter;
+mod probe;
 mod query;
 mod rank;
 #[cfg(test)]
@@ -14,6 +17,6 @@ mod tests;
 mod why;
 
 pub use answer::{Answer, Hit};
-pub use query::{Filter, MAX_LIMIT, Query, QueryKind};
+pub use query::{Direction, Filter, MAX_EXAMPLES, MAX_LIMIT, Query, QueryKind};
 
-pub(crate) use rank::answer;
+pub(crate) use rank::{answer, similarities};

@@ -8,6 +8,9 @@ use crate::{Error, PersonId, Result, TrackId};
 /// Most hits that one query may ask for.
 pub const MAX_LIMIT: usize = 1000;
 
+/// Most tracks that one query may name as examples.
+pub const MAX_EXAMPLES: usize = 40;
+
 /// A question to the store.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Query {
@@ -40,8 +43,29 @@ pub enum QueryKind {
         /// The kind of vector to compare by.
         name: String,
     },
+    /// Tracks that look like some tracks of the store and unlike others, and like a vector where one is given. The named
+    /// tracks are left out.
+    Examples {
+        /// The kind of vector to compare by.
+        name: String,
+        /// What is looked for beside the examples.
+        also: Option<Direction>,
+        /// Tracks that are right.
+        like: Vec<TrackId>,
+        /// Tracks that are wrong.
+        unlike: Vec<TrackId>,
+    },
     /// All tracks, newest first.
     Time,
+}
+
+/// A vector and the model that made it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Direction {
+    /// The model; refused when the store holds another one's.
+    pub model: String,
+    /// Its values, of any length but zero.
+    pub values: Vec<f32>,
 }
 
 /// What restricts a search. A track passes when all parts that are given hold.
@@ -81,24 +105,47 @@ impl Query {
             ));
         }
         match &self.kind {
-            QueryKind::Vector { name, values, .. } => {
-                if values.is_empty() || values.len() > MAX_DIMENSION {
-                    let len = values.len();
-                    return refused(format!(
-                        "vector `{name}` has {len} values, expected 1 to {MAX_DIMENSION}"
-                    ));
+            QueryKind::Vector { name, values, .. } => check_direction(name, values)?,
+            QueryKind::Examples {
+                name,
+                also,
+                like,
+                unlike,
+            } => {
+                let count = like.len() + unlike.len();
+                if count > MAX_EXAMPLES {
+                    return refused(format!("{count} examples, expected at most {MAX_EXAMPLES}"));
                 }
-                if !values.iter().all(|value| value.is_finite()) || values.iter().all(|v| *v == 0.0)
-                {
-                    return refused(format!(
-                        "vector `{name}` is zero or not finite, expected a direction"
-                    ));
+                match also {
+                    Some(also) => check_direction(name, &also.values)?,
+                    None if like.is_empty() => {
+                        return refused(
+                            "nothing to look for, expected a track that is right".into(),
+                        );
+                    }
+                    None => {}
                 }
             }
             QueryKind::Track { .. } | QueryKind::Time => {}
         }
         self.filter.check()
     }
+}
+
+fn check_direction(name: &str, values: &[f32]) -> Result<()> {
+    let refused = |what: String| Err(Error::Query { what });
+    if values.is_empty() || values.len() > MAX_DIMENSION {
+        let len = values.len();
+        return refused(format!(
+            "vector `{name}` has {len} values, expected 1 to {MAX_DIMENSION}"
+        ));
+    }
+    if !values.iter().all(|value| value.is_finite()) || values.iter().all(|v| *v == 0.0) {
+        return refused(format!(
+            "vector `{name}` is zero or not finite, expected a direction"
+        ));
+    }
+    Ok(())
 }
 
 impl Filter {

@@ -6,18 +6,16 @@
 
 use std::collections::HashMap;
 
-use qdrant_edge::VectorStructInternal;
 use serde_json::{Value, json};
 
 use super::answer::{Answer, Hit};
 use super::browse::{browse, hit};
+use super::probe::{Probe, mean_of, of_examples, probe, vector_of};
 use super::query::{Filter, Query, QueryKind};
 use super::why;
 use crate::store::Store;
-use crate::store::points::{
-    ExemplarPayload, TrackletPayload, from_payload, from_record, normalised,
-};
-use crate::{Error, Result, TrackId};
+use crate::store::points::{ExemplarPayload, TrackletPayload, from_payload, from_record};
+use crate::{Result, TrackId};
 
 /// Up to this many tracks in question all of them are compared, without lists.
 const COMPARE_ALL: u64 = 1_000;
@@ -30,14 +28,6 @@ struct Candidate {
     payload: TrackletPayload,
     to_mean: Option<f32>,
     best: Option<(f32, ExemplarPayload)>,
-}
-
-/// A vector to look for, normalised.
-struct Probe {
-    name: String,
-    values: Vec<f32>,
-    /// Not a hit: the track that asks.
-    without: Option<TrackId>,
 }
 
 /// Answers a query.
@@ -53,14 +43,23 @@ pub(crate) fn answer(store: &Store, query: &Query) -> Result<Answer> {
             model,
             values,
         } => {
-            let probe = probe(store, name, Some(model), values, None)?;
+            let probe = probe(store, name, Some(model.as_str()), values, Vec::new())?;
             (hits, is_exact) = nearest(store, filter, &probe, searched, query.limit)?;
         }
         QueryKind::Track { track, name } => match mean_of(store, *track, name)? {
             Ok(values) => {
-                let probe = probe(store, name, None, &values, Some(*track))?;
+                let probe = probe(store, name, None, &values, vec![*track])?;
                 (hits, is_exact) = nearest(store, filter, &probe, searched, query.limit)?;
             }
+            Err(reason) => is_unknown = Some(reason),
+        },
+        QueryKind::Examples {
+            name,
+            also,
+            like,
+            unlike,
+        } => match of_examples(store, name, also.as_ref(), like, unlike)? {
+            Ok(probe) => (hits, is_exact) = nearest(store, filter, &probe, searched, query.limit)?,
             Err(reason) => is_unknown = Some(reason),
         },
     }
@@ -86,62 +85,6 @@ pub(crate) fn answer(store: &Store, query: &Query) -> Result<Answer> {
         searched,
         is_exact,
     })
-}
-
-fn probe(
-    store: &Store,
-    name: &str,
-    model: Option<&String>,
-    values: &[f32],
-    without: Option<TrackId>,
-) -> Result<Probe> {
-    let specs = &store.options().vectors;
-    let refused = |what: String| Err(Error::Query { what });
-    let Some(spec) = specs.iter().find(|spec| spec.name == name) else {
-        let names: Vec<_> = specs.iter().map(|spec| spec.name.as_str()).collect();
-        return refused(format!(
-            "no vector `{name}` in this store, expected {}",
-            names.join(" or ")
-        ));
-    };
-    if let Some(model) = model
-        && *model != spec.model
-    {
-        return refused(format!(
-            "vector `{name}` is by model `{model}`, the store's are by `{}`",
-            spec.model
-        ));
-    }
-    if values.len() != spec.dimension {
-        return refused(format!(
-            "vector `{name}` has {} values, expected {}",
-            values.len(),
-            spec.dimension
-        ));
-    }
-    Ok(Probe {
-        name: name.to_owned(),
-        values: normalised(values),
-        without,
-    })
-}
-
-/// A track's mean vector, or why there is none.
-fn mean_of(store: &Store, track: TrackId, name: &str) -> Result<Result<Vec<f32>, String>> {
-    let records = store
-        .tracklets()
-        .retrieve(&[track.tracklet_point()], true)?;
-    let Some(record) = records.into_iter().next() else {
-        return Ok(Err(format!("track {track} is not in the store")));
-    };
-    Ok(vector_of(record.vector, name).ok_or(format!("track {track} has no vector `{name}`")))
-}
-
-fn vector_of(vectors: Option<VectorStructInternal>, name: &str) -> Option<Vec<f32>> {
-    let Some(VectorStructInternal::Named(mut vectors)) = vectors else {
-        return None;
-    };
-    vectors.remove(name)?.try_into().ok()
 }
 
 fn nearest(
@@ -211,7 +154,7 @@ fn nearest(
             add_tracks(store, probe, &tracks, &mut candidates)?;
         }
         candidates.retain(|track, candidate| {
-            filter.passes(&candidate.payload) && probe.without != Some(*track)
+            filter.passes(&candidate.payload) && !probe.without.contains(track)
         });
         for (track, best) in bests {
             if let Some(candidate) = candidates.get_mut(&track) {
@@ -260,6 +203,36 @@ fn nearest(
         }
         fetch = fetch.saturating_mul(4);
     }
+}
+
+/// How near tracks are to a vector, by the measure that hits are ranked by, over all their sightings; none for a track that is not
+/// there or has no such vector.
+pub(crate) fn similarities(
+    store: &Store,
+    name: &str,
+    model: &str,
+    values: &[f32],
+    tracks: &[TrackId],
+) -> Result<Vec<Option<f32>>> {
+    let probe = probe(store, name, Some(model), values, Vec::new())?;
+    let mut candidates = HashMap::new();
+    add_tracks(store, &probe, tracks, &mut candidates)?;
+    let mut waiting: Vec<_> = candidates.keys().copied().collect();
+    waiting.sort_unstable();
+    add_best(
+        store,
+        &Filter::default(),
+        &probe,
+        None,
+        waiting,
+        &mut candidates,
+    )?;
+    let similarity = |track: &TrackId| {
+        let candidate: &Candidate = candidates.get(track)?;
+        let is_compared = candidate.to_mean.is_some() || candidate.best.is_some();
+        is_compared.then(|| candidate.similarity())
+    };
+    Ok(tracks.iter().map(similarity).collect())
 }
 
 impl Candidate {

@@ -7,11 +7,11 @@ use crate::event::testing::{coverage, sighting, vector};
 use crate::store::{Store, StoreOptions, VectorSpec};
 use crate::{Event, Sighting, TrackId};
 
-const DIMENSION: usize = 16;
+pub(super) const DIMENSION: usize = 16;
 const S: i64 = 1_000_000_000;
 
 /// Numbers that look random and are the same each time.
-struct Numbers(u64);
+pub(super) struct Numbers(pub(super) u64);
 
 impl Numbers {
     fn next(&mut self) -> f32 {
@@ -21,7 +21,7 @@ impl Numbers {
         (self.0 >> 40) as f32 / (1_u64 << 24) as f32
     }
 
-    fn vector(&mut self) -> Vec<f32> {
+    pub(super) fn vector(&mut self) -> Vec<f32> {
         (0..DIMENSION).map(|_| self.next() - 0.5).collect()
     }
 }
@@ -35,7 +35,7 @@ fn options() -> StoreOptions {
 }
 
 /// Tracks of 1 to 6 sightings on four cameras over a quarter of an hour.
-fn world(tracks: u32) -> Vec<Sighting> {
+pub(super) fn world(tracks: u32) -> Vec<Sighting> {
     let mut numbers = Numbers(88_172_645_463_325_252);
     let mut sightings = Vec::new();
     for ordinal in 0..tracks {
@@ -63,7 +63,7 @@ fn world(tracks: u32) -> Vec<Sighting> {
     sightings
 }
 
-fn store_of(dir: &std::path::Path, sightings: &[Sighting]) -> Store {
+pub(super) fn store_of(dir: &std::path::Path, sightings: &[Sighting]) -> Store {
     let store = Store::open(dir, &options()).unwrap();
     let events: Vec<_> = sightings
         .iter()
@@ -185,7 +185,7 @@ fn in_microseconds(filter: &Filter) -> Filter {
     }
 }
 
-fn by_vector(values: Vec<f32>, filter: Filter, limit: usize) -> Query {
+pub(super) fn by_vector(values: Vec<f32>, filter: Filter, limit: usize) -> Query {
     let kind = QueryKind::Vector {
         name: "appearance".into(),
         model: "m@0123456789ab".into(),

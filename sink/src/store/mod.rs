@@ -38,7 +38,7 @@ pub use options::{CropLimits, StoreOptions, VectorSpec};
 
 use crate::coverage::{CameraCoverage, CoverageBook};
 use crate::persons::PersonBook;
-use crate::{Answer, Error, Query, Result};
+use crate::{Answer, Error, Query, Result, TrackId};
 use crops::Crops;
 use engine::Engine;
 use forgotten::ForgottenBook;
@@ -149,6 +149,22 @@ impl Store {
     /// [`Error::Query`] when it cannot be asked, or asks with a vector of another model.
     pub fn search(&self, query: &Query) -> Result<Answer> {
         crate::search::answer(self, query)
+    }
+
+    /// How near tracks are to a vector, by the measure that hits are ranked by, over all their sightings; none for a track
+    /// that is not there or has no such vector.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Query`] for a vector of another model.
+    pub fn similarities(
+        &self,
+        name: &str,
+        model: &str,
+        values: &[f32],
+        tracks: &[TrackId],
+    ) -> Result<Vec<Option<f32>>> {
+        crate::search::similarities(self, name, model, values, tracks)
     }
 
     /// What cameras watched; see [`CameraCoverage`]. Without `cameras`: all.

@@ -175,6 +175,58 @@ fn a_sentence_finds_the_person_it_describes() {
     let same = search(&["a woman", "--not", "backpack"], &store);
     assert_ne!(plain["hits"], without["hits"]);
     assert_eq!(without["hits"], same["hits"]);
+    assert_eq!(without["calibrated"], false);
+    let why = without["why_uncalibrated"].as_str().unwrap();
+    assert!(why.contains("deny nothing"), "{why}");
+
+    // Each clause by itself, and examples that steer.
+    let clauses = |hit: &Value| -> Vec<(String, f64)> {
+        let list = hit["clauses"].as_array().unwrap().iter();
+        list.map(|it| {
+            (
+                it["text"].as_str().unwrap().to_owned(),
+                it["score"].as_f64().unwrap(),
+            )
+        })
+        .collect()
+    };
+    for hit in plain["hits"].as_array().unwrap() {
+        let found = clauses(hit);
+        let names: Vec<_> = found.iter().map(|it| it.0.as_str()).collect();
+        assert_eq!(names, ["woman", "backpack"]);
+        assert!(
+            found.iter().all(|it| (0.0..=1.0).contains(&it.1)),
+            "{found:?}"
+        );
+    }
+    let ids: Vec<&str> = plain["hits"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|hit| hit["track"].as_str().unwrap())
+        .collect();
+    let words = [
+        "a woman with a backpack",
+        "--like",
+        ids[1],
+        "--unlike",
+        ids[0],
+    ];
+    let steered = search(&words, &store);
+    let hits = steered["hits"].as_array().unwrap();
+    assert_eq!(hits.len(), ids.len() - 2);
+    assert!(
+        hits.iter()
+            .all(|hit| hit["track"] != ids[0] && hit["track"] != ids[1])
+    );
+    assert!(
+        steered["why_uncalibrated"]
+            .as_str()
+            .unwrap()
+            .contains("examples")
+    );
+    let alike = search(&["--like", ids[1]], &store);
+    assert_eq!(alike["hits"].as_array().unwrap().len(), ids.len() - 1);
     let long = "a woman in a coat ".repeat(100);
     let cut = search(&[&long], &store);
     assert!(
@@ -184,6 +236,11 @@ fn a_sentence_finds_the_person_it_describes() {
     );
     let store = store.to_str().unwrap();
     run_badly(&["search", "  ", "--store", store], 2, &["text: is empty"]);
+    run_badly(
+        &["search", "--unlike", ids[0], "--store", store],
+        2,
+        &["unlike: ", "nothing says what is looked for"],
+    );
     run_badly(
         &["search", "?!", "--store", store],
         2,
