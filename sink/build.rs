@@ -1,10 +1,15 @@
-//! Compiles the schema in `proto/` to Rust, without `protoc`.
+//! Compiles the schemas in `proto/` to Rust, without `protoc`: our own, and the part of Qdrant's that we use.
 
 use std::error::Error;
 
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-changed=proto");
-    let files = protox::compile(["sightline/v1/event.proto"], ["proto"])?;
+    let files = protox::compile(
+        ["sightline/v1/event.proto", "sightline/v1/backup.proto"],
+        ["proto"],
+    )?;
     prost_build::Config::new().bytes(["."]).compile_fds(files)?;
+    let files = protox::compile(["qdrant.proto"], ["proto/qdrant"])?;
+    prost_build::Config::new().compile_fds(files)?;
     Ok(())
 }

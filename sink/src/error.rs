@@ -73,6 +73,19 @@ pub enum Error {
         what: String,
     },
 
+    /// A server failed, or refused.
+    #[error("qdrant `{url}`: {doing} failed: {what}")]
+    Server {
+        /// Its address.
+        url: String,
+        /// What was being done.
+        doing: &'static str,
+        /// The server's words, or the network's.
+        what: String,
+        /// Whether it may pass.
+        reaction: Reaction,
+    },
+
     /// Something was found after it had been forgotten.
     #[error(
         "store `{path}`: {what}, though it was forgotten: ask again, and report it if that does not help"
@@ -137,6 +150,7 @@ impl Error {
     /// What the caller should do about this error.
     pub fn reaction(&self) -> Reaction {
         match self {
+            Self::Server { reaction, .. } => *reaction,
             Self::Event { .. } | Self::Query { .. } => Reaction::Data,
             Self::Mismatch { .. } | Self::Corrupt { .. } | Self::Options { .. } => {
                 Reaction::Configuration

@@ -39,5 +39,6 @@ pub use persons::{AssociationOptions, PersonEvent, PersonRecord, SiteMap};
 pub use search::{Answer, Direction, Filter, Hit, Query, QueryKind};
 pub use spool::{Spool, SpoolStatus};
 pub use store::{
-    CropLimits, Forget, ForgetReport, Retention, Store, StoreOptions, StoreStatus, VectorSpec,
+    Backup, CropLimits, Forget, ForgetReport, Restored, Retention, ServerLimits, ServerOptions,
+    Store, StoreOptions, StoreStatus, VectorSpec, Verified,
 };

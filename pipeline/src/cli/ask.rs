@@ -1,4 +1,4 @@
-//! Arguments of `search`, `person` and `forget`.
+//! Arguments of `search`, `person`, `forget` and `store`.
 
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -89,6 +89,73 @@ pub struct ForgetArgs {
     /// Only say what would go
     #[arg(long)]
     pub dry_run: bool,
+    /// Where the store is.
+    #[command(flatten)]
+    pub access: StoreAccess,
+    /// Print one JSON value
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `sightline store`
+#[derive(Debug, Args)]
+pub struct StoreArgs {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: StoreCommand,
+}
+
+/// What to do with a store.
+#[derive(Debug, Subcommand)]
+pub enum StoreCommand {
+    /// Copy everything that is in it into a new folder
+    Backup(StoreBackupArgs),
+    /// Fill an empty store from a backup, but for what is forgotten
+    Restore(StoreRestoreArgs),
+    /// Look at every point and every picture of a store, or of a backup
+    Verify(StoreVerifyArgs),
+}
+
+/// `sightline store backup`
+#[derive(Debug, Args)]
+pub struct StoreBackupArgs {
+    /// Folder for the copy: new, or empty
+    #[arg(value_name = "DIR")]
+    pub to: PathBuf,
+    /// Only say what it would hold
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Where the store is.
+    #[command(flatten)]
+    pub access: StoreAccess,
+    /// Print one JSON value
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `sightline store restore`
+#[derive(Debug, Args)]
+pub struct StoreRestoreArgs {
+    /// Folder of the backup
+    #[arg(value_name = "DIR")]
+    pub from: PathBuf,
+    /// Only look at the backup and at the place
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Where the store is.
+    #[command(flatten)]
+    pub access: StoreAccess,
+    /// Print one JSON value
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `sightline store verify`
+#[derive(Debug, Args)]
+pub struct StoreVerifyArgs {
+    /// Folder of a backup, in place of a store
+    #[arg(value_name = "DIR", conflicts_with = "access")]
+    pub backup: Option<PathBuf>,
     /// Where the store is.
     #[command(flatten)]
     pub access: StoreAccess,

@@ -4,7 +4,7 @@
 //!
 //! - `mod`: [`Cli`] and [`Command`], the choice of a command
 //! - `flow`: arguments of `replay`, `run`, `track`, `embed`, `bench`
-//! - `ask`: arguments of `search`, `person`, `forget`
+//! - `ask`: arguments of `search`, `person`, `forget`, `store`
 //! - `measure`: arguments of `eval`
 //! - `care`: arguments of `models`, `check`, `cameras`, `completions`
 //! - `teach`: arguments of `site`, `feedback`
@@ -23,7 +23,8 @@ use clap::{Parser, Subcommand};
 
 pub use ask::{
     ForgetArgs, PersonArgs, PersonCommand, PersonConfirmArgs, PersonJoinArgs, PersonRejectArgs,
-    PersonShowArgs, SearchArgs, StoreAccess,
+    PersonShowArgs, SearchArgs, StoreAccess, StoreArgs, StoreBackupArgs, StoreCommand,
+    StoreRestoreArgs, StoreVerifyArgs,
 };
 pub use care::{
     CamerasArgs, CamerasCommand, CheckArgs, CompletionsArgs, ModelNames, ModelsArgs,
@@ -100,6 +101,8 @@ pub enum Command {
     /// Vectors, pictures, persons and what waits in the spool go, and whatever brings them again is refused, replays and
     /// restored backups included. It is looked for afterwards, and a signed list of what went is written beside the store.
     Forget(ForgetArgs),
+    /// Copy a store, restore it, look whether it is whole
+    Store(StoreArgs),
     /// Run the tracker alone on detections in MOTChallenge form
     Track(TrackArgs),
     /// Turn pictures or sentences into vectors
@@ -159,6 +162,10 @@ mod tests {
             "sightline forget --track 67e55044-10b1-426f-9247-bb680e5fe0c8 --store s --dry-run",
             "sightline forget --person 67e55044-10b1-426f-9247-bb680e5fe0c8 --config c.toml",
             "sightline forget --camera gate-1 --from -2h --to -1h --json",
+            "sightline store backup b --store s --dry-run",
+            "sightline store restore b --config c.toml --json",
+            "sightline store verify --store s",
+            "sightline store verify b",
             "sightline replay scene.toml --mtmc persons.txt",
             "sightline replay --eval scene.toml",
             "sightline replay scene.toml --eval=report --gate gate.toml",
@@ -204,6 +211,8 @@ mod tests {
             "sightline eval mot --gt a.txt",
             "sightline eval text --model joint-picture",
             "sightline search --limit 0",
+            "sightline store verify b --store s",
+            "sightline store backup",
             "sightline forget",
             "sightline forget --camera gate-1",
             "sightline forget --camera gate-1 --from -2h",

@@ -150,7 +150,7 @@ impl Who {
 
     fn store(config: &Config, request: Option<&SearchRequest>) -> Result<Self> {
         let folder = &config.store.folder;
-        if !folder.join("index").is_dir() {
+        if !folder.join("index").is_dir() && config.store.qdrant.is_none() {
             bail!(
                 "there is no store in {}; name another with --store, or make one with `sightline replay INPUT --store {}`",
                 folder.display(),

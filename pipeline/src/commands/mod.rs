@@ -18,6 +18,7 @@ pub mod replay;
 pub mod run;
 pub mod search;
 pub mod site;
+pub mod store;
 pub mod track;
 
 use crate::cli::Command;
@@ -35,6 +36,7 @@ pub fn dispatch(command: &Command) -> anyhow::Result<()> {
         Command::Site(args) => site::run(args),
         Command::Feedback(args) => feedback::run(args),
         Command::Forget(args) => forget::run(args),
+        Command::Store(args) => store::run(args),
         Command::Track(args) => track::run(args),
         Command::Embed(args) => embed::run(args),
         Command::Models(args) => models::run(args),

@@ -31,6 +31,8 @@ pub struct StoreConfig {
     /// Days after which a picture is deleted.
     #[schemars(range(max = 36_500))]
     pub crops_age_days: NonZeroU32,
+    /// A Qdrant server that holds the vectors. Absent: they lie in `folder`. Pictures and coverage lie there either way.
+    pub qdrant: Option<QdrantConfig>,
 }
 
 impl Default for StoreConfig {
@@ -42,8 +44,64 @@ impl Default for StoreConfig {
             sync_ms: at_least_one(200),
             crops_bytes: at_least_one_u64(20 << 30),
             crops_age_days: at_least_one(30),
+            qdrant: None,
         }
     }
+}
+
+/// `[store.qdrant]`: a Qdrant server, or a cluster behind one address, reached by gRPC.
+///
+/// Collections are made where they are missing, and held against the models at every start.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct QdrantConfig {
+    /// Its gRPC address, `http://127.0.0.1:6334` or `https://…`. A key never crosses the network without TLS.
+    #[schemars(length(min = 1))]
+    pub url: String,
+    /// File with the API key, readable by nobody else. Absent: the server asks for none.
+    #[serde(default)]
+    pub api_key_file: Option<PathBuf>,
+    /// Certificates (PEM) of who may vouch for the server. Absent: of those that the system trusts.
+    #[serde(default)]
+    pub ca_file: Option<PathBuf>,
+    /// What the names of the collections begin with.
+    #[serde(default = "default_prefix")]
+    pub prefix: Name,
+    /// Several sites share the collections: this one sees its own points alone.
+    #[serde(default)]
+    pub share_with_other_sites: bool,
+    /// Shards of collections that are made.
+    #[serde(default = "one")]
+    #[schemars(range(max = 1024))]
+    pub shards: NonZeroU32,
+    /// Copies of each shard of collections that are made. A write counts once most copies have it.
+    #[serde(default = "one")]
+    #[schemars(range(max = 16))]
+    pub replicas: NonZeroU32,
+    /// Longest time for one attempt of a call, in milliseconds.
+    #[serde(default = "default_attempt_ms")]
+    #[schemars(range(min = 100, max = 600_000))]
+    pub attempt_ms: NonZeroU32,
+    /// Longest time for a call with all its attempts, in milliseconds; sightings wait in the spool beyond it.
+    #[serde(default = "default_call_ms")]
+    #[schemars(range(min = 100, max = 3_600_000))]
+    pub call_ms: NonZeroU32,
+}
+
+fn default_prefix() -> Name {
+    Name::made_safe("sightline")
+}
+
+fn one() -> NonZeroU32 {
+    NonZeroU32::MIN
+}
+
+fn default_attempt_ms() -> NonZeroU32 {
+    at_least_one(10_000)
+}
+
+fn default_call_ms() -> NonZeroU32 {
+    at_least_one(30_000)
 }
 
 /// `[retention]`: how long tracks are kept, their pictures and persons with them; absent means for ever.

@@ -41,7 +41,7 @@ pub use changes::Changes;
 pub use fault::{ConfigError, Fault, Faults};
 pub use inputs::{InputError, Inputs, Manifest, Recording, Start};
 pub use machine::{
-    ApiConfig, LogFormat, LogLevel, ModelsConfig, ObserveConfig, Precision, Provider,
+    ApiConfig, LogFormat, LogLevel, ModelsConfig, ObserveConfig, Precision, Provider, QdrantConfig,
     RetentionConfig, StoreConfig,
 };
 pub use persons::{MapCamera, MapConfig, MapWay, PersonsConfig};

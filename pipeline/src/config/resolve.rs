@@ -101,6 +101,11 @@ fn settle(
             },
         );
     }
+    if let Some(qdrant) = &mut store.qdrant {
+        let in_folder = |file: PathBuf| folder.join(file);
+        qdrant.api_key_file = qdrant.api_key_file.take().map(in_folder);
+        qdrant.ca_file = qdrant.ca_file.take().map(in_folder);
+    }
     let mut models = raw.models;
     models.folder = folder.join(models.folder);
     models.onnxruntime = folder.join(models.onnxruntime);

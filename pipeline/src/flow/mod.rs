@@ -51,6 +51,6 @@ pub use observer::Observer;
 pub use outcome::{Outcome, TrackBox, TrackEnd};
 pub use record::{EventWriter, Outputs, Record, Recorder};
 pub use replay::{Play, Progress, Workers, replay};
-pub use store::{Store, vector_spec};
+pub use store::{Store, store_options, vector_spec};
 pub use telemetry::Telemetry;
 pub use timing::StageTimes;

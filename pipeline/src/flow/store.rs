@@ -1,21 +1,22 @@
 //! The store of a configuration: opened, written to, asked.
 
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use sightline_console::StoreCounts;
 use sightline_sink::spool::Limits;
 use sightline_sink::{
-    Answer, CameraCoverage, CropLimits, Event, Filter, Forget, ForgetReport, PersonId,
-    PersonRecord, Query, Retention, Sink, SinkOptions, SinkStatus, StoreOptions, TrackId,
-    VectorSpec, Writer,
+    Answer, Backup, CameraCoverage, CropLimits, Event, Filter, Forget, ForgetReport, PersonId,
+    PersonRecord, Query, Retention, ServerLimits, ServerOptions, Sink, SinkOptions, SinkStatus,
+    StoreOptions, TrackId, VectorSpec, Verified, Writer,
 };
 
 use super::EventWriter;
 use super::persons::association;
-use crate::config::Config;
+use crate::config::{Config, QdrantConfig};
 
 /// Seconds in a day.
 const DAY: u64 = 24 * 60 * 60;
@@ -25,6 +26,9 @@ const EXPIRE_EVERY: Duration = Duration::from_secs(60);
 
 /// Longest wait for the index before something is forgotten.
 const FORGET_DEADLINE: Duration = Duration::from_secs(20);
+
+/// Longest wait for the index before the store is copied.
+const BACKUP_DEADLINE: Duration = Duration::from_secs(600);
 
 /// The sink of this process; clones are the same one.
 #[derive(Clone, Debug)]
@@ -56,19 +60,7 @@ impl Store {
         expire_every: Option<Duration>,
     ) -> Result<Self> {
         let settings = &config.store;
-        let age = config.retention.age_days;
-        let mut options = SinkOptions::new(StoreOptions {
-            crops: CropLimits {
-                max_bytes: settings.crops_bytes.get(),
-                max_age: Duration::from_secs(u64::from(settings.crops_age_days.get()) * DAY),
-            },
-            retention: Retention {
-                max_age: age.map(|days| Duration::from_secs(u64::from(days.get()) * DAY)),
-                max_bytes: config.retention.max_bytes.map(std::num::NonZeroU64::get),
-            },
-            persons: association(config)?,
-            ..StoreOptions::new(vectors)
-        });
+        let mut options = SinkOptions::new(store_options(config, vectors)?);
         options.spool = Limits {
             max_bytes: settings.spool_bytes.get(),
             ..Limits::default()
@@ -110,6 +102,24 @@ impl Store {
     /// When the disk or the engine refuses.
     pub fn settle_persons(&self) -> Result<()> {
         Ok(self.sink.settle_persons()?)
+    }
+
+    /// Copies the store into a new folder; a dry run only says what it would hold.
+    ///
+    /// # Errors
+    /// When the disk or the engine refuses, or the folder is not empty.
+    pub fn backup(&self, to: &Path, is_dry_run: bool) -> Result<Backup> {
+        Ok(self
+            .sink
+            .backup(to, now_ns(), is_dry_run, BACKUP_DEADLINE)?)
+    }
+
+    /// Looks at everything in the store.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn verify(&self) -> Result<Verified> {
+        Ok(self.sink.verify()?)
     }
 
     /// Takes out the tracks that are too old or too many, reckoned from the newest; drain first.
@@ -157,6 +167,77 @@ impl Store {
     }
 }
 
+/// Unix time in ns.
+fn now_ns() -> i64 {
+    let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH);
+    since_1970.map_or(0, |time| i64::try_from(time.as_nanos()).unwrap_or(i64::MAX))
+}
+
+/// What the store of a configuration is made for.
+///
+/// # Errors
+/// When the map makes no sense, or a key cannot be read.
+pub fn store_options(config: &Config, vectors: Vec<VectorSpec>) -> Result<StoreOptions> {
+    let settings = &config.store;
+    let age = config.retention.age_days;
+    Ok(StoreOptions {
+        crops: CropLimits {
+            max_bytes: settings.crops_bytes.get(),
+            max_age: Duration::from_secs(u64::from(settings.crops_age_days.get()) * DAY),
+        },
+        server: settings
+            .qdrant
+            .as_ref()
+            .map(|qdrant| server(qdrant, config))
+            .transpose()?,
+        retention: Retention {
+            max_age: age.map(|days| Duration::from_secs(u64::from(days.get()) * DAY)),
+            max_bytes: config.retention.max_bytes.map(std::num::NonZeroU64::get),
+        },
+        persons: association(config)?,
+        ..StoreOptions::new(vectors)
+    })
+}
+
+/// The server that holds the vectors, with its key.
+fn server(qdrant: &QdrantConfig, config: &Config) -> Result<ServerOptions> {
+    let millis = |value: std::num::NonZeroU32| Duration::from_millis(u64::from(value.get()));
+    Ok(ServerOptions {
+        api_key: qdrant.api_key_file.as_deref().map(read_key).transpose()?,
+        ca_file: qdrant.ca_file.clone(),
+        prefix: qdrant.prefix.as_str().to_owned(),
+        site: qdrant
+            .share_with_other_sites
+            .then(|| config.site.as_str().to_owned()),
+        shards: qdrant.shards.get(),
+        replicas: qdrant.replicas.get(),
+        limits: ServerLimits {
+            attempt: millis(qdrant.attempt_ms),
+            call: millis(qdrant.call_ms),
+        },
+        ..ServerOptions::new(&qdrant.url)
+    })
+}
+
+/// Reads a key that nobody else can read.
+fn read_key(file: &Path) -> Result<String> {
+    // Its group may read it, as that of the service's credentials may; nobody else may do anything.
+    const OTHERS: u32 = 0o037;
+    let mode = fs_err::metadata(file)?.permissions().mode();
+    if mode & OTHERS != 0 {
+        bail!(
+            "{}: others than its owner and group can read or change it (mode {:o}); `chmod 600` it",
+            file.display(),
+            mode & 0o777
+        );
+    }
+    let key = fs_err::read_to_string(file)?;
+    if key.trim().is_empty() {
+        bail!("{}: it holds no key", file.display());
+    }
+    Ok(key.trim().to_owned())
+}
+
 /// What vectors of an encoder's card look like to the store.
 pub fn vector_spec(card: &sightline_reid::Card) -> Result<VectorSpec> {
     Ok(VectorSpec {
@@ -202,9 +283,8 @@ impl sightline_console::Store for Store {
     }
 
     fn forget(&self, asked: &Forget, is_dry_run: bool) -> sightline_sink::Result<ForgetReport> {
-        let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH);
-        let at_ns = since_1970.map_or(0, |time| i64::try_from(time.as_nanos()).unwrap_or(i64::MAX));
-        self.sink.forget(asked, at_ns, is_dry_run, FORGET_DEADLINE)
+        self.sink
+            .forget(asked, now_ns(), is_dry_run, FORGET_DEADLINE)
     }
 
     fn walking_times(&self) -> Vec<sightline_sink::persons::WalkingTime> {
@@ -236,5 +316,31 @@ impl sightline_console::Store for Store {
 
     fn folder(&self) -> &Path {
         &self.folder
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_that_others_can_read_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("key");
+        let write = |text: &str, mode| {
+            fs_err::write(&file, text).unwrap();
+            fs_err::set_permissions(&file, std::fs::Permissions::from_mode(mode)).unwrap();
+            read_key(&file)
+        };
+        assert_eq!(write("a-key\n", 0o600).unwrap(), "a-key");
+        assert_eq!(write("a-key", 0o640).unwrap(), "a-key");
+        for (text, mode, words) in [
+            ("a-key", 0o644, "chmod"),
+            ("a-key", 0o660, "chmod"),
+            (" \n", 0o600, "no key"),
+        ] {
+            let error = write(text, mode).unwrap_err().to_string();
+            assert!(error.contains(words), "{error}");
+        }
     }
 }

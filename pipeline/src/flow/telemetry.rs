@@ -44,6 +44,8 @@ struct Told {
     spool_broken: u64,
     forgotten: u64,
     expired: u64,
+    retries: u64,
+    resent: u64,
 }
 
 impl Telemetry {
@@ -178,6 +180,15 @@ impl Telemetry {
             .store_expired
             .inc_by(expired.saturating_sub(told.expired));
         told.expired = expired;
+        let (retries, resent) = (status.store.retries, status.store.lost);
+        metrics
+            .store_retries
+            .inc_by(retries.saturating_sub(told.retries));
+        told.retries = retries;
+        metrics
+            .store_resent
+            .inc_by(resent.saturating_sub(told.resent));
+        told.resent = resent;
         metrics.store_forgotten.set(count(status.store.forgotten));
         drop(told);
         self.searchable(status.searchable, now_ns);

@@ -60,6 +60,10 @@ pub struct Metrics {
     pub store_forgotten: Gauge,
     /// Tracks that went for age or room.
     pub store_expired: Counter,
+    /// Calls to the vector server that were made again.
+    pub store_retries: Counter,
+    /// Points that the vector server lost and was sent again.
+    pub store_resent: Counter,
     /// Time from capture to being searchable.
     pub capture_to_indexed: Histogram,
     pub(super) index_behind_log: LogLimit,
@@ -190,6 +194,8 @@ impl Metrics {
             index_forgotten: Counter::default(),
             store_forgotten: Gauge::default(),
             store_expired: Counter::default(),
+            store_retries: Counter::default(),
+            store_resent: Counter::default(),
             index_behind_log: LogLimit::default(),
             spool_dropped_log: LogLimit::default(),
             cameras: RwLock::default(),
@@ -212,6 +218,8 @@ impl Metrics {
             &metrics.store_forgotten,
         );
         put(&mut registry, names::STORE_EXPIRED, &metrics.store_expired);
+        put(&mut registry, names::STORE_RETRIES, &metrics.store_retries);
+        put(&mut registry, names::STORE_RESENT, &metrics.store_resent);
         Self {
             registry,
             ..metrics

@@ -53,6 +53,8 @@ names! {
     INDEX_FORGOTTEN = "sightline_index_forgotten_total", "Sightings that were refused because their track is forgotten";
     STORE_FORGOTTEN = "sightline_store_forgotten_tracks", "Tracks that are forgotten, and refused from then on";
     STORE_EXPIRED = "sightline_store_expired_total", "Tracks that went for age or room";
+    STORE_RETRIES = "sightline_store_retries_total", "Calls to the vector server that were made again";
+    STORE_RESENT = "sightline_store_resent_total", "Points that the vector server accepted, did not hold, and was sent again";
     CAPTURE_TO_INDEXED = "sightline_capture_to_indexed_seconds", "Time from capture of a frame to its sighting being searchable";
     QUEUE_DEPTH = "sightline_queue_depth", "Items that wait in a queue";
     QUEUE_DROPPED = "sightline_queue_dropped_total", "Items a full queue dropped";

@@ -20,7 +20,9 @@ use serde::Serialize;
 use crate::coverage::CameraCoverage;
 use crate::persons::{Feedback, Join, Verdict, WalkingTime};
 use crate::spool::{Limits, Recovery, Spool, SpoolStatus};
-use crate::store::{Applied, Expired, Forget, ForgetReport, Store, StoreOptions, StoreStatus};
+use crate::store::{
+    Applied, Backup, Expired, Forget, ForgetReport, Store, StoreOptions, StoreStatus, Verified,
+};
 use crate::{Answer, Error, Event, PersonId, PersonRecord, Query, Result, TrackId};
 
 /// How a [`Sink`] is set up.
@@ -269,6 +271,31 @@ impl Sink {
         report.leaves_log_ns = at_ns.saturating_add(log);
         store.write_list(&mut report)?;
         Ok(report)
+    }
+
+    /// Copies the store, with what waits in the spool; see [`Store::backup`].
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Deadline`] when the spool is not indexed within `limit`; as [`Store::backup`].
+    pub fn backup(
+        &self,
+        to: &Path,
+        at_ns: i64,
+        is_dry_run: bool,
+        limit: Duration,
+    ) -> Result<Backup> {
+        self.drain(limit)?;
+        self.shared.store.backup(to, at_ns, is_dry_run)
+    }
+
+    /// Looks at everything in the store; see [`Store::verify`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Store::verify`].
+    pub fn verify(&self) -> Result<Verified> {
+        self.shared.store.verify()
     }
 
     /// Takes out the tracks that are too old or too many; see [`Store::expire`].

@@ -4,18 +4,25 @@ use super::answer::Hit;
 use super::query::Filter;
 use crate::Result;
 use crate::store::Store;
-use crate::store::points::{ExemplarPayload, TrackletPayload, from_record};
+use crate::store::engine::Order;
+use crate::store::points::{ExemplarPayload, TrackletPayload, from_payload};
 
 /// The newest tracks that pass.
 pub(super) fn browse(store: &Store, filter: &Filter, limit: usize) -> Result<Vec<Hit>> {
     let mut fetch = limit;
     loop {
-        let records = store
+        let newest = Order {
+            by: "start_us",
+            is_falling: true,
+        };
+        let points = store
             .tracklets()
-            .newest(filter.for_tracklets().as_ref(), fetch)?;
-        let found = records.len();
-        let mut tracks: Vec<TrackletPayload> =
-            records.iter().map(from_record).collect::<Result<_>>()?;
+            .ordered(&filter.for_tracklets(), newest, fetch)?;
+        let found = points.len();
+        let mut tracks: Vec<TrackletPayload> = points
+            .into_iter()
+            .map(|point| from_payload(point.payload))
+            .collect::<Result<_>>()?;
         tracks.retain(|track| filter.passes(track));
         if tracks.len() >= limit || found < fetch {
             tracks.sort_by_key(|track| (std::cmp::Reverse(track.start_ns), track.track));

@@ -1,54 +1,46 @@
-//! A [`Filter`] in the engine's words, and the exact check behind it.
-
-use serde_json::{Value, json};
+//! A [`Filter`] as conditions on points, and the exact check behind it.
 
 use super::query::Filter;
+use crate::store::engine::{Condition, Where};
 use crate::store::points::{ExemplarPayload, TrackletPayload};
 
 impl Filter {
     /// What tracklets must meet. Times are rounded outwards to microseconds.
-    pub(super) fn for_tracklets(&self) -> Option<Value> {
+    pub(super) fn for_tracklets(&self) -> Where {
         let mut must = self.places();
-        must.extend(
-            self.person
-                .map(|person| json!({ "key": "person", "match": { "value": person } })),
-        );
-        must.extend(
-            self.from_ns
-                .map(|ns| range("end_us", "gte", ns.div_euclid(1000))),
-        );
-        must.extend(
-            self.to_ns
-                .map(|ns| range("start_us", "lte", ns.div_euclid(1000))),
-        );
+        let us = |ns: i64| ns.div_euclid(1000);
+        must.extend(self.person.map(|person| Condition::is("person", &person)));
+        must.extend(self.from_ns.map(|ns| Condition::at_least("end_us", us(ns))));
+        must.extend(self.to_ns.map(|ns| Condition::at_most("start_us", us(ns))));
         must.extend(
             self.min_duration_ns
-                .map(|ns| range("duration_us", "gte", ns.div_euclid(1000))),
+                .map(|ns| Condition::at_least("duration_us", us(ns))),
         );
         must.extend(
             self.max_duration_ns
-                .map(|ns| range("duration_us", "lte", ns.div_euclid(1000))),
+                .map(|ns| Condition::at_most("duration_us", us(ns))),
         );
         // The index holds the size as a wider float; a hair less lets the exact check decide.
         must.extend(
             self.min_size
-                .map(|size| json!({ "key": "size", "range": { "gte": f64::from(size) - 1e-6 } })),
+                .map(|size| Condition::Range("size", Some(f64::from(size) - 1e-6), None)),
         );
-        (!must.is_empty()).then(|| json!({ "must": must }))
+        Where::all_of(must)
     }
 
     /// What sightings must meet to stand for their track.
-    pub(super) fn for_exemplars(&self) -> Option<Value> {
+    pub(super) fn for_exemplars(&self) -> Where {
         let mut must = self.places();
+        let us = |ns: i64| ns.div_euclid(1000);
         must.extend(
             self.from_ns
-                .map(|ns| range("capture_us", "gte", ns.div_euclid(1000))),
+                .map(|ns| Condition::at_least("capture_us", us(ns))),
         );
         must.extend(
             self.to_ns
-                .map(|ns| range("capture_us", "lte", ns.div_euclid(1000))),
+                .map(|ns| Condition::at_most("capture_us", us(ns))),
         );
-        (!must.is_empty()).then(|| json!({ "must": must }))
+        Where::all_of(must)
     }
 
     /// The part of the filter that says where and when, without how long and how large.
@@ -61,16 +53,12 @@ impl Filter {
         }
     }
 
-    fn places(&self) -> Vec<Value> {
+    fn places(&self) -> Vec<Condition> {
         let mut must = Vec::new();
         if !self.cameras.is_empty() {
-            must.push(json!({ "key": "camera", "match": { "any": self.cameras } }));
+            must.push(Condition::any("camera", &self.cameras));
         }
-        must.extend(
-            self.site
-                .as_ref()
-                .map(|site| json!({ "key": "site", "match": { "value": site } })),
-        );
+        must.extend(self.site.as_ref().map(|site| Condition::is("site", site)));
         must
     }
 
@@ -94,8 +82,4 @@ impl Filter {
         self.from_ns.is_none_or(|ns| exemplar.capture_ns >= ns)
             && self.to_ns.is_none_or(|ns| exemplar.capture_ns <= ns)
     }
-}
-
-fn range(key: &str, bound: &str, value: i64) -> Value {
-    json!({ "key": key, "range": { bound: value } })
 }

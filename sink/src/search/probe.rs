@@ -1,7 +1,5 @@
 //! From what is asked to the vector that is looked for.
 
-use qdrant_edge::VectorStructInternal;
-
 use super::query::Direction;
 use crate::store::Store;
 use crate::store::points::normalised;
@@ -72,15 +70,15 @@ pub(super) fn mean_of(
     let Some(record) = records.into_iter().next() else {
         return Ok(Err(format!("track {track} is not in the store")));
     };
-    Ok(vector_of(record.vector, name).ok_or(format!("track {track} has no vector `{name}`")))
+    Ok(vector_of(record.vectors, name).ok_or(format!("track {track} has no vector `{name}`")))
 }
 
 /// One of a point's vectors.
-pub(super) fn vector_of(vectors: Option<VectorStructInternal>, name: &str) -> Option<Vec<f32>> {
-    let Some(VectorStructInternal::Named(mut vectors)) = vectors else {
-        return None;
-    };
-    vectors.remove(name)?.try_into().ok()
+pub(super) fn vector_of(vectors: Vec<(String, Vec<f32>)>, name: &str) -> Option<Vec<f32>> {
+    let mut vectors = vectors.into_iter();
+    vectors
+        .find(|(kind, _)| kind == name)
+        .map(|(_, values)| values)
 }
 
 /// What right and wrong tracks, and a description where there is one, look for together; or why nothing.

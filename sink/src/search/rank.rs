@@ -6,15 +6,14 @@
 
 use std::collections::HashMap;
 
-use serde_json::{Value, json};
-
 use super::answer::{Answer, Hit};
 use super::browse::{browse, hit};
 use super::probe::{Probe, mean_of, of_examples, probe, vector_of};
 use super::query::{Filter, Query, QueryKind};
 use super::why;
 use crate::store::Store;
-use crate::store::points::{ExemplarPayload, TrackletPayload, from_payload, from_record};
+use crate::store::engine::{Condition, Where};
+use crate::store::points::{ExemplarPayload, TrackletPayload, from_payload};
 use crate::{Result, TrackId};
 
 /// Up to this many tracks in question all of them are compared, without lists.
@@ -34,7 +33,7 @@ struct Candidate {
 pub(crate) fn answer(store: &Store, query: &Query) -> Result<Answer> {
     query.check()?;
     let filter = &query.filter;
-    let searched = store.tracklets().count(filter.for_tracklets().as_ref())?;
+    let searched = store.tracklets().count(&filter.for_tracklets())?;
     let (mut hits, mut is_exact, mut is_unknown) = (Vec::new(), true, None);
     match &query.kind {
         QueryKind::Time => hits = browse(store, filter, query.limit)?,
@@ -96,8 +95,8 @@ fn nearest(
 ) -> Result<(Vec<Hit>, bool)> {
     let (tracklets, exemplars) = (store.tracklets(), store.exemplars());
     let (of_tracklets, of_exemplars) = (filter.for_tracklets(), filter.for_exemplars());
-    let is_exact = tracklets.is_exact_for(searched)
-        && exemplars.is_exact_for(exemplars.count(of_exemplars.as_ref())?);
+    let is_exact =
+        tracklets.is_exact_for(searched) && exemplars.is_exact_for(exemplars.count(&of_exemplars)?);
     if searched == 0 {
         return Ok((Vec::new(), is_exact));
     }
@@ -109,18 +108,12 @@ fn nearest(
     };
     loop {
         let mut candidates: HashMap<TrackId, Candidate> = HashMap::new();
-        let means = tracklets.search(
-            &probe.name,
-            &probe.values,
-            of_tracklets.as_ref(),
-            fetch,
-            is_exact,
-        )?;
+        let means = tracklets.search(&probe.name, &probe.values, &of_tracklets, fetch, is_exact)?;
         let least_mean = (means.len() >= fetch)
             .then(|| means.last().map(|point| point.score))
             .flatten();
         for point in means {
-            let payload: TrackletPayload = from_payload(point.payload.as_ref())?;
+            let payload: TrackletPayload = from_payload(point.payload)?;
             let candidate = Candidate {
                 payload,
                 to_mean: Some(point.score),
@@ -130,19 +123,13 @@ fn nearest(
         }
         // Tracks without a mean of this kind are found by their sightings alone.
         let is_complete = least_mean.is_none() && candidates.len() as u64 == searched;
-        let found = exemplars.search(
-            &probe.name,
-            &probe.values,
-            of_exemplars.as_ref(),
-            fetch,
-            is_exact,
-        )?;
+        let found = exemplars.search(&probe.name, &probe.values, &of_exemplars, fetch, is_exact)?;
         let least_best = (found.len() >= fetch)
             .then(|| found.last().map(|point| point.score))
             .flatten();
         let mut bests: HashMap<TrackId, (f32, ExemplarPayload)> = HashMap::new();
         for point in found {
-            let payload: ExemplarPayload = from_payload(point.payload.as_ref())?;
+            let payload: ExemplarPayload = from_payload(point.payload)?;
             if filter.passes_exemplar(&payload) {
                 // Best first, so the first of a track is its best.
                 bests.entry(payload.track).or_insert((point.score, payload));
@@ -167,7 +154,7 @@ fn nearest(
                 store,
                 filter,
                 probe,
-                of_exemplars.as_ref(),
+                &of_exemplars,
                 waiting,
                 &mut candidates,
             )?;
@@ -191,7 +178,7 @@ fn nearest(
         let is_final = bound.is_none_or(|bound| {
             ranked.len() >= limit && ranked.get(limit - 1).is_some_and(|last| last.0 >= bound)
         });
-        if is_final || fetch as u64 >= exemplars.count(None)?.max(searched) {
+        if is_final || fetch as u64 >= exemplars.count(&Where::default())?.max(searched) {
             ranked.truncate(limit);
             let hits = ranked
                 .into_iter()
@@ -223,7 +210,7 @@ pub(crate) fn similarities(
         store,
         &Filter::default(),
         &probe,
-        None,
+        &Where::default(),
         waiting,
         &mut candidates,
     )?;
@@ -255,8 +242,8 @@ fn add_tracks(
 ) -> Result<()> {
     let ids: Vec<_> = tracks.iter().map(TrackId::tracklet_point).collect();
     for record in store.tracklets().retrieve(&ids, true)? {
-        let payload: TrackletPayload = from_record(&record)?;
-        let mean = vector_of(record.vector, &probe.name);
+        let payload: TrackletPayload = from_payload(record.payload)?;
+        let mean = vector_of(record.vectors, &probe.name);
         let to_mean = mean.map(|mean| mean.iter().zip(&probe.values).map(|(a, b)| a * b).sum());
         candidates.insert(
             payload.track,
@@ -304,28 +291,21 @@ fn add_best(
     store: &Store,
     filter: &Filter,
     probe: &Probe,
-    of_exemplars: Option<&Value>,
+    of_exemplars: &Where,
     mut waiting: Vec<TrackId>,
     candidates: &mut HashMap<TrackId, Candidate>,
 ) -> Result<()> {
     while !waiting.is_empty() {
         let (now, _) = waiting.split_at(waiting.len().min(TRACKS_A_CALL));
         let now = now.to_vec();
-        let mut must = of_exemplars
-            .and_then(|filter| filter.get("must")?.as_array().cloned())
-            .unwrap_or_default();
-        must.push(json!({ "key": "track", "match": { "any": now } }));
+        let of_now = of_exemplars.clone().and(Condition::any("track", &now));
         let limit = now.len() * 16;
-        let found = store.exemplars().search(
-            &probe.name,
-            &probe.values,
-            Some(&json!({ "must": must })),
-            limit,
-            true,
-        )?;
+        let found = store
+            .exemplars()
+            .search(&probe.name, &probe.values, &of_now, limit, true)?;
         let is_all = found.len() < limit;
         for point in found {
-            let payload: ExemplarPayload = from_payload(point.payload.as_ref())?;
+            let payload: ExemplarPayload = from_payload(point.payload)?;
             if let Some(candidate) = candidates.get_mut(&payload.track)
                 && candidate.best.is_none()
                 && filter.passes_exemplar(&payload)

@@ -4,6 +4,7 @@ use super::query::Query;
 use crate::Result;
 use crate::coverage::CameraCoverage;
 use crate::store::Store;
+use crate::store::engine::Where;
 
 /// Most cameras that are named in a sentence.
 const MOST_NAMED: usize = 8;
@@ -17,7 +18,7 @@ pub(super) fn empty(
 ) -> Result<String> {
     let filter = &query.filter;
     let known = store.book().cameras();
-    let total = store.tracklets().count(None)?;
+    let total = store.tracklets().count(&Where::default())?;
     if total == 0 && known.is_empty() {
         return Ok("nothing is indexed yet".to_owned());
     }
@@ -26,12 +27,7 @@ pub(super) fn empty(
             cameras: vec![camera.clone()],
             ..Default::default()
         };
-        if !known.contains(camera)
-            && store
-                .tracklets()
-                .count(by_camera.for_tracklets().as_ref())?
-                == 0
-        {
+        if !known.contains(camera) && store.tracklets().count(&by_camera.for_tracklets())? == 0 {
             let names: Vec<_> = known
                 .iter()
                 .take(MOST_NAMED)
@@ -57,7 +53,7 @@ pub(super) fn empty(
     }
     let in_time = store
         .tracklets()
-        .count(filter.place_and_time().for_tracklets().as_ref())?;
+        .count(&filter.place_and_time().for_tracklets())?;
     if in_time > 0 {
         return Ok(format!(
             "{in_time} tracks at that place and time, none passes the filter of duration and size"

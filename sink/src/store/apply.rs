@@ -4,13 +4,13 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::PoisonError;
 
 use serde::Serialize;
-use serde_json::json;
+use serde_json::Map;
 use uuid::Uuid;
 
 use super::Store;
 use super::crops::Crops;
 use super::forgotten::Reason;
-use super::points::{self, ExemplarPayload, Tracklet, TrackletPayload, from_record, joined};
+use super::points::{self, ExemplarPayload, Tracklet, TrackletPayload, from_payload, joined};
 use super::remove::Pictures;
 use crate::event::{Event, Forgotten, MAX_FORGOTTEN, Sighting};
 use crate::{Result, SightingId, TrackId};
@@ -168,8 +168,8 @@ impl Store {
     ) -> Result<()> {
         let ids: Vec<Uuid> = tracklets.keys().map(TrackId::tracklet_point).collect();
         let mut stored: HashMap<TrackId, TrackletPayload> = HashMap::new();
-        for record in self.tracklets.retrieve(&ids, false)? {
-            let payload: TrackletPayload = from_record(&record)?;
+        for found in self.tracklets.retrieve(&ids, false)? {
+            let payload: TrackletPayload = from_payload(found.payload)?;
             stored.insert(payload.track, payload);
         }
         let mut writes = Vec::with_capacity(tracklets.len());
@@ -179,7 +179,10 @@ impl Store {
                 if known.revision > tracklet.payload.revision {
                     applied.stale += 1;
                     if size != known.size || best != known.best {
-                        let fields = json!({ "size": size, "best": points::to_json(&best)? });
+                        let fields = Map::from_iter([
+                            ("size".to_owned(), size.into()),
+                            ("best".to_owned(), points::to_json(&best)?),
+                        ]);
                         self.tracklets.set_payload(track.tracklet_point(), fields)?;
                     }
                     continue;

@@ -216,8 +216,13 @@ impl Crops {
     }
 
     fn path(&self, name: &str) -> PathBuf {
+        Self::path_in(&self.dir, name)
+    }
+
+    /// Where a crop lies in a folder of crops.
+    pub(super) fn path_in(dir: &Path, name: &str) -> PathBuf {
         let group = name.get(..2).unwrap_or("00");
-        self.dir.join(group).join(format!("{name}.jpg"))
+        dir.join(group).join(format!("{name}.jpg"))
     }
 
     fn lock(&self) -> MutexGuard<'_, Shelf> {

@@ -3,11 +3,10 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use qdrant_edge::{VectorInternal, VectorStructInternal};
 use sha2::{Digest as _, Sha256};
 
 use super::Store;
-use super::engine::Engine;
+use super::engine::{Engine, Where};
 use crate::Result;
 
 /// Points read at once.
@@ -23,7 +22,7 @@ impl Store {
     pub fn digest(&self) -> Result<String> {
         let mut hash = Sha256::new();
         for engine in [&self.exemplars, &self.tracklets] {
-            digest_points(engine, &mut hash)?;
+            digest_points(engine.as_ref(), &mut hash)?;
         }
         for name in self.crops.names() {
             hash.update(name.as_bytes());
@@ -38,27 +37,22 @@ impl Store {
     }
 }
 
-fn digest_points(engine: &Engine, hash: &mut Sha256) -> Result<()> {
+fn digest_points(engine: &dyn Engine, hash: &mut Sha256) -> Result<()> {
     let mut from = None;
     loop {
-        let (records, next) = engine.page(from, PAGE)?;
+        let (records, next) = engine.page(&Where::default(), from, PAGE, true)?;
         for record in records {
             hash.update(record.id.to_string().as_bytes());
-            let payload = record.payload.map(|payload| payload.0).unwrap_or_default();
             // Sorted, whatever order the engine keeps them in.
-            let payload: BTreeMap<_, _> = payload.into_iter().collect();
+            let payload: BTreeMap<_, _> = record.payload.into_iter().collect();
             for (key, value) in payload {
                 hash.update(format!("{key}={value};").as_bytes());
             }
-            if let Some(VectorStructInternal::Named(vectors)) = record.vector {
-                let vectors: BTreeMap<_, _> = vectors.into_iter().collect();
-                for (name, vector) in vectors {
-                    hash.update(name.as_bytes());
-                    if let VectorInternal::Dense(values) = vector {
-                        for value in &values {
-                            hash.update(value.to_bits().to_le_bytes());
-                        }
-                    }
+            let vectors: BTreeMap<_, _> = record.vectors.into_iter().collect();
+            for (name, values) in vectors {
+                hash.update(name.as_bytes());
+                for value in &values {
+                    hash.update(value.to_bits().to_le_bytes());
                 }
             }
         }

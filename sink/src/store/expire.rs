@@ -6,15 +6,21 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use serde::Serialize;
-use serde_json::json;
 
 use super::Store;
-use super::points::{TrackletPayload, from_record};
+use super::engine::{Condition, Order, Where};
+use super::points::{TrackletPayload, from_payload};
 use super::remove::Pictures;
 use crate::Result;
 
 /// Tracks that go at once; searches and writing go on in between.
 const AT_ONCE: usize = 64;
+
+/// The track that ended first, first.
+const BY_END: Order = Order {
+    by: "end_us",
+    is_falling: false,
+};
 
 /// What a point takes besides its vectors and its picture: payload, ids, indexes. Measured on stores of the demo.
 const POINT_BYTES: u64 = 1024;
@@ -50,8 +56,17 @@ impl Store {
         let retention = self.options.retention;
         let mut expired = Expired::default();
         if let Some(max_age) = retention.max_age {
-            let newest = self.tracklets.by_end(None, true, 1)?;
-            let newest: Option<TrackletPayload> = newest.first().map(from_record).transpose()?;
+            let newest = self.tracklets.ordered(
+                &Where::default(),
+                Order {
+                    is_falling: true,
+                    ..BY_END
+                },
+                1,
+            )?;
+            let newest = newest.into_iter().next();
+            let newest = newest.map(|found| from_payload::<TrackletPayload>(found.payload));
+            let newest = newest.transpose()?;
             let from_ns = now_ns.or(newest.map(|track| track.end_ns));
             let max_age_ns = i64::try_from(max_age.as_nanos()).unwrap_or(i64::MAX);
             let oldest_ns = from_ns.map_or(i64::MIN, |ns| ns.saturating_sub(max_age_ns));
@@ -79,7 +94,8 @@ impl Store {
     ///
     /// When the engine refuses to count.
     pub fn bytes(&self) -> Result<u64> {
-        let points = self.exemplars.count(None)? + self.tracklets.count(None)?;
+        let points =
+            self.exemplars.count(&Where::default())? + self.tracklets.count(&Where::default())?;
         let values: usize = self.options.vectors.iter().map(|spec| spec.dimension).sum();
         let point_bytes = (values * size_of::<f32>()) as u64 + POINT_BYTES;
         Ok(points * point_bytes + self.crops.status().bytes)
@@ -88,14 +104,16 @@ impl Store {
     /// Takes out the tracks that ended first; with `oldest_ns` only those that ended before it. Says whether any did.
     fn expire_some(&self, oldest_ns: Option<i64>, expired: &mut Expired) -> Result<bool> {
         let _writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
-        let filter = oldest_ns.map(|ns| {
+        let filter = Where::all_of(
             // Rounded up; what is not older by nanoseconds is left out below.
-            let range = json!({ "lte": ns.div_euclid(1000) });
-            json!({ "must": [{ "key": "end_us", "range": range }] })
-        });
+            oldest_ns
+                .map(|ns| Condition::at_most("end_us", ns.div_euclid(1000)))
+                .into_iter()
+                .collect(),
+        );
         let mut tracks = BTreeSet::new();
-        for record in self.tracklets.by_end(filter.as_ref(), false, AT_ONCE)? {
-            let payload: TrackletPayload = from_record(&record)?;
+        for found in self.tracklets.ordered(&filter, BY_END, AT_ONCE)? {
+            let payload: TrackletPayload = from_payload(found.payload)?;
             if oldest_ns.is_none_or(|ns| payload.end_ns < ns) {
                 tracks.insert(payload.track);
             }

@@ -4,11 +4,10 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::PoisonError;
 
-use qdrant_edge::{VectorInternal, VectorStructInternal};
 use serde::{Deserialize, Serialize};
-use serde_json::json;
 
-use super::points::{TrackletPayload, from_record};
+use super::engine::{Condition, Where};
+use super::points::{TrackletPayload, from_payload};
 use super::remove::{Pictures, Removed, of_tracks};
 use super::{Store, list};
 use crate::event::{Forgotten, MAX_FORGOTTEN, Sighting, Stretch};
@@ -114,7 +113,7 @@ impl Store {
         };
         if is_dry_run {
             for some in report.tracks.chunks(MAX_FORGOTTEN) {
-                report.sightings += self.exemplars.count(Some(&of_tracks(some)))?;
+                report.sightings += self.exemplars.count(&of_tracks(some))?;
                 let ids: Vec<_> = some.iter().map(TrackId::tracklet_point).collect();
                 report.tracklets += self.tracklets.retrieve(&ids, false)?.len() as u64;
             }
@@ -213,14 +212,14 @@ impl Store {
 
     fn tracks_in(&self, stretch: &Stretch) -> Result<BTreeSet<TrackId>> {
         // Rounded outwards to microseconds, then held against the nanoseconds.
-        let found = self.tracklets.every(&json!({ "must": [
-            { "key": "camera", "match": { "value": stretch.camera } },
-            { "key": "start_us", "range": { "lte": stretch.to_ns.div_euclid(1000) } },
-            { "key": "end_us", "range": { "gte": stretch.from_ns.div_euclid(1000) } },
-        ] }))?;
+        let found = self.tracklets.every(&Where::all_of(vec![
+            Condition::is("camera", &stretch.camera),
+            Condition::at_most("start_us", stretch.to_ns.div_euclid(1000)),
+            Condition::at_least("end_us", stretch.from_ns.div_euclid(1000)),
+        ]))?;
         let mut tracks = BTreeSet::new();
-        for record in found {
-            let track: TrackletPayload = from_record(&record)?;
+        for found in found {
+            let track: TrackletPayload = from_payload(found.payload)?;
             if track.start_ns <= stretch.to_ns && track.end_ns >= stretch.from_ns {
                 tracks.insert(track.track);
             }
@@ -233,12 +232,9 @@ impl Store {
         let ids: Vec<_> = some.iter().map(TrackId::tracklet_point).collect();
         let mut looks = Vec::new();
         for record in self.tracklets.retrieve(&ids, true)? {
-            let Some(VectorStructInternal::Named(vectors)) = record.vector else {
-                continue;
-            };
-            for (name, vector) in vectors {
+            for (name, values) in record.vectors {
                 let spec = self.options.vectors.iter().find(|spec| spec.name == name);
-                if let (VectorInternal::Dense(values), Some(spec)) = (vector, spec) {
+                if let Some(spec) = spec {
                     let model = spec.model.clone();
                     looks.push(Look {
                         name,
@@ -284,7 +280,7 @@ impl Store {
         for some in tracks.chunks(MAX_FORGOTTEN) {
             let ids: Vec<_> = some.iter().map(TrackId::tracklet_point).collect();
             let points = self.tracklets.retrieve(&ids, false)?.len() as u64
-                + self.exemplars.count(Some(&of_tracks(some)))?;
+                + self.exemplars.count(&of_tracks(some))?;
             proof.looked_up += 2 * some.len() as u64;
             if points > 0 {
                 return Err(found(format!("{points} points are there still")));

@@ -67,23 +67,14 @@ impl ForgottenBook {
             done: read_done(&dir.join("done"))?,
             unfinished: Vec::new(),
         };
-        let mut at = 0;
-        while let Parsed::Good(found) = record::parse(&bytes, at) {
-            let payload = bytes.get(found.payload_at..found.end).unwrap_or_default();
-            let Ok(Event::Forgotten(forgotten)) = event::decode(payload) else {
-                return Err(corrupt(&path, at));
-            };
+        let (entries, at) = read(&path, &bytes)?;
+        for forgotten in entries {
             pages.note(&forgotten);
             if pages.entries > pages.done {
                 pages.unfinished.push(forgotten);
             }
-            at = found.end;
         }
         if at < bytes.len() {
-            // A torn end was never confirmed; good entries behind it say that this is no torn end.
-            if record::resync(&bytes, at + 1).is_some() {
-                return Err(corrupt(&path, at));
-            }
             pages.file.set_len(at as u64).map_err(Error::io(what))?;
         }
         pages.bytes = at as u64;
@@ -119,6 +110,22 @@ impl ForgottenBook {
         pages.bytes += entry.len() as u64;
         pages.note(forgotten);
         Ok(())
+    }
+
+    /// As [`ForgottenBook::add`], but for what stands in the book already.
+    pub(super) fn add_unless_known(&self, forgotten: &Forgotten) -> Result<()> {
+        let mut new = forgotten.clone();
+        let pages = self.lock();
+        new.tracks.retain(|track| !pages.tracks.contains(track));
+        new.stretches.retain(|stretch| {
+            let known = pages.stretches.get(&stretch.camera);
+            known.is_none_or(|known| !known.contains(stretch))
+        });
+        drop(pages);
+        if new.tracks.is_empty() && new.stretches.is_empty() {
+            return Ok(());
+        }
+        self.add(&new)
     }
 
     /// Everything in the book so far is gone from the store.
@@ -160,6 +167,17 @@ impl ForgottenBook {
         self.lock().tracks.contains(&track)
     }
 
+    /// Whether a track that a camera saw from a time to another falls under what is forgotten of that camera.
+    pub(super) fn has_time(&self, camera: &str, start_ns: i64, end_ns: i64) -> bool {
+        let pages = self.lock();
+        let stretches = pages.stretches.get(camera);
+        stretches.is_some_and(|stretches| {
+            stretches
+                .iter()
+                .any(|stretch| start_ns <= stretch.to_ns && end_ns >= stretch.from_ns)
+        })
+    }
+
     /// Tracks that are in the book.
     pub(super) fn tracks(&self) -> u64 {
         self.lock().tracks.len() as u64
@@ -185,6 +203,33 @@ impl Pages {
     fn len(&self) -> usize {
         self.tracks.len() + self.stretches.values().map(Vec::len).sum::<usize>()
     }
+}
+
+/// The entries of a book that is not open.
+pub(super) fn entries_of(path: &Path) -> Result<Vec<Forgotten>> {
+    match fs_err::read(path) {
+        Ok(bytes) => Ok(read(path, &bytes)?.0),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
+        Err(error) => Err(Error::io("read the record of what is forgotten")(error)),
+    }
+}
+
+/// The entries in the bytes of a book, and where the last of them ends.
+fn read(path: &Path, bytes: &[u8]) -> Result<(Vec<Forgotten>, usize)> {
+    let (mut entries, mut at) = (Vec::new(), 0);
+    while let Parsed::Good(found) = record::parse(bytes, at) {
+        let payload = bytes.get(found.payload_at..found.end).unwrap_or_default();
+        let Ok(Event::Forgotten(forgotten)) = event::decode(payload) else {
+            return Err(corrupt(path, at));
+        };
+        entries.push(forgotten);
+        at = found.end;
+    }
+    // A torn end was never confirmed; good entries behind it say that this is no torn end.
+    if at < bytes.len() && record::resync(bytes, at + 1).is_some() {
+        return Err(corrupt(path, at));
+    }
+    Ok((entries, at))
 }
 
 fn corrupt(path: &Path, at: usize) -> Error {

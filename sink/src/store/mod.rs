@@ -4,6 +4,9 @@
 //! derived and tracklets are joins, so events may come in any order and any number of times.
 
 mod apply;
+mod backup;
+#[cfg(test)]
+mod backup_tests;
 pub(crate) mod crops;
 mod digest;
 pub(crate) mod engine;
@@ -16,31 +19,38 @@ mod options;
 mod persons;
 pub(crate) mod points;
 mod remove;
+mod restore;
 #[cfg(test)]
 mod retention_tests;
 #[cfg(test)]
 mod tests;
-mod wal;
+mod verify;
 
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 
 use fs_err::File;
 use serde::Serialize;
 
 pub use apply::Applied;
+pub use backup::Backup;
 pub use crops::CropStatus;
+pub use engine::server::{ServerLimits, ServerOptions};
 pub use expire::{Expired, Retention};
 pub use forget::{Forget, ForgetReport, Proof};
 pub use list::verify_list;
 pub use options::{CropLimits, StoreOptions, VectorSpec};
+pub use restore::Restored;
+pub use verify::Verified;
 
 use crate::coverage::{CameraCoverage, CoverageBook};
 use crate::persons::PersonBook;
 use crate::{Answer, Error, Query, Result, TrackId};
 use crops::Crops;
-use engine::Engine;
+use engine::embedded::Embedded;
+use engine::server::{Client, Server};
+use engine::{Collection, EXEMPLARS, Engine, TRACKLETS, Where};
 use forgotten::ForgottenBook;
 use lock::Lock;
 use options::Manifest;
@@ -58,6 +68,10 @@ pub struct StoreStatus {
     pub forgotten: u64,
     /// Tracks that went for age or room since the store was opened.
     pub expired: u64,
+    /// Calls to a server that were made again, since the store was opened.
+    pub retries: u64,
+    /// Points that a server accepted, did not hold, and was sent again, since the store was opened.
+    pub lost: u64,
 }
 
 /// The embedded store in one folder. Searches and writing go on at the same time.
@@ -65,8 +79,10 @@ pub struct StoreStatus {
 pub struct Store {
     dir: PathBuf,
     options: StoreOptions,
-    exemplars: Engine,
-    tracklets: Engine,
+    exemplars: Box<dyn Engine>,
+    tracklets: Box<dyn Engine>,
+    /// None where points lie in the folder.
+    client: Option<Arc<Client>>,
     crops: Crops,
     coverage: CoverageBook,
     forgotten: ForgottenBook,
@@ -91,16 +107,12 @@ impl Store {
         options.check()?;
         fs_err::create_dir_all(dir).map_err(Error::io("make the store's folder"))?;
         let lock = Lock::take(dir)?;
-        let index = dir.join("index");
-        if !index.exists() {
-            create(dir, &index, options)?;
-        }
-        Manifest::of(options).check(&index)?;
-        let open =
-            |name: &str| Engine::open(&index.join(name), &options.vectors, options.exact_points);
+        options::check_place(dir, options.server.as_ref())?;
+        let (exemplars, tracklets, client) = open_engines(dir, options)?;
         let store = Self {
-            exemplars: open("exemplars")?,
-            tracklets: open("tracklets")?,
+            exemplars,
+            tracklets,
+            client,
             crops: Crops::open(&dir.join("crops"), options.crops)?,
             coverage: CoverageBook::open(&dir.join("coverage"))?,
             forgotten: ForgottenBook::open(&dir.join("forgotten"))?,
@@ -183,12 +195,16 @@ impl Store {
     ///
     /// When the engine refuses to count.
     pub fn status(&self) -> Result<StoreStatus> {
+        let counts = self.client.as_ref().map(|client| client.counts());
+        let counts = counts.unwrap_or_default();
         Ok(StoreStatus {
-            exemplars: self.exemplars.count(None)?,
-            tracklets: self.tracklets.count(None)?,
+            exemplars: self.exemplars.count(&Where::default())?,
+            tracklets: self.tracklets.count(&Where::default())?,
             crops: self.crops.status(),
             forgotten: self.forgotten.tracks(),
             expired: self.expired.load(Ordering::Relaxed),
+            retries: counts.retries,
+            lost: counts.lost,
         })
     }
 
@@ -201,12 +217,12 @@ impl Store {
         &self.options
     }
 
-    pub(crate) fn exemplars(&self) -> &Engine {
-        &self.exemplars
+    pub(crate) fn exemplars(&self) -> &dyn Engine {
+        self.exemplars.as_ref()
     }
 
-    pub(crate) fn tracklets(&self) -> &Engine {
-        &self.tracklets
+    pub(crate) fn tracklets(&self) -> &dyn Engine {
+        self.tracklets.as_ref()
     }
 
     pub(crate) fn crops(&self) -> &Crops {
@@ -218,6 +234,36 @@ impl Store {
     }
 }
 
+type Engines = (Box<dyn Engine>, Box<dyn Engine>, Option<Arc<Client>>);
+
+fn open_engines(dir: &Path, options: &StoreOptions) -> Result<Engines> {
+    let (specs, exact_points) = (&options.vectors, options.exact_points);
+    if let Some(server) = &options.server {
+        let client = Client::new(server)?;
+        let open = |collection: Collection| -> Result<Box<dyn Engine>> {
+            let client = Arc::clone(&client);
+            Ok(Box::new(Server::open(
+                client,
+                specs,
+                &collection,
+                exact_points,
+            )?))
+        };
+        let (exemplars, tracklets) = (open(EXEMPLARS)?, open(TRACKLETS)?);
+        return Ok((exemplars, tracklets, Some(client)));
+    }
+    let index = dir.join("index");
+    if !index.exists() {
+        create(dir, &index, options)?;
+    }
+    Manifest::of(options).check(&index)?;
+    let open = |collection: Collection| -> Result<Box<dyn Engine>> {
+        let path = index.join(collection.name);
+        Ok(Box::new(Embedded::open(&path, specs, exact_points)?))
+    };
+    Ok((open(EXEMPLARS)?, open(TRACKLETS)?, None))
+}
+
 /// Makes an empty index beside its place and moves it there, so that there is never half of one.
 fn create(dir: &Path, index: &Path, options: &StoreOptions) -> Result<()> {
     let what = "make the store's index";
@@ -225,26 +271,10 @@ fn create(dir: &Path, index: &Path, options: &StoreOptions) -> Result<()> {
     if part.exists() {
         fs_err::remove_dir_all(&part).map_err(Error::io(what))?;
     }
-    for (name, fields) in [
-        (
-            "exemplars",
-            &["track", "site", "camera", "capture_us", "size"][..],
-        ),
-        (
-            "tracklets",
-            &[
-                "site",
-                "camera",
-                "person",
-                "start_us",
-                "end_us",
-                "duration_us",
-                "size",
-            ][..],
-        ),
-    ] {
-        fs_err::create_dir_all(part.join(name)).map_err(Error::io(what))?;
-        Engine::create(&part.join(name), &options.vectors, fields)?;
+    for collection in [EXEMPLARS, TRACKLETS] {
+        let path = part.join(collection.name);
+        fs_err::create_dir_all(&path).map_err(Error::io(what))?;
+        Embedded::create(&path, &options.vectors, &collection)?;
     }
     Manifest::of(options).write(&part)?;
     let file = File::open(&part).map_err(Error::io(what))?;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::engine::server::ServerOptions;
 use super::expire::Retention;
 use crate::event::{MAX_DIMENSION, NamedVector};
 use crate::{AssociationOptions, Error, Result};
@@ -45,6 +46,8 @@ pub struct StoreOptions {
     pub vectors: Vec<VectorSpec>,
     /// Bounds of the folder of crops.
     pub crops: CropLimits,
+    /// Where points lie; none: in the folder of the store.
+    pub server: Option<ServerOptions>,
     /// How long tracks are kept.
     pub retention: Retention,
     /// How tracks become persons; none where that is not done, as where several processes write.
@@ -60,6 +63,7 @@ impl StoreOptions {
         Self {
             vectors,
             crops: CropLimits::default(),
+            server: None,
             retention: Retention::default(),
             persons: None,
             exact_points: 200_000,
@@ -113,6 +117,36 @@ impl StoreOptions {
             ));
         }
         Ok(())
+    }
+}
+
+/// Notes in `dir` on which server its points lie, and refuses to look for them elsewhere than before.
+pub(super) fn check_place(dir: &Path, server: Option<&ServerOptions>) -> Result<()> {
+    let note = dir.join("server");
+    let mismatch = |what: String| {
+        Err(Error::Mismatch {
+            path: dir.to_path_buf(),
+            what,
+        })
+    };
+    let held = match fs_err::read_to_string(&note) {
+        Ok(text) => Some(text.trim().to_owned()),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
+        Err(error) => return Err(Error::io("look where the store's points lie")(error)),
+    };
+    let wanted = server.map(|server| server.prefix.clone());
+    match (held, wanted) {
+        (Some(held), Some(wanted)) if held == wanted => Ok(()),
+        (None, None) => Ok(()),
+        (None, Some(wanted)) if !dir.join("index").exists() => {
+            fs_err::write(&note, wanted + "\n").map_err(Error::io("note where points lie"))
+        }
+        (None, Some(_)) => mismatch(
+            "its points lie in it, not on a server; to move them, `sightline store backup` and `restore`".to_owned(),
+        ),
+        (Some(held), _) => mismatch(format!(
+            "its points lie on a server, in collections `{held}-…`, and other ones are asked for"
+        )),
     }
 }
 

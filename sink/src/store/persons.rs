@@ -3,9 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use serde_json::json;
+use serde_json::Map;
 
 use super::Store;
+use super::engine::{Condition, Where};
+use super::points::{TrackletPayload, from_payload};
 use crate::event::Event;
 use crate::persons::{
     AssociationCounts, Feedback, Join, PersonBook, PersonEvent, Verdict, WalkingTime,
@@ -130,9 +132,9 @@ impl Store {
         let person = record.as_ref().map_or(person, |record| record.person);
         let compared = record.into_iter().flat_map(|record| record.tracks);
         let mut tracks: BTreeSet<TrackId> = compared.map(|known| known.track).collect();
-        let filter = json!({ "must": [{ "key": "person", "match": { "value": person } }] });
-        for record in self.tracklets.every(&filter)? {
-            let payload: super::points::TrackletPayload = super::points::from_record(&record)?;
+        let filter = Where::all_of(vec![Condition::is("person", &person)]);
+        for found in self.tracklets.every(&filter)? {
+            let payload: TrackletPayload = from_payload(found.payload)?;
             tracks.insert(payload.track);
         }
         Ok(tracks)
@@ -158,8 +160,7 @@ impl Store {
                 let ids = pair.tracks.map(|track| track.tracklet_point());
                 let mut crops = [None, None];
                 for record in self.tracklets.retrieve(&ids, false)? {
-                    let payload: super::points::TrackletPayload =
-                        super::points::from_record(&record)?;
+                    let payload: TrackletPayload = from_payload(record.payload)?;
                     for (track, crop) in pair.tracks.iter().zip(&mut crops) {
                         if *track == payload.track {
                             crop.clone_from(&payload.best.crop);
@@ -205,8 +206,8 @@ impl Store {
                 .map(|(track, _)| track.tracklet_point())
                 .collect();
             let mut held: BTreeMap<TrackId, Option<String>> = BTreeMap::new();
-            for record in self.tracklets.retrieve(&ids, false)? {
-                let payload: super::points::TrackletPayload = super::points::from_record(&record)?;
+            for found in self.tracklets.retrieve(&ids, false)? {
+                let payload: TrackletPayload = from_payload(found.payload)?;
                 held.insert(payload.track, payload.person);
             }
             for (track, person) in some {
@@ -215,7 +216,7 @@ impl Store {
                     .get(track)
                     .is_some_and(|held| held.as_ref() != Some(&person))
                 {
-                    let fields = json!({ "person": person });
+                    let fields = Map::from_iter([("person".to_owned(), person.into())]);
                     self.tracklets.set_payload(track.tracklet_point(), fields)?;
                 }
             }

@@ -3,10 +3,11 @@
 //! A tracklet is a join: of two states the higher revision holds, of two sizes the larger, of two best
 //! crops the better one (the earlier one when they are equal). So neither order nor repeats matter.
 
-use qdrant_edge::{NamedVectors, PointId, PointStruct, Record, Vector};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value};
 use uuid::Uuid;
+
+use super::engine::Point;
 
 use crate::event::{NamedVector, Sighting};
 use crate::{Error, Result, SightingId, TrackId};
@@ -158,19 +159,16 @@ fn height([_, y0, _, y1]: [f32; 4]) -> f32 {
 }
 
 /// Builds a point from a payload and vectors, which are normalised.
-pub(super) fn point(
-    id: Uuid,
-    vectors: &[NamedVector],
-    payload: &impl Serialize,
-) -> Result<PointStruct> {
-    let payload = to_json(payload)?;
-    let named = vectors
-        .iter()
-        .fold(NamedVectors::default(), |named, vector| {
-            let values: Vec<f32> = vector.values.iter().map(|value| value.to_f32()).collect();
-            named.add_vector(vector.name.as_str(), Vector::new_dense(normalised(&values)))
-        });
-    Ok(PointStruct::new(PointId::Uuid(id), named, payload))
+pub(super) fn point(id: Uuid, vectors: &[NamedVector], payload: &impl Serialize) -> Result<Point> {
+    let vectors = vectors.iter().map(|vector| {
+        let values: Vec<f32> = vector.values.iter().map(|value| value.to_f32()).collect();
+        (vector.name.clone(), normalised(&values))
+    });
+    Ok(Point {
+        id,
+        vectors: vectors.collect(),
+        payload: to_map(payload)?,
+    })
 }
 
 /// The vector of length 1 in the same direction.
@@ -195,17 +193,20 @@ pub(super) fn to_json(payload: &impl Serialize) -> Result<Value> {
     })
 }
 
-/// Reads a payload back.
-pub(crate) fn from_record<T: serde::de::DeserializeOwned>(record: &Record) -> Result<T> {
-    from_payload(record.payload.as_ref())
+fn to_map(payload: &impl Serialize) -> Result<Map<String, Value>> {
+    match to_json(payload)? {
+        Value::Object(map) => Ok(map),
+        _ => Err(Error::Event {
+            what: "its json form is no object".to_owned(),
+        }),
+    }
 }
 
 /// Reads a payload back.
 pub(crate) fn from_payload<T: serde::de::DeserializeOwned>(
-    payload: Option<&qdrant_edge::Payload>,
+    payload: Map<String, Value>,
 ) -> Result<T> {
-    let map = payload.map(|payload| payload.0.clone()).unwrap_or_default();
-    serde_json::from_value(Value::Object(map)).map_err(|error| Error::Corrupt {
+    serde_json::from_value(Value::Object(payload)).map_err(|error| Error::Corrupt {
         path: "index".into(),
         what: format!("a point holds what no sightline writes: {error}"),
     })

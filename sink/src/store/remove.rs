@@ -2,10 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde_json::{Value, json};
-
 use super::Store;
-use super::points::{ExemplarPayload, TrackletPayload, from_record};
+use super::engine::{Condition, Where};
+use super::points::{ExemplarPayload, TrackletPayload, from_payload};
 use crate::{Result, TrackId};
 
 /// Tracks that are taken out at once.
@@ -65,8 +64,8 @@ impl Store {
         let of_tracks = of_tracks(tracks);
         let mut removed = Removed::default();
         let mut pictures: BTreeMap<String, i64> = BTreeMap::new();
-        for record in self.exemplars.every(&of_tracks)? {
-            let payload: ExemplarPayload = from_record(&record)?;
+        for found in self.exemplars.every(&of_tracks)? {
+            let payload: ExemplarPayload = from_payload(found.payload)?;
             removed.sightings += 1;
             if let Some(name) = payload.crop {
                 let newest_ns = pictures.entry(name).or_insert(payload.capture_ns);
@@ -74,8 +73,8 @@ impl Store {
             }
         }
         let ids: Vec<_> = tracks.iter().map(TrackId::tracklet_point).collect();
-        for record in self.tracklets.retrieve(&ids, false)? {
-            let payload: TrackletPayload = from_record(&record)?;
+        for found in self.tracklets.retrieve(&ids, false)? {
+            let payload: TrackletPayload = from_payload(found.payload)?;
             removed.tracklets += 1;
             if let Some(name) = payload.best.crop {
                 pictures.entry(name).or_insert(payload.best.capture_ns);
@@ -109,12 +108,12 @@ impl Store {
             return Ok(BTreeSet::new());
         }
         let names: Vec<&String> = pictures.keys().collect();
-        let others = self.exemplars.every(&json!({
-            "must": [{ "key": "crop", "match": { "any": names } }],
-            "must_not": [{ "key": "track", "match": { "any": tracks } }],
-        }))?;
-        let names = others.iter().map(|record| {
-            let payload: ExemplarPayload = from_record(record)?;
+        let others = self.exemplars.every(&Where {
+            must: vec![Condition::any("crop", &names)],
+            must_not: vec![Condition::any("track", tracks)],
+        })?;
+        let names = others.into_iter().map(|found| {
+            let payload: ExemplarPayload = from_payload(found.payload)?;
             Ok(payload.crop.unwrap_or_default())
         });
         names.collect()
@@ -122,6 +121,6 @@ impl Store {
 }
 
 /// Points of these tracks.
-pub(super) fn of_tracks(tracks: &[TrackId]) -> Value {
-    json!({ "must": [{ "key": "track", "match": { "any": tracks } }] })
+pub(super) fn of_tracks(tracks: &[TrackId]) -> Where {
+    Where::all_of(vec![Condition::any("track", tracks)])
 }

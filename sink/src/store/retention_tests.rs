@@ -186,11 +186,11 @@ fn kept(
     let store = Store::open(dir.path(), &options).unwrap();
     store.apply(all).unwrap();
     store.expire(now_ns).unwrap();
-    let tracks = store.tracklets.every(&serde_json::json!({})).unwrap();
+    let tracks = store.tracklets.every(&Where::default()).unwrap();
     let mut tracks: Vec<TrackId> = tracks
-        .iter()
-        .map(|record| {
-            points::from_record::<points::TrackletPayload>(record)
+        .into_iter()
+        .map(|found| {
+            points::from_payload::<points::TrackletPayload>(found.payload)
                 .unwrap()
                 .track
         })

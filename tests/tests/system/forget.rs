@@ -103,6 +103,22 @@ fn a_forgotten_track_is_found_by_nobody_and_no_replay_brings_it_back() {
         assert!(tracks(&search(&store, &[])).contains(&other["track"].as_str().unwrap()));
     }
 
+    // A backup of now does not bring it back either, and one of what is left is the store again.
+    let (backup, again) = (folder.path().join("backup"), folder.path().join("again"));
+    run_well(&["store", "backup", text(&backup), "--store", text(&store)]);
+    run_well(&["store", "verify", text(&backup)]);
+    let back = run_well(&[
+        "store",
+        "restore",
+        text(&backup),
+        "--store",
+        text(&again),
+        "--json",
+    ]);
+    assert_eq!(back.json()["is_same"], true, "{back:?}");
+    run_well(&["store", "verify", "--store", text(&again)]);
+    others(&search(&again, &["--image", text(&crop)]));
+
     // Everything that is left, by camera and time; a replay of it comes to nothing.
     let time = |hit: &Value, key: &str| hit[key].as_str().unwrap().to_owned();
     let first = before.iter().map(|hit| time(hit, "start")).min().unwrap();

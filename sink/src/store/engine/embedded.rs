@@ -1,4 +1,4 @@
-//! One collection of points of the embedded vector engine, made safe to use: its panics become
+//! The engine of this process, one collection of points, made safe to use: its panics become
 //! errors, its log stays bounded, and what must not run together does not.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -7,16 +7,17 @@ use std::sync::{Mutex, PoisonError};
 
 use qdrant_edge::{
     CountRequest, CreateIndex, Distance, EdgeConfig, EdgeOptimizersConfig, EdgeShard,
-    EdgeVectorParams, FieldIndexOperations, Filter, HnswIndexConfig, NamedQuery,
-    PayloadFieldSchema, PayloadOps, PointId, PointInsertOperations, PointOperations, PointStruct,
-    QueryEnum, Record, ScoredPoint, ScrollRequest, SearchParams, SearchRequest, SetPayloadOp,
-    UpdateOperation, VectorInternal, WalOptions, WithPayloadInterface, WithVector,
+    EdgeVectorParams, FieldIndexOperations, Filter, HnswIndexConfig, NamedQuery, NamedVectors,
+    Payload, PayloadFieldSchema, PayloadOps, PointId, PointInsertOperations, PointOperations,
+    PointStruct, QueryEnum, Record, ScrollRequest, SearchParams, SearchRequest, SetPayloadOp,
+    UpdateOperation, Vector, VectorInternal, VectorStructInternal, WalOptions,
+    WithPayloadInterface, WithVector,
 };
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
-use super::options::VectorSpec;
-use super::wal;
+use super::{Collection, Condition, Engine, Found, Order, Point, Where, wal};
+use crate::store::options::VectorSpec;
 use crate::{Error, Result};
 
 /// A segment of the engine's own log. Old ones are deleted at each flush, so this bounds the log.
@@ -31,23 +32,9 @@ const SEGMENT_POINTS: usize = 200_000;
 /// Breadth of an approximate search.
 const SEARCH_BREADTH: usize = 256;
 
-/// Fields of the payload that filters use, with the kind of their index.
-const INDEXES: [(&str, &str); 10] = [
-    ("track", "keyword"),
-    ("site", "keyword"),
-    ("camera", "keyword"),
-    ("person", "keyword"),
-    ("start_us", "integer"),
-    ("end_us", "integer"),
-    ("duration_us", "integer"),
-    ("capture_us", "integer"),
-    ("size", "float"),
-    ("revision", "integer"),
-];
-
 /// A collection of points.
 #[derive(Debug)]
-pub(crate) struct Engine {
+pub(crate) struct Embedded {
     path: PathBuf,
     shard: EdgeShard,
     /// The engine's flush panics while an update or an optimization is under way.
@@ -57,14 +44,18 @@ pub(crate) struct Engine {
     dimension: usize,
 }
 
-impl Engine {
+impl Embedded {
     /// Makes an empty collection at `path`, which must be an empty folder.
-    pub(super) fn create(path: &Path, specs: &[VectorSpec], fields: &[&str]) -> Result<()> {
+    pub(in crate::store) fn create(
+        path: &Path,
+        specs: &[VectorSpec],
+        collection: &Collection,
+    ) -> Result<()> {
         guarded(path, "make the index", || {
             let shard = EdgeShard::new(path, config(specs))?;
-            for (field, kind) in INDEXES.iter().filter(|(field, _)| fields.contains(field)) {
+            for (field, kind) in collection.fields {
                 // A graph of its own for each value costs minutes of building and no filter here needs it.
-                let schema = json!({ "type": kind, "enable_hnsw": false });
+                let schema = json!({ "type": kind.word(), "enable_hnsw": false });
                 let schema: PayloadFieldSchema = from_json(schema)?;
                 let field_name = field.parse().map_err(|()| service("field name"))?;
                 let create = CreateIndex {
@@ -81,7 +72,11 @@ impl Engine {
     }
 
     /// Opens a collection.
-    pub(super) fn open(path: &Path, specs: &[VectorSpec], exact_points: u64) -> Result<Self> {
+    pub(in crate::store) fn open(
+        path: &Path,
+        specs: &[VectorSpec],
+        exact_points: u64,
+    ) -> Result<Self> {
         wal::trim(&path.join("wal"))?;
         let shard =
             guarded(path, "open the index", || EdgeShard::load(path, None)).map_err(|error| {
@@ -101,28 +96,28 @@ impl Engine {
         engine.choose_graphs()?;
         Ok(engine)
     }
+}
 
-    /// Inserts points, or replaces the ones with the same ids.
-    pub(super) fn upsert(&self, points: Vec<PointStruct>) -> Result<()> {
+impl Engine for Embedded {
+    fn upsert(&self, points: Vec<Point>) -> Result<()> {
         if points.is_empty() {
             return Ok(());
         }
-        let points = points.into_iter().map(Into::into).collect();
+        let points = points.into_iter().map(|point| to_engine(point).into());
         let operation = UpdateOperation::PointOperation(PointOperations::UpsertPoints(
-            PointInsertOperations::PointsList(points),
+            PointInsertOperations::PointsList(points.collect()),
         ));
         let _exclusive = self.exclusive();
         self.guarded("write points", || self.shard.update(operation))
     }
 
-    /// Sets some fields of a point's payload.
-    pub(super) fn set_payload(&self, id: Uuid, fields: Value) -> Result<()> {
+    fn set_payload(&self, id: Uuid, fields: Map<String, Value>) -> Result<()> {
         let _exclusive = self.exclusive();
         self.guarded("write a payload", || {
             self.shard
                 .update(UpdateOperation::PayloadOperation(PayloadOps::SetPayload(
                     SetPayloadOp {
-                        payload: from_json(fields)?,
+                        payload: Payload(fields),
                         points: Some(vec![PointId::Uuid(id)]),
                         filter: None,
                         key: None,
@@ -131,29 +126,31 @@ impl Engine {
         })
     }
 
-    /// The points with these ids that are there, in no certain order.
-    pub(crate) fn retrieve(&self, ids: &[Uuid], with_vectors: bool) -> Result<Vec<Record>> {
+    fn retrieve(&self, ids: &[Uuid], with_vectors: bool) -> Result<Vec<Found>> {
         let ids: Vec<_> = ids.iter().copied().map(PointId::Uuid).collect();
-        self.guarded("read points", || {
+        let records = self.guarded("read points", || {
             self.shard.retrieve(
                 &ids,
                 Some(WithPayloadInterface::Bool(true)),
                 Some(WithVector::Bool(with_vectors)),
             )
-        })
+        })?;
+        records
+            .into_iter()
+            .map(|record| self.found(record))
+            .collect()
     }
 
-    /// The points nearest to `vector`, best first.
-    pub(crate) fn search(
+    fn search(
         &self,
         name: &str,
         vector: &[f32],
-        filter: Option<&Value>,
+        filter: &Where,
         limit: usize,
         is_exact: bool,
-    ) -> Result<Vec<ScoredPoint>> {
-        self.guarded("search", || {
-            let acorn = json!({ "enable": filter.is_some(), "max_selectivity": 1.0 });
+    ) -> Result<Vec<Found>> {
+        let points = self.guarded("search", || {
+            let acorn = json!({ "enable": !filter.is_empty(), "max_selectivity": 1.0 });
             let params: SearchParams = from_json(json!({
                 "hnsw_ef": SEARCH_BREADTH.max(limit), "exact": is_exact, "acorn": acorn,
             }))?;
@@ -162,7 +159,7 @@ impl Engine {
                     query: VectorInternal::Dense(vector.to_vec()),
                     using: Some(name.to_owned()),
                 }),
-                filter: filter.cloned().map(from_json::<Filter>).transpose()?,
+                filter: to_filter(filter)?,
                 params: Some(params),
                 limit,
                 offset: 0,
@@ -170,74 +167,81 @@ impl Engine {
                 with_vector: None,
                 score_threshold: None,
             })
-        })
+        })?;
+        let found = points.into_iter().map(|point| {
+            Ok(Found {
+                id: self.uuid_of(point.id)?,
+                score: point.score,
+                vectors: Vec::new(),
+                payload: point.payload.map(|payload| payload.0).unwrap_or_default(),
+            })
+        });
+        found.collect()
     }
 
-    /// Points that pass a filter, the newest start first.
-    pub(crate) fn newest(&self, filter: Option<&Value>, limit: usize) -> Result<Vec<Record>> {
-        self.guarded("browse", || {
-            let request: ScrollRequest = from_json(json!({
-                "limit": limit, "filter": filter, "with_payload": true,
-                "order_by": { "key": "start_us", "direction": "desc" },
+    fn ordered(&self, filter: &Where, order: Order, limit: usize) -> Result<Vec<Found>> {
+        let direction = if order.is_falling { "desc" } else { "asc" };
+        let records = self.guarded("list points", || {
+            let mut request: ScrollRequest = from_json(json!({
+                "limit": limit, "with_payload": true,
+                "order_by": { "key": order.by, "direction": direction },
             }))?;
+            request.filter = to_filter(filter)?;
             Ok(self.shard.scroll(request)?.0)
-        })
+        })?;
+        records
+            .into_iter()
+            .map(|record| self.found(record))
+            .collect()
     }
 
-    /// Points that pass a filter, the earliest end first (or the latest).
-    pub(super) fn by_end(
+    fn page(
         &self,
-        filter: Option<&Value>,
-        is_latest_first: bool,
+        filter: &Where,
+        from: Option<Uuid>,
         limit: usize,
-    ) -> Result<Vec<Record>> {
-        let direction = if is_latest_first { "desc" } else { "asc" };
-        self.guarded("read points by time", || {
-            let request: ScrollRequest = from_json(json!({
-                "limit": limit, "filter": filter, "with_payload": true,
-                "order_by": { "key": "end_us", "direction": direction },
-            }))?;
-            Ok(self.shard.scroll(request)?.0)
+        with_vectors: bool,
+    ) -> Result<(Vec<Found>, Option<Uuid>)> {
+        let (records, next) = self.guarded("read points", || {
+            self.shard.scroll(ScrollRequest {
+                offset: from.map(PointId::Uuid),
+                limit: Some(limit),
+                filter: to_filter(filter)?,
+                with_payload: Some(WithPayloadInterface::Bool(true)),
+                with_vector: WithVector::Bool(with_vectors),
+                order_by: None,
+            })
+        })?;
+        let found = records.into_iter().map(|record| self.found(record));
+        let next = next.map(|id| self.uuid_of(id)).transpose()?;
+        Ok((found.collect::<Result<_>>()?, next))
+    }
+
+    fn count(&self, filter: &Where) -> Result<u64> {
+        if filter.is_empty() {
+            return Ok(self.points());
+        }
+        self.guarded("count", || {
+            let filter = to_filter(filter)?;
+            let count = self.shard.count(CountRequest {
+                filter,
+                exact: true,
+            })?;
+            Ok(count as u64)
         })
     }
 
-    /// Every point that passes a filter, without vectors.
-    pub(super) fn every(&self, filter: &Value) -> Result<Vec<Record>> {
-        const PAGE: usize = 1000;
-        let mut all = Vec::new();
-        let mut from = None;
-        loop {
-            let (mut records, next) = self.guarded("read points", || {
-                self.shard.scroll(ScrollRequest {
-                    offset: from,
-                    limit: Some(PAGE),
-                    filter: Some(from_json::<Filter>(filter.clone())?),
-                    with_payload: Some(WithPayloadInterface::Bool(true)),
-                    with_vector: WithVector::Bool(false),
-                    order_by: None,
-                })
-            })?;
-            all.append(&mut records);
-            match next {
-                Some(next) => from = Some(next),
-                None => return Ok(all),
-            }
-        }
-    }
-
-    /// Deletes the points that pass a filter.
-    pub(super) fn delete(&self, filter: &Value) -> Result<()> {
+    fn delete(&self, filter: &Where) -> Result<()> {
         let _exclusive = self.exclusive();
         self.guarded("delete points", || {
-            let filter = from_json::<Filter>(filter.clone())?;
+            let filter = to_filter(filter)?.ok_or_else(|| service("no filter"))?;
             self.shard.update(UpdateOperation::PointOperation(
                 PointOperations::DeletePointsByFilter(filter),
             ))
         })
     }
 
-    /// Deletes points by their ids; those that are not there are none.
-    pub(super) fn delete_ids(&self, ids: &[Uuid]) -> Result<()> {
+    fn delete_ids(&self, ids: &[Uuid]) -> Result<()> {
         let ids = ids.iter().copied().map(PointId::Uuid).collect();
         let _exclusive = self.exclusive();
         self.guarded("delete points", || {
@@ -247,9 +251,31 @@ impl Engine {
         })
     }
 
-    /// Makes the bytes of deleted points go from the disk too, not only from answers: segments that have any are
-    /// written anew, and the engine's log is filled with nothing until its parts that may hold them are gone.
-    pub(super) fn scrub(&self) -> Result<()> {
+    fn is_exact_for(&self, candidates: u64) -> bool {
+        candidates <= self.exact_points
+    }
+
+    /// Shortens the engine's log too.
+    fn flush(&self) -> Result<()> {
+        let exclusive = self.exclusive();
+        self.guarded("flush", || {
+            self.shard.flush();
+            Ok(())
+        })?;
+        drop(exclusive);
+        wal::trim(&self.path.join("wal"))
+    }
+
+    /// Builds graphs and clears away replaced points where that is due.
+    fn optimize(&self) -> Result<bool> {
+        let _exclusive = self.exclusive();
+        self.choose_graphs()?;
+        self.guarded("optimize", || self.shard.optimize())
+    }
+
+    /// Segments that have deleted points are written anew, and the engine's log is filled with nothing until its
+    /// parts that may hold them are gone.
+    fn scrub(&self) -> Result<()> {
         const NOTHING: usize = LOG_SEGMENT_BYTES / 64;
         const MOST_ENTRIES: usize = 256;
         let log = self.path.join("wal");
@@ -290,63 +316,9 @@ impl Engine {
         drop(exclusive);
         self.flush()
     }
+}
 
-    /// A page of all points in the order of their ids, with vectors, and where the next page begins.
-    pub(super) fn page(
-        &self,
-        from: Option<PointId>,
-        limit: usize,
-    ) -> Result<(Vec<Record>, Option<PointId>)> {
-        self.guarded("read all points", || {
-            self.shard.scroll(ScrollRequest {
-                offset: from,
-                limit: Some(limit),
-                filter: None,
-                with_payload: Some(WithPayloadInterface::Bool(true)),
-                with_vector: WithVector::Bool(true),
-                order_by: None,
-            })
-        })
-    }
-
-    /// How many points pass a filter.
-    pub(crate) fn count(&self, filter: Option<&Value>) -> Result<u64> {
-        let Some(filter) = filter else {
-            return Ok(self.points());
-        };
-        self.guarded("count", || {
-            let filter = Some(from_json::<Filter>(filter.clone())?);
-            let count = self.shard.count(CountRequest {
-                filter,
-                exact: true,
-            })?;
-            Ok(count as u64)
-        })
-    }
-
-    /// Whether a search among `candidates` points shall compare every one of them.
-    pub(crate) fn is_exact_for(&self, candidates: u64) -> bool {
-        candidates <= self.exact_points
-    }
-
-    /// Makes everything written so far durable, and shortens the engine's log.
-    pub(super) fn flush(&self) -> Result<()> {
-        let exclusive = self.exclusive();
-        self.guarded("flush", || {
-            self.shard.flush();
-            Ok(())
-        })?;
-        drop(exclusive);
-        wal::trim(&self.path.join("wal"))
-    }
-
-    /// Builds graphs and clears away replaced points where that is due. Takes a while; searches go on.
-    pub(super) fn optimize(&self) -> Result<bool> {
-        let _exclusive = self.exclusive();
-        self.choose_graphs()?;
-        self.guarded("optimize", || self.shard.optimize())
-    }
-
+impl Embedded {
     /// No graph is built as long as every search is exact.
     fn choose_graphs(&self) -> Result<()> {
         let bytes_a_point = self.dimension * size_of::<f32>();
@@ -376,6 +348,25 @@ impl Engine {
         self.exclusive
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn found(&self, record: Record) -> Result<Found> {
+        Ok(Found {
+            id: self.uuid_of(record.id)?,
+            score: 0.0,
+            vectors: vectors_of(record.vector),
+            payload: record.payload.map(|payload| payload.0).unwrap_or_default(),
+        })
+    }
+
+    fn uuid_of(&self, id: PointId) -> Result<Uuid> {
+        match id {
+            PointId::Uuid(id) => Ok(id),
+            PointId::NumId(number) => Err(Error::Corrupt {
+                path: self.path.clone(),
+                what: format!("point {number} has an id that no sightline gives"),
+            }),
+        }
     }
 
     fn guarded<T>(
@@ -441,6 +432,44 @@ fn guarded<T>(
             Err(failed(first_line(text.unwrap_or("a panic without words"))))
         }
     }
+}
+
+fn to_engine(point: Point) -> PointStruct {
+    let vectors = point.vectors.into_iter();
+    let named = vectors.fold(NamedVectors::default(), |named, (name, values)| {
+        named.add_vector(name, Vector::new_dense(values))
+    });
+    PointStruct::new(PointId::Uuid(point.id), named, Value::Object(point.payload))
+}
+
+fn vectors_of(vectors: Option<VectorStructInternal>) -> Vec<(String, Vec<f32>)> {
+    let Some(VectorStructInternal::Named(vectors)) = vectors else {
+        return Vec::new();
+    };
+    let dense = vectors
+        .into_iter()
+        .filter_map(|(name, vector)| match vector {
+            VectorInternal::Dense(values) => Some((name, values)),
+            VectorInternal::Sparse(_) | VectorInternal::MultiDense(_) => None,
+        });
+    dense.collect()
+}
+
+/// A filter in the engine's words; none where everything passes.
+fn to_filter(filter: &Where) -> Result<Option<Filter>, qdrant_edge::OperationError> {
+    if filter.is_empty() {
+        return Ok(None);
+    }
+    let list = |conditions: &[Condition]| -> Vec<Value> {
+        let one = |condition: &Condition| match condition {
+            Condition::Any(key, values) => json!({ "key": key, "match": { "any": values } }),
+            Condition::Range(key, least, most) => {
+                json!({ "key": key, "range": { "gte": least, "lte": most } })
+            }
+        };
+        conditions.iter().map(one).collect()
+    };
+    from_json(json!({ "must": list(&filter.must), "must_not": list(&filter.must_not) })).map(Some)
 }
 
 fn first_line(text: &str) -> String {

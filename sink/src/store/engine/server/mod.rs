@@ -1,0 +1,415 @@
+//! Points on a Qdrant server, by gRPC.
+//!
+//! Every write waits until it is applied, and is then looked for: what a server accepts and does not hold is sent
+//! again, so that nothing is acknowledged that is not there. What fails for a while is tried again, with growing
+//! pauses, within a deadline; what cannot help is said at once.
+
+mod client;
+mod convert;
+mod proto;
+mod setup;
+#[cfg(test)]
+pub(crate) mod stand_in;
+#[cfg(test)]
+mod tests;
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+
+use serde_json::{Map, Value};
+use tokio::task::JoinSet;
+use uuid::Uuid;
+
+pub(crate) use client::Client;
+pub use client::{ServerLimits, ServerOptions};
+
+use proto::read_consistency::Value as Consistency;
+use proto::{
+    AcornSearchParams, CountPoints, CountResponse, DeletePoints, GetPoints, GetResponse, OrderBy,
+    PointStruct, PointsIdsList, PointsSelector, QuantizationSearchParams, Query, QueryPoints,
+    QueryResponse, ReadConsistency, ReadConsistencyType, ScrollPoints, ScrollResponse,
+    SearchParams, SetPayloadPoints, UpsertPoints, VectorInput, points_selector, query,
+    vector_input,
+};
+
+use super::{Collection, Condition, Engine, Found, Order, Point, Where};
+use crate::store::options::VectorSpec;
+use crate::{Error, Result};
+
+/// Points in one message: half a megabyte of 512 values each.
+const POINTS_A_MESSAGE: usize = 128;
+
+/// Messages of one write that are on their way at the same time.
+const MESSAGES_AT_ONCE: usize = 4;
+
+/// Breadth of an approximate search, and how many more are compared by their whole vectors afterwards.
+const SEARCH_BREADTH: u64 = 256;
+const OVERSAMPLING: f64 = 3.0;
+
+/// A field that tells of two states of a point which is newer.
+const REVISION: &str = "revision";
+
+/// One collection on a server. It is reached by its alias.
+pub(crate) struct Server {
+    client: Arc<Client>,
+    alias: String,
+    /// Our names of vectors, and the server's.
+    names: HashMap<String, String>,
+    exact_points: u64,
+}
+
+impl fmt::Debug for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Server({} at {})", self.alias, self.client.url())
+    }
+}
+
+impl Server {
+    /// Opens a collection; makes it where it is missing, and refuses one that is made for something else.
+    pub(in crate::store) fn open(
+        client: Arc<Client>,
+        specs: &[VectorSpec],
+        collection: &Collection,
+        exact_points: u64,
+    ) -> Result<Self> {
+        let alias = client.options().collection(collection.name);
+        setup::prepare(&client, &alias, specs, collection)?;
+        let names = specs
+            .iter()
+            .map(|spec| (spec.name.clone(), setup::vector_name(spec)));
+        Ok(Self {
+            names: names.collect(),
+            client,
+            alias,
+            exact_points,
+        })
+    }
+
+    /// A filter in the server's words; points of other sites never pass.
+    fn filter(&self, filter: &Where) -> Option<proto::Filter> {
+        let site = self.client.options().site.as_ref();
+        let own = site.map(|site| Condition::is("site", site));
+        let filter = own.into_iter().fold(filter.clone(), Where::and);
+        convert::filter(&filter)
+    }
+
+    fn to_server(&self, point: Point) -> Result<PointStruct> {
+        let vectors = point.vectors.into_iter().map(|(name, values)| {
+            let on_server = self.names.get(&name).ok_or_else(|| Error::Query {
+                what: format!("no vector `{name}` in this store"),
+            })?;
+            Ok((on_server.clone(), values))
+        });
+        let vectors: HashMap<String, Vec<f32>> = vectors.collect::<Result<_>>()?;
+        Ok(PointStruct {
+            id: Some(convert::id(point.id)),
+            vectors: Some(convert::named(vectors)),
+            payload: convert::fields(point.payload),
+        })
+    }
+
+    fn found(
+        &self,
+        id: Option<proto::PointId>,
+        payload: HashMap<String, proto::Value>,
+        vectors: Option<proto::VectorsOutput>,
+        score: f32,
+    ) -> Result<Found> {
+        let id = convert::uuid(id).ok_or_else(|| Error::Corrupt {
+            path: self.alias.clone().into(),
+            what: "a point has an id that no sightline gives".to_owned(),
+        })?;
+        let mut vectors = convert::vectors(vectors);
+        for (name, _) in &mut vectors {
+            if let Some((ours, _)) = self.names.iter().find(|(_, theirs)| *theirs == name) {
+                name.clone_from(ours);
+            }
+        }
+        Ok(Found {
+            id,
+            score,
+            vectors,
+            payload: convert::payload(payload),
+        })
+    }
+
+    fn delete_what(&self, what: points_selector::PointsSelectorOneOf) -> Result<()> {
+        let request = DeletePoints {
+            collection_name: self.alias.clone(),
+            wait: Some(true),
+            points: Some(PointsSelector {
+                points_selector_one_of: Some(what),
+            }),
+        };
+        let work = self
+            .client
+            .until_done("delete points", "/qdrant.Points/Delete", &request);
+        self.client.block_on(work)
+    }
+}
+
+fn ids(points: &[PointStruct]) -> Vec<proto::PointId> {
+    points.iter().filter_map(|point| point.id.clone()).collect()
+}
+
+/// Sends points until the server holds every one of them.
+async fn write(client: Arc<Client>, collection: String, points: Vec<PointStruct>) -> Result<()> {
+    let mut missing = points;
+    let mut attempt = client.attempt("write points");
+    loop {
+        let upsert = UpsertPoints {
+            collection_name: collection.clone(),
+            wait: Some(true),
+            points: missing.clone(),
+        };
+        client
+            .until_done("write points", "/qdrant.Points/Upsert", &upsert)
+            .await?;
+        let get = GetPoints {
+            collection_name: collection.clone(),
+            ids: ids(&missing),
+            with_payload: Some(convert::only(REVISION)),
+            with_vectors: Some(convert::with_vectors(false)),
+            read_consistency: Some(ReadConsistency {
+                value: Some(Consistency::Type(ReadConsistencyType::Majority.into())),
+            }),
+        };
+        let held: GetResponse = client
+            .retried("look for what was written", "/qdrant.Points/Get", &get)
+            .await?;
+        let held: HashMap<Uuid, Option<proto::Value>> = held
+            .result
+            .into_iter()
+            .filter_map(|mut point| {
+                Some((
+                    convert::uuid(point.id.take())?,
+                    point.payload.remove(REVISION),
+                ))
+            })
+            .collect();
+        missing.retain(|point| {
+            let revision = convert::uuid(point.id.clone()).and_then(|id| held.get(&id));
+            revision.is_none_or(|revision| revision.as_ref() != point.payload.get(REVISION))
+        });
+        if missing.is_empty() {
+            return Ok(());
+        }
+        client.note_lost(missing.len() as u64);
+        let count = missing.len();
+        attempt
+            .again(format!("it accepted {count} points and does not hold them"))
+            .await?;
+    }
+}
+
+impl Engine for Server {
+    fn upsert(&self, points: Vec<Point>) -> Result<()> {
+        let points = points.into_iter().map(|point| self.to_server(point));
+        let mut points: Vec<PointStruct> = points.collect::<Result<_>>()?;
+        self.client.block_on(async {
+            let mut on_their_way = JoinSet::new();
+            while !points.is_empty() || !on_their_way.is_empty() {
+                while !points.is_empty() && on_their_way.len() < MESSAGES_AT_ONCE {
+                    let rest = points.split_off(points.len().min(POINTS_A_MESSAGE));
+                    let message = std::mem::replace(&mut points, rest);
+                    let client = Arc::clone(&self.client);
+                    on_their_way.spawn(write(client, self.alias.clone(), message));
+                }
+                // The first failure ends the others: the whole batch comes again.
+                if let Some(written) = on_their_way.join_next().await {
+                    written.unwrap_or_else(|error| {
+                        Err(self.client.error("write points", error.to_string()))
+                    })?;
+                }
+            }
+            Ok(())
+        })
+    }
+
+    fn set_payload(&self, id: Uuid, fields: Map<String, Value>) -> Result<()> {
+        let request = SetPayloadPoints {
+            collection_name: self.alias.clone(),
+            wait: Some(true),
+            payload: convert::fields(fields),
+            points_selector: Some(PointsSelector {
+                points_selector_one_of: Some(points_selector::PointsSelectorOneOf::Points(
+                    PointsIdsList {
+                        ids: vec![convert::id(id)],
+                    },
+                )),
+            }),
+        };
+        let path = "/qdrant.Points/SetPayload";
+        let work = self.client.until_done("write a payload", path, &request);
+        self.client.block_on(work)
+    }
+
+    fn retrieve(&self, ids: &[Uuid], with_vectors: bool) -> Result<Vec<Found>> {
+        if ids.is_empty() {
+            return Ok(Vec::new());
+        }
+        let request = GetPoints {
+            collection_name: self.alias.clone(),
+            ids: ids.iter().map(|id| convert::id(*id)).collect(),
+            with_payload: Some(convert::whole_payload()),
+            with_vectors: Some(convert::with_vectors(with_vectors)),
+            read_consistency: None,
+        };
+        let response: GetResponse =
+            self.client
+                .call("read points", "/qdrant.Points/Get", &request)?;
+        let points = response.result.into_iter();
+        points
+            .map(|point| self.found(point.id, point.payload, point.vectors, 0.0))
+            .collect()
+    }
+
+    fn search(
+        &self,
+        name: &str,
+        vector: &[f32],
+        filter: &Where,
+        limit: usize,
+        is_exact: bool,
+    ) -> Result<Vec<Found>> {
+        let request = QueryPoints {
+            collection_name: self.alias.clone(),
+            query: Some(Query {
+                variant: Some(query::Variant::Nearest(VectorInput {
+                    variant: Some(vector_input::Variant::Dense(proto::DenseVector {
+                        data: vector.to_vec(),
+                    })),
+                })),
+            }),
+            using: Some(
+                self.names
+                    .get(name)
+                    .cloned()
+                    .unwrap_or_else(|| name.to_owned()),
+            ),
+            filter: self.filter(filter),
+            params: Some(SearchParams {
+                hnsw_ef: Some(SEARCH_BREADTH.max(limit as u64)),
+                exact: Some(is_exact),
+                quantization: Some(QuantizationSearchParams {
+                    ignore: Some(false),
+                    rescore: Some(true),
+                    oversampling: Some(OVERSAMPLING),
+                }),
+                // A plain walk of the graph misses much where a filter leaves a quarter.
+                acorn: (!filter.is_empty()).then_some(AcornSearchParams {
+                    enable: Some(true),
+                    max_selectivity: Some(1.0),
+                }),
+            }),
+            limit: Some(limit as u64),
+            with_payload: Some(convert::whole_payload()),
+            with_vectors: Some(convert::with_vectors(false)),
+            ..QueryPoints::default()
+        };
+        let response: QueryResponse =
+            self.client
+                .call("search", "/qdrant.Points/Query", &request)?;
+        let points = response.result.into_iter();
+        points
+            .map(|point| self.found(point.id, point.payload, point.vectors, point.score))
+            .collect()
+    }
+
+    fn ordered(&self, filter: &Where, order: Order, limit: usize) -> Result<Vec<Found>> {
+        let request = ScrollPoints {
+            collection_name: self.alias.clone(),
+            filter: self.filter(filter),
+            limit: Some(u32::try_from(limit).unwrap_or(u32::MAX)),
+            with_payload: Some(convert::whole_payload()),
+            with_vectors: Some(convert::with_vectors(false)),
+            order_by: Some(OrderBy {
+                key: order.by.to_owned(),
+                direction: Some(i32::from(order.is_falling)),
+            }),
+            ..ScrollPoints::default()
+        };
+        let response: ScrollResponse =
+            self.client
+                .call("list points", "/qdrant.Points/Scroll", &request)?;
+        let points = response.result.into_iter();
+        points
+            .map(|point| self.found(point.id, point.payload, point.vectors, 0.0))
+            .collect()
+    }
+
+    fn page(
+        &self,
+        filter: &Where,
+        from: Option<Uuid>,
+        limit: usize,
+        with_vectors: bool,
+    ) -> Result<(Vec<Found>, Option<Uuid>)> {
+        let request = ScrollPoints {
+            collection_name: self.alias.clone(),
+            filter: self.filter(filter),
+            offset: from.map(convert::id),
+            limit: Some(u32::try_from(limit).unwrap_or(u32::MAX)),
+            with_payload: Some(convert::whole_payload()),
+            with_vectors: Some(convert::with_vectors(with_vectors)),
+            ..ScrollPoints::default()
+        };
+        let response: ScrollResponse =
+            self.client
+                .call("read points", "/qdrant.Points/Scroll", &request)?;
+        let points = response.result.into_iter();
+        let found = points
+            .map(|point| self.found(point.id, point.payload, point.vectors, 0.0))
+            .collect::<Result<_>>()?;
+        Ok((found, convert::uuid(response.next_page_offset)))
+    }
+
+    fn count(&self, filter: &Where) -> Result<u64> {
+        let request = CountPoints {
+            collection_name: self.alias.clone(),
+            filter: self.filter(filter),
+            exact: Some(true),
+            ..CountPoints::default()
+        };
+        let response: CountResponse =
+            self.client
+                .call("count", "/qdrant.Points/Count", &request)?;
+        Ok(response.result.map_or(0, |result| result.count))
+    }
+
+    fn delete(&self, filter: &Where) -> Result<()> {
+        // Without a filter everything would go.
+        let filter = (!filter.is_empty()).then(|| self.filter(filter)).flatten();
+        let filter = filter.ok_or_else(|| Error::Query {
+            what: "nothing says which points to delete".to_owned(),
+        })?;
+        self.delete_what(points_selector::PointsSelectorOneOf::Filter(filter))
+    }
+
+    fn delete_ids(&self, ids: &[Uuid]) -> Result<()> {
+        let ids = ids.iter().map(|id| convert::id(*id)).collect();
+        self.delete_what(points_selector::PointsSelectorOneOf::Points(
+            PointsIdsList { ids },
+        ))
+    }
+
+    fn is_exact_for(&self, candidates: u64) -> bool {
+        candidates <= self.exact_points
+    }
+
+    /// Nothing is left to do: each write waited until it was applied, and was looked for.
+    fn flush(&self) -> Result<()> {
+        Ok(())
+    }
+
+    /// The server tidies by itself.
+    fn optimize(&self) -> Result<bool> {
+        Ok(false)
+    }
+
+    /// Out of reach: the server writes its segments anew by itself, and shortens its log.
+    fn scrub(&self) -> Result<()> {
+        Ok(())
+    }
+}

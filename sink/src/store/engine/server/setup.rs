@@ -1,0 +1,210 @@
+//! Collections: made where they are missing, checked at every start, reached by an alias.
+
+use std::collections::HashMap;
+
+use tonic::{Code, Status};
+
+use super::client::Client;
+use super::proto::quantization_config::Quantization;
+use super::proto::vectors_config::Config;
+use super::proto::{
+    AliasOperations, ChangeAliases, CollectionInfo, CollectionOperationResponse, CreateAlias,
+    CreateCollection, CreateFieldIndexCollection, Distance, FieldType, GetCollectionInfoRequest,
+    GetCollectionInfoResponse, KeywordIndexParams, PayloadIndexParams, QuantizationConfig,
+    QuantizationType, ScalarQuantization, VectorParams, VectorParamsMap, VectorsConfig,
+    alias_operations, payload_index_params,
+};
+use crate::store::engine::{Collection, Kind};
+use crate::store::options::VectorSpec;
+use crate::{Error, Result};
+
+/// The name of a vector on the server: the model is part of it, so that two models never meet there either.
+pub(super) fn vector_name(spec: &VectorSpec) -> String {
+    format!("{}:{}", spec.name, spec.model)
+}
+
+/// Makes the collection behind `alias` if there is none, and refuses one that was made for something else.
+pub(super) fn prepare(
+    client: &Client,
+    alias: &str,
+    specs: &[VectorSpec],
+    collection: &Collection,
+) -> Result<()> {
+    let found = match look(client, alias)? {
+        Some(found) => found,
+        None => {
+            create(client, alias, specs)?;
+            look(client, alias)?.ok_or_else(|| {
+                client.error(
+                    "make a collection",
+                    format!("`{alias}` is not there afterwards"),
+                )
+            })?
+        }
+    };
+    check(client, alias, specs, &found)?;
+    for (field, kind) in collection.fields {
+        if !found.payload_schema.contains_key(*field) {
+            index(client, alias, field, *kind)?;
+        }
+    }
+    Ok(())
+}
+
+fn look(client: &Client, alias: &str) -> Result<Option<CollectionInfo>> {
+    const DOING: &str = "look at a collection";
+    let request = GetCollectionInfoRequest {
+        collection_name: alias.to_owned(),
+    };
+    let answered = client.answered(DOING, "/qdrant.Collections/Get", &request);
+    let answer: Result<GetCollectionInfoResponse, Status> = client.block_on(answered)?;
+    match answer {
+        Ok(response) => Ok(response.result),
+        Err(status) if status.code() == Code::NotFound => Ok(None),
+        Err(status) => Err(client.refusal(DOING, &status)),
+    }
+}
+
+fn create(client: &Client, alias: &str, specs: &[VectorSpec]) -> Result<()> {
+    let params = |spec: &VectorSpec| VectorParams {
+        size: spec.dimension as u64,
+        distance: Distance::Cosine.into(),
+        // Whole vectors stay on disk, eight bits of each value in memory; the best are compared by whole vectors.
+        on_disk: Some(true),
+        quantization_config: Some(QuantizationConfig {
+            quantization: Some(Quantization::Scalar(ScalarQuantization {
+                r#type: QuantizationType::Int8.into(),
+                quantile: Some(0.99),
+                always_ram: Some(true),
+            })),
+        }),
+    };
+    let map: HashMap<String, VectorParams> = specs
+        .iter()
+        .map(|spec| (vector_name(spec), params(spec)))
+        .collect();
+    let options = client.options();
+    // The alias can be moved to another collection later without anybody's noticing.
+    let name = format!("{alias}-1");
+    let request = CreateCollection {
+        collection_name: name.clone(),
+        on_disk_payload: Some(true),
+        vectors_config: Some(VectorsConfig {
+            config: Some(Config::ParamsMap(VectorParamsMap { map })),
+        }),
+        shard_number: Some(options.shards),
+        replication_factor: Some(options.replicas),
+        // A write counts once most copies have it.
+        write_consistency_factor: Some(options.replicas / 2 + 1),
+    };
+    unless_there(
+        client,
+        "make a collection",
+        "/qdrant.Collections/Create",
+        &request,
+    )?;
+    let request = ChangeAliases {
+        actions: vec![AliasOperations {
+            action: Some(alias_operations::Action::CreateAlias(CreateAlias {
+                collection_name: name,
+                alias_name: alias.to_owned(),
+            })),
+        }],
+    };
+    unless_there(
+        client,
+        "name a collection",
+        "/qdrant.Collections/UpdateAliases",
+        &request,
+    )
+}
+
+/// Two that start together make the same.
+fn unless_there<Q: prost::Message + Clone + 'static>(
+    client: &Client,
+    doing: &'static str,
+    path: &'static str,
+    request: &Q,
+) -> Result<()> {
+    let answered = client.answered(doing, path, request);
+    let answer: Result<CollectionOperationResponse, Status> = client.block_on(answered)?;
+    match answer {
+        Err(status)
+            if status.code() == Code::AlreadyExists
+                || status.message().contains("already exists") =>
+        {
+            Ok(())
+        }
+        Err(status) => Err(client.refusal(doing, &status)),
+        Ok(_) => Ok(()),
+    }
+}
+
+fn index(client: &Client, alias: &str, field: &str, kind: Kind) -> Result<()> {
+    let field_type = match kind {
+        Kind::Keyword => FieldType::Keyword,
+        Kind::Integer => FieldType::Integer,
+        Kind::Float => FieldType::Float,
+    };
+    // Points of one site lie together, and searches of one do not read the others.
+    let tenant = (field == "site").then_some(PayloadIndexParams {
+        index_params: Some(payload_index_params::IndexParams::KeywordIndexParams(
+            KeywordIndexParams {
+                is_tenant: Some(true),
+            },
+        )),
+    });
+    let request = CreateFieldIndexCollection {
+        collection_name: alias.to_owned(),
+        wait: Some(true),
+        field_name: field.to_owned(),
+        field_type: Some(field_type.into()),
+        field_index_params: tenant,
+    };
+    let path = "/qdrant.Points/CreateFieldIndex";
+    client.block_on(client.until_done("make an index of a field", path, &request))
+}
+
+fn check(client: &Client, alias: &str, specs: &[VectorSpec], found: &CollectionInfo) -> Result<()> {
+    let params = found
+        .config
+        .as_ref()
+        .and_then(|config| config.params.as_ref());
+    let config = params.and_then(|params| params.vectors_config.as_ref());
+    let held = match config.and_then(|config| config.config.as_ref()) {
+        Some(Config::ParamsMap(map)) => map.map.clone(),
+        None => HashMap::new(),
+    };
+    let mismatch = |what: String| Error::Mismatch {
+        path: format!("{}/{alias}", client.url()).into(),
+        what,
+    };
+    let mut names: Vec<&String> = held.keys().collect();
+    names.sort_unstable();
+    for spec in specs {
+        let name = vector_name(spec);
+        let Some(params) = held.get(&name) else {
+            return Err(mismatch(format!(
+                "it holds no vector `{}` by `{}`, but {names:?}",
+                spec.name, spec.model
+            )));
+        };
+        if params.size != spec.dimension as u64 {
+            return Err(mismatch(format!(
+                "its vector `{name}` has {} values, asked for {}",
+                params.size, spec.dimension
+            )));
+        }
+        if params.distance != i32::from(Distance::Cosine) {
+            return Err(mismatch(format!(
+                "its vector `{name}` is not compared by cosine"
+            )));
+        }
+    }
+    if held.len() != specs.len() {
+        return Err(mismatch(format!(
+            "it holds the vectors {names:?}, not all were asked for"
+        )));
+    }
+    Ok(())
+}

@@ -1,0 +1,449 @@
+//! The contract on a server, and what each of its faults comes to.
+
+use std::io::Write as _;
+
+use super::stand_in::{Fault, StandIn};
+use super::*;
+use crate::error::Reaction;
+use crate::store::engine::suite::{holds, specs};
+use crate::store::engine::{EXEMPLARS, TRACKLETS};
+use std::time::Duration;
+use tonic::Code;
+
+fn options(server: &StandIn) -> ServerOptions {
+    ServerOptions {
+        site: Some("site".into()),
+        limits: ServerLimits {
+            attempt: Duration::from_secs(20),
+            call: Duration::from_secs(60),
+        },
+        ..ServerOptions::new(server.url())
+    }
+}
+
+fn open(options: &ServerOptions) -> Result<Server> {
+    Server::open(Client::new(options)?, &specs(), &TRACKLETS, 1000)
+}
+
+fn point(number: u128) -> Point {
+    Point {
+        id: Uuid::from_u128(number),
+        vectors: vec![("appearance".into(), vec![1.0, 0.0, 0.0, 0.0])],
+        payload: Map::from_iter([
+            ("site".to_owned(), "site".into()),
+            ("revision".to_owned(), 1.into()),
+        ]),
+    }
+}
+
+fn count(server: &Server) -> u64 {
+    server.count(&Where::default()).unwrap()
+}
+
+#[test]
+fn the_stand_in_keeps_the_contract() {
+    let server = StandIn::start();
+    let options = ServerOptions {
+        site: None,
+        ..options(&server)
+    };
+    holds(|| Box::new(open(&options).unwrap()));
+}
+
+/// With a server of one's own: `SIGHTLINE_QDRANT_URL=http://127.0.0.1:6334`, and its key in `SIGHTLINE_QDRANT_KEY`.
+#[test]
+fn a_real_server_keeps_the_contract() {
+    let Ok(url) = std::env::var("SIGHTLINE_QDRANT_URL") else {
+        let mut out = std::io::stderr();
+        writeln!(
+            out,
+            "SKIPPED a_real_server_keeps_the_contract: SIGHTLINE_QDRANT_URL is not set"
+        )
+        .ok();
+        return;
+    };
+    let options = ServerOptions {
+        api_key: std::env::var("SIGHTLINE_QDRANT_KEY").ok(),
+        prefix: format!("sightline-test-{}", std::process::id()),
+        ..ServerOptions::new(url)
+    };
+    #[derive(Clone, PartialEq, prost::Message)]
+    struct DeleteCollection {
+        #[prost(string, tag = "1")]
+        collection_name: String,
+    }
+    /// Takes its collection away, whatever comes.
+    struct Gone(Arc<Client>, String);
+    impl Drop for Gone {
+        fn drop(&mut self) {
+            let name = format!("{}-1", self.1);
+            let request = DeleteCollection {
+                collection_name: name,
+            };
+            let path = "/qdrant.Collections/Delete";
+            let answer: Result<proto::CollectionOperationResponse> =
+                self.0.call("delete a collection", path, &request);
+            answer.ok();
+        }
+    }
+    let client = Client::new(&options).unwrap();
+    let gone = Gone(client, options.collection(TRACKLETS.name));
+    holds(|| Box::new(open(&options).unwrap()));
+    drop(gone);
+}
+
+#[test]
+fn collections_are_made_as_they_should_be_and_once() {
+    let server = StandIn::start();
+    let options = options(&server);
+    open(&options).unwrap();
+    Server::open(Client::new(&options).unwrap(), &specs(), &EXEMPLARS, 1000).unwrap();
+    open(&options).unwrap();
+    assert_eq!(
+        (server.calls("create"), server.calls("update_aliases")),
+        (2, 2)
+    );
+    let fields = (TRACKLETS.fields.len() + EXEMPLARS.fields.len()) as u64;
+    assert_eq!(server.calls("create_field_index"), fields);
+    let made = server.made("sightline-tracklets-1").unwrap();
+    let proto::vectors_config::Config::ParamsMap(map) =
+        made.vectors_config.unwrap().config.unwrap();
+    let params = &map.map["appearance:m@0123456789ab"];
+    assert_eq!(params.size, 4);
+    assert!(params.quantization_config.is_some());
+    let keyword = proto::FieldType::Keyword;
+    assert_eq!(
+        server.index_of("sightline-tracklets-1", "site"),
+        Some((keyword, true))
+    );
+    assert_eq!(
+        server.index_of("sightline-tracklets-1", "camera"),
+        Some((keyword, false))
+    );
+}
+
+#[test]
+fn a_collection_for_another_model_or_dimension_is_refused_at_the_start() {
+    let server = StandIn::start();
+    let options = options(&server);
+    open(&options).unwrap();
+    let spoilers: [fn(&mut Vec<VectorSpec>); 3] = [
+        |specs| specs[0].model = "new@1".into(),
+        |specs| specs[0].dimension = 8,
+        |specs| drop(specs.pop()),
+    ];
+    for spoil in spoilers {
+        let mut other = specs();
+        spoil(&mut other);
+        let client = Client::new(&options).unwrap();
+        let error = Server::open(client, &other, &TRACKLETS, 1000).unwrap_err();
+        assert!(matches!(error, Error::Mismatch { .. }), "{error}");
+        assert_eq!(error.reaction(), Reaction::Configuration);
+        assert!(!error.to_string().contains('\n'), "{error}");
+    }
+}
+
+#[test]
+fn what_fails_for_a_while_is_tried_again_and_comes_to_the_same() {
+    let faults = [
+        Fault::Refuse(Code::Unavailable, "going down"),
+        Fault::Refuse(Code::DeadlineExceeded, "too slow"),
+        Fault::Refuse(Code::Aborted, "try again"),
+        Fault::Refuse(Code::Internal, "shard is being moved"),
+        Fault::Busy(0),
+        Fault::Lose,
+        Fault::OnlyTakeIn,
+        Fault::Slow(Duration::from_millis(30)),
+    ];
+    let stand_in = StandIn::start();
+    let server = open(&options(&stand_in)).unwrap();
+    for (number, fault) in (1..).zip(faults) {
+        stand_in.fail("upsert", &[fault, fault]);
+        server.upsert(vec![point(number)]).unwrap();
+        assert_eq!(u128::from(count(&server)), number, "{fault:?}");
+    }
+    assert_eq!(server.client.counts().lost, 2);
+    for call in ["count", "query", "scroll", "get", "delete", "set_payload"] {
+        stand_in.fail(call, &[Fault::Refuse(Code::Unavailable, "going down")]);
+    }
+    let before = stand_in.calls("query");
+    server
+        .search(
+            "appearance",
+            &[1.0, 0.0, 0.0, 0.0],
+            &Where::default(),
+            3,
+            true,
+        )
+        .unwrap();
+    assert_eq!(stand_in.calls("query"), before + 2);
+    assert_eq!(server.every(&Where::default()).unwrap().len(), 8);
+    let person = Map::from_iter([("person".to_owned(), Value::from("p"))]);
+    stand_in.fail("set_payload", &[Fault::OnlyTakeIn]);
+    server.set_payload(Uuid::from_u128(1), person).unwrap();
+    assert_eq!(
+        server.retrieve(&[Uuid::from_u128(1)], false).unwrap()[0].payload["person"],
+        "p"
+    );
+    stand_in.fail("delete", &[Fault::OnlyTakeIn]);
+    server.delete_ids(&[Uuid::from_u128(1)]).unwrap();
+    assert_eq!(count(&server), 7);
+}
+
+#[test]
+fn a_newer_state_that_was_lost_is_sent_again() {
+    let stand_in = StandIn::start();
+    let server = open(&options(&stand_in)).unwrap();
+    server.upsert(vec![point(1)]).unwrap();
+    let mut newer = point(1);
+    newer.payload.insert("revision".into(), 2.into());
+    stand_in.fail("upsert", &[Fault::Lose]);
+    server.upsert(vec![newer.clone()]).unwrap();
+    assert_eq!(
+        server.retrieve(&[newer.id], false).unwrap()[0].payload,
+        newer.payload
+    );
+}
+
+#[test]
+fn what_cannot_help_is_said_at_once() {
+    let stand_in = StandIn::start();
+    let server = open(&options(&stand_in)).unwrap();
+    let cases = [
+        (
+            Fault::Refuse(Code::InvalidArgument, "Wrong input"),
+            Reaction::Configuration,
+        ),
+        (
+            Fault::Refuse(Code::PermissionDenied, "forbidden"),
+            Reaction::Configuration,
+        ),
+        (
+            Fault::Refuse(Code::Unimplemented, "what?"),
+            Reaction::Configuration,
+        ),
+        (
+            Fault::Refuse(
+                Code::Internal,
+                "Service internal error: No space left on device",
+            ),
+            Reaction::Transient,
+        ),
+    ];
+    for (fault, reaction) in cases {
+        let before = stand_in.calls("upsert");
+        stand_in.fail("upsert", &[fault]);
+        let error = server.upsert(vec![point(1)]).unwrap_err();
+        assert_eq!(error.reaction(), reaction, "{error}");
+        assert!(error.to_string().contains(&stand_in.url()), "{error}");
+        assert_eq!(stand_in.calls("upsert"), before + 1, "{error}");
+    }
+    assert_eq!(count(&server), 0);
+}
+
+#[test]
+fn a_server_that_does_not_answer_costs_no_more_than_the_deadline() {
+    let stand_in = StandIn::start();
+    let mut short = options(&stand_in);
+    short.limits = ServerLimits {
+        attempt: Duration::from_millis(200),
+        call: Duration::from_millis(900),
+    };
+    let server = open(&short).unwrap();
+    let hang = Fault::Slow(Duration::from_secs(600));
+    stand_in.fail("count", &[hang; 20]);
+    let error = server.count(&Where::default()).unwrap_err();
+    assert_eq!(error.reaction(), Reaction::Transient);
+    assert!(error.to_string().contains("tried again"), "{error}");
+    assert!(stand_in.calls("count") >= 2);
+}
+
+#[test]
+fn a_server_that_goes_away_and_comes_back_is_found_again() {
+    let stand_in = StandIn::start();
+    let server = Arc::new(open(&options(&stand_in)).unwrap());
+    server.upsert(vec![point(1)]).unwrap();
+    let resume = stand_in.stop();
+    let writer = Arc::clone(&server);
+    let writing = std::thread::spawn(move || writer.upsert(vec![point(2)]));
+    while server.client.counts().retries == 0 {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let _stand_in = resume();
+    writing.join().unwrap().unwrap();
+    assert_eq!(count(&server), 2);
+}
+
+#[test]
+fn a_large_write_goes_in_bounded_messages() {
+    let stand_in = StandIn::start();
+    let server = open(&options(&stand_in)).unwrap();
+    stand_in.fail("upsert", &[Fault::Lose, Fault::Busy(0), Fault::OnlyTakeIn]);
+    server.upsert((1..=1000).map(point).collect()).unwrap();
+    assert_eq!(count(&server), 1000);
+    // Eight messages, and one more for each fault.
+    assert_eq!(
+        stand_in.calls("upsert"),
+        1000_u64.div_ceil(POINTS_A_MESSAGE as u64) + 3
+    );
+}
+
+#[test]
+fn sites_that_share_a_collection_do_not_see_one_another() {
+    let stand_in = StandIn::start();
+    let here = open(&options(&stand_in)).unwrap();
+    let mut there = options(&stand_in);
+    there.site = Some("harbour".into());
+    let there = open(&there).unwrap();
+    here.upsert(vec![point(1), point(2)]).unwrap();
+    assert_eq!((count(&here), count(&there)), (2, 0));
+    let looks = [1.0, 0.0, 0.0, 0.0];
+    assert!(
+        there
+            .search("appearance", &looks, &Where::default(), 9, true)
+            .unwrap()
+            .is_empty()
+    );
+    there
+        .delete(&Where::all_of(vec![Condition::at_least("revision", 0)]))
+        .unwrap();
+    assert_eq!(count(&here), 2);
+}
+
+#[test]
+fn a_wrong_key_is_refused_with_a_hint_and_no_key_is_ever_shown() {
+    let stand_in = StandIn::start();
+    stand_in.demand_key("a-secret");
+    let mut wrong = options(&stand_in);
+    wrong.api_key = Some("another-secret".into());
+    let error = open(&wrong).unwrap_err();
+    assert!(error.to_string().contains("api_key_file"), "{error}");
+    assert_eq!(error.reaction(), Reaction::Configuration);
+    let mut right = options(&stand_in);
+    right.api_key = Some("a-secret".into());
+    open(&right).unwrap();
+    assert!(!format!("{right:?} {wrong:?} {error:?}").contains("secret"));
+    right.url = "http://qdrant.example:6334".into();
+    let error = Client::new(&right).unwrap_err().to_string();
+    assert!(error.contains("https"), "{error}");
+}
+
+#[test]
+fn a_store_on_a_server_holds_finds_and_forgets_the_same_as_one_in_a_folder() {
+    use crate::store::tests::{digest_of, events, options as store_options};
+    use crate::store::{Forget, Store};
+    let stand_in = StandIn::start();
+    let dir = tempfile::tempdir().unwrap();
+    let mut on_server = store_options();
+    on_server.server = Some(options(&stand_in));
+    let store = Store::open(dir.path(), &on_server).unwrap();
+    let all = events(4, 4);
+    stand_in.fail("upsert", &[Fault::Lose, Fault::Busy(0)]);
+    store.apply(&all[8..]).unwrap();
+    store.apply(&all[4..12]).unwrap();
+    store.apply(&all).unwrap();
+    store.flush().unwrap();
+    assert_eq!(store.digest().unwrap(), digest_of(&[&all]));
+    let status = store.status().unwrap();
+    assert_eq!(
+        (status.exemplars, status.tracklets, status.lost),
+        (16, 4, 8)
+    );
+    assert!(status.retries >= 2);
+
+    let folder = tempfile::tempdir().unwrap();
+    let embedded = Store::open(folder.path(), &store_options()).unwrap();
+    embedded.apply(&all).unwrap();
+    let crate::Event::Sighting(asked) = &all[5].1 else {
+        panic!("a sighting");
+    };
+    let values = asked.vectors[0].values.iter().map(|value| value.to_f32());
+    let query = crate::Query {
+        kind: crate::QueryKind::Vector {
+            name: "appearance".into(),
+            model: "m@0123456789ab".into(),
+            values: values.collect(),
+        },
+        filter: crate::Filter {
+            cameras: vec!["gate-2".into()],
+            ..crate::Filter::default()
+        },
+        limit: 3,
+    };
+    let order = |store: &Store| -> Vec<_> {
+        let answer = store.search(&query).unwrap();
+        assert!(answer.is_exact && answer.hits[0].thumbnail.is_some());
+        answer.hits.iter().map(|hit| hit.track).collect()
+    };
+    assert_eq!(order(&store), order(&embedded));
+
+    let report = store.forget(&Forget::Track(asked.track), 9, false).unwrap();
+    assert_eq!(
+        (report.tracklets, report.sightings, report.pictures.len()),
+        (1, 4, 4)
+    );
+    embedded
+        .forget(&Forget::Track(asked.track), 9, false)
+        .unwrap();
+    assert_eq!(store.apply(&all).unwrap().forgotten, 4);
+    assert_eq!(store.digest().unwrap(), embedded.digest().unwrap());
+    drop(store);
+    let store = Store::open(dir.path(), &on_server).unwrap();
+    assert_eq!(store.digest().unwrap(), embedded.digest().unwrap());
+    drop((store, embedded));
+
+    // Points are never looked for where they are not.
+    let error = Store::open(dir.path(), &store_options()).unwrap_err();
+    assert!(error.to_string().contains("on a server"), "{error}");
+    let error = Store::open(folder.path(), &on_server).unwrap_err();
+    assert!(error.to_string().contains("backup"), "{error}");
+    let mut elsewhere = on_server;
+    elsewhere.server.as_mut().unwrap().prefix = "other".into();
+    let error = Store::open(dir.path(), &elsewhere).unwrap_err();
+    assert!(error.to_string().contains("sightline-…"), "{error}");
+}
+
+#[test]
+fn a_server_that_is_full_or_away_keeps_events_in_the_spool_and_loses_none() {
+    use crate::event::testing::sighting;
+    use crate::flow::{Sink, SinkOptions};
+    let stand_in = StandIn::start();
+    let dir = tempfile::tempdir().unwrap();
+    let mut store_options = crate::store::tests::options();
+    store_options.server = Some(options(&stand_in));
+    let sink = Sink::open(
+        dir.path(),
+        SinkOptions {
+            flush_after: Duration::from_millis(10),
+            batch_records: 20,
+            ..SinkOptions::new(store_options)
+        },
+    )
+    .unwrap();
+    let full = Fault::Refuse(
+        Code::Internal,
+        "Service internal error: No space left on device",
+    );
+    stand_in.fail("upsert", &[full; 3]);
+    let writer = sink.writer();
+    for number in 0..100 {
+        let event = sighting("gate-1", 1_000_000_000, number / 5, number % 5);
+        writer
+            .append(&crate::Event::Sighting(Box::new(event)))
+            .unwrap();
+    }
+    let deadline = std::time::Instant::now() + Duration::from_secs(60);
+    while sink.status().unwrap().trouble.is_none() {
+        assert!(std::time::Instant::now() < deadline, "no trouble was told");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    assert!(
+        sink.status().unwrap().spool.records > 0,
+        "nothing is acknowledged that is not there"
+    );
+    sink.drain(Duration::from_secs(120)).unwrap();
+    let status = sink.status().unwrap();
+    assert_eq!((status.store.exemplars, status.store.tracklets), (100, 20));
+    assert_eq!((status.spool.records, status.trouble), (0, None));
+    sink.close().unwrap();
+}
