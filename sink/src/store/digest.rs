@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
+use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
 use super::Store;
@@ -46,7 +47,7 @@ fn digest_points(engine: &dyn Engine, hash: &mut Sha256) -> Result<()> {
             // Sorted, whatever order the engine keeps them in.
             let payload: BTreeMap<_, _> = record.payload.into_iter().collect();
             for (key, value) in payload {
-                hash.update(format!("{key}={value};").as_bytes());
+                hash.update(format!("{key}={};", sorted(value)).as_bytes());
             }
             let vectors: BTreeMap<_, _> = record.vectors.into_iter().collect();
             for (name, values) in vectors {
@@ -60,5 +61,18 @@ fn digest_points(engine: &dyn Engine, hash: &mut Sha256) -> Result<()> {
             Some(next) => from = Some(next),
             None => return Ok(()),
         }
+    }
+}
+
+/// A value whose fields stand in order: a server does not keep the order in which they came.
+fn sorted(value: Value) -> Value {
+    match value {
+        Value::Object(fields) => {
+            let fields: BTreeMap<_, _> = fields.into_iter().collect();
+            let fields = fields.into_iter();
+            Value::Object(fields.map(|(key, value)| (key, sorted(value))).collect())
+        }
+        Value::Array(list) => Value::Array(list.into_iter().map(sorted).collect()),
+        other => other,
     }
 }
