@@ -7,7 +7,9 @@ use serde::Deserialize;
 use sightline_sink::AssociationOptions;
 use sightline_sink::persons::Calibration;
 
+use super::engines::model_folder;
 use crate::config::Config;
+use crate::models::card::CARD_FILE;
 
 /// The part of a model's card that says what its similarities are worth between tracks.
 #[derive(Deserialize)]
@@ -31,16 +33,11 @@ pub fn association(config: &Config) -> Result<Option<AssociationOptions>> {
     }
     let map = config.map.to_site_map();
     map.check()?;
+    let card = model_folder(config, config.models.appearance.as_str())?.join(CARD_FILE);
     let seconds = config.persons.lateness_seconds;
     Ok(Some(AssociationOptions {
         map,
-        calibration: calibration(
-            &config
-                .models
-                .folder
-                .join(config.models.appearance.as_str())
-                .join("model.toml"),
-        )?,
+        calibration: calibration(&card)?,
         lateness_ns: (seconds * 1e9) as i64,
         window_ns: i64::from(config.persons.window_minutes.get()) * 60_000_000_000,
         most_tracks: config.persons.max_tracks.get() as usize,
