@@ -1,6 +1,6 @@
 //! The encoders of the field as the encoders of queries.
 
-use ndarray::ArrayView3;
+use ndarray::{ArrayView1, ArrayView3};
 use sightline_reid::{Calibration, Crop, Embedding, ImageEncoder, Planes, TextEncoder};
 
 use crate::Error;
@@ -41,10 +41,14 @@ impl QueryEncoders {
         let texts = clauses(&words.text);
         let parts: Vec<&str> = texts.iter().map(String::as_str).collect();
         let rows = encoder.embed(&parts).map_err(|error| failed(&error))?;
-        let values = rows.outer_iter().map(|row| row.to_vec());
-        let clauses = texts.into_iter().zip(values);
-        Ok(clauses
-            .map(|(text, values)| ClauseVector { text, values })
+        let clause = |(text, row): (String, ArrayView1<'_, f32>)| ClauseVector {
+            text,
+            values: row.to_vec(),
+        };
+        Ok(texts
+            .into_iter()
+            .zip(rows.outer_iter())
+            .map(clause)
             .collect())
     }
 
