@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup packages runtime build demo footage test lint unit doc system training deny world bench package clean
+.PHONY: help setup packages runtime build demo footage broker test lint unit doc system training deny soak world bench package clean
 
 SIGHTLINE := target/release/sightline
 RUNTIME := .sightline/onnxruntime
@@ -14,9 +14,9 @@ FOOTAGE := $(DEMO)/footage
 PACKAGES := libgstreamer1.0-dev libgstreamer-plugins-base1.0-dev gstreamer1.0-plugins-base \
 	gstreamer1.0-plugins-good gstreamer1.0-plugins-bad gstreamer1.0-plugins-ugly gstreamer1.0-libav \
 	gstreamer1.0-tools libgstrtspserver-1.0-dev libopencv-dev clang libclang-dev lld cmake pkg-config \
-	zlib1g-dev make g++ python3-pip unzip openssl
+	zlib1g-dev libssl-dev libzstd-dev make g++ python3-pip unzip openssl
 DEMO_PACKAGES := opencv-doc
-TEST_PACKAGES := systemd
+TEST_PACKAGES := systemd maven openjdk-17-jre-headless
 
 help: ## say what there is to do
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -57,10 +57,14 @@ demo: build ## run four cameras of the synthetic world through the whole flow an
 	@$(SIGHTLINE) replay tests/world/demo/manifest.toml --config configs/replay.toml --store $(DEMO)/store --mot $(DEMO)/mot \
 		--jsonl $(DEMO)/events.jsonl --video $(DEMO)/annotated.mp4 --sheet $(DEMO)/contact-sheet.png
 
+# The jars of Apache Kafka, for the tests that want a real broker.
+broker:
+	@tests/kafka/broker jars
+
 test: EXTRA_PACKAGES := $(DEMO_PACKAGES) $(TEST_PACKAGES)
 test: setup ## build everything, then run every check and every test
 	@$(MAKE) --no-print-directory build
-	@$(MAKE) --no-print-directory footage
+	@$(MAKE) --no-print-directory footage broker
 	@$(MAKE) --no-print-directory lint
 	@$(MAKE) --no-print-directory unit
 	@$(MAKE) --no-print-directory system
@@ -100,6 +104,13 @@ training: packages ## test the training of the encoders and of the detector: a s
 	fi
 	cd reid/training && OMP_NUM_THREADS=1 ../../$(TRAINING)/bin/python -m pytest -q
 	cd detector/training && OMP_NUM_THREADS=1 ../../$(TRAINING)/bin/python -m pytest -q
+
+SOAK_SECONDS := 3600
+soak: EXTRA_PACKAGES := $(TEST_PACKAGES)
+soak: packages broker ## an hour of every fault between spool, Kafka and store; SOAK_SECONDS, SIGHTLINE_SOAK_SEED
+	SIGHTLINE_SOAK_SECONDS=$(SOAK_SECONDS) cargo test --release --locked --workspace --lib \
+		log::tests::soak -- --nocapture
+	SIGHTLINE_KILLS=50 cargo test --release --locked --workspace --lib log::tests::index_faults
 
 world: packages ## build the synthetic world's generator
 	cargo build --release --locked -p sightline-world

@@ -113,6 +113,26 @@ pub enum Error {
         what: String,
     },
 
+    /// The log refused something or could not be reached.
+    #[error("kafka at {brokers}: {doing} failed: {what}")]
+    Log {
+        /// The brokers that were asked.
+        brokers: String,
+        /// What was being done.
+        doing: &'static str,
+        /// The client's words.
+        what: String,
+    },
+
+    /// The log's topics would lose what they are given.
+    #[error("kafka at {brokers} breaks the promise that nothing is lost: {what}")]
+    LogPromise {
+        /// The brokers that were asked.
+        brokers: String,
+        /// Each topic with what is wrong.
+        what: String,
+    },
+
     /// The sink takes no more events.
     #[error("sink takes no more events: {what}")]
     Closed {
@@ -152,13 +172,15 @@ impl Error {
         match self {
             Self::Server { reaction, .. } => *reaction,
             Self::Event { .. } | Self::Query { .. } => Reaction::Data,
-            Self::Mismatch { .. } | Self::Corrupt { .. } | Self::Options { .. } => {
-                Reaction::Configuration
-            }
+            Self::Mismatch { .. }
+            | Self::Corrupt { .. }
+            | Self::Options { .. }
+            | Self::LogPromise { .. } => Reaction::Configuration,
             Self::Io { .. }
             | Self::SpoolFull { .. }
             | Self::Held { .. }
             | Self::Engine { .. }
+            | Self::Log { .. }
             | Self::NotForgotten { .. }
             | Self::Closed { .. }
             | Self::Deadline { .. } => Reaction::Transient,

@@ -15,6 +15,7 @@
 //! - [`search`]: questions and answers
 //! - [`persons`]: tracks of all cameras into persons
 //! - [`flow`]: spool, indexer and store as one [`Sink`]
+//! - [`log`]: the same over Apache Kafka: spool to log, log to store
 //! - [`error`]: everything that can go wrong
 
 pub mod coverage;
@@ -22,6 +23,7 @@ pub mod error;
 pub mod event;
 pub mod flow;
 pub mod ids;
+pub mod log;
 pub mod persons;
 pub mod search;
 pub mod spool;
@@ -35,6 +37,7 @@ pub use error::{Error, Reaction, Result};
 pub use event::{Coverage, Event, Forgotten, NamedVector, Sighting, Stretch, TrackState};
 pub use flow::{IndexingTime, Sink, SinkOptions, SinkStatus, Writer};
 pub use ids::{PersonId, SightingId, TrackId};
+pub use log::{LogOptions, Publisher, PublisherOptions, Receiver, ReceiverOptions};
 pub use persons::{AssociationOptions, PersonEvent, PersonRecord, SiteMap};
 pub use search::{Answer, Direction, Filter, Hit, Query, QueryKind};
 pub use spool::{Spool, SpoolStatus};

@@ -2,6 +2,7 @@
 //!
 //! # Layout
 //!
+//! - [`broker`]: Apache Kafka on loopback
 //! - [`foreign`]: every reader of bytes from outside, for fuzzing
 //! - [`footage`]: videos found by hash, or made for a test
 //! - [`program`]: the `sightline` program as a user runs it
@@ -18,6 +19,7 @@
 //! # Ok::<(), anyhow::Error>(())
 //! ```
 
+pub mod broker;
 pub mod footage;
 pub mod foreign;
 pub mod program;

@@ -14,6 +14,8 @@ mod evaluate;
 mod foreign;
 #[path = "system/forget.rs"]
 mod forget;
+#[path = "system/kafka.rs"]
+mod kafka;
 #[path = "system/live.rs"]
 mod live;
 #[path = "system/live_faults.rs"]

@@ -143,7 +143,13 @@ pub struct BenchArgs {
     /// Stop after this many frames of each recording
     #[arg(long, value_name = "N")]
     pub frames: Option<std::num::NonZeroU64>,
-    /// Print one JSON value: stages, replay_fps, floor_fps, ratio
+    /// Measure the log in place of the stages: spool to Kafka to index, against the bare clients, on topics of its own
+    #[arg(long, requires = "config", conflicts_with_all = ["inputs", "frames"])]
+    pub log: bool,
+    /// Events that are sent through the log
+    #[arg(long, value_name = "N", default_value = "20000", requires = "log", value_parser = clap::value_parser!(u32).range(1000..=2_000_000))]
+    pub events: u32,
+    /// Print one JSON value: stages, replay_fps, floor_fps, ratio; with --log the rates and latencies
     #[arg(long)]
     pub json: bool,
 }

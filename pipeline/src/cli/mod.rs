@@ -5,8 +5,10 @@
 //! - `mod`: [`Cli`] and [`Command`], the choice of a command
 //! - `flow`: arguments of `replay`, `run`, `track`, `embed`, `bench`
 //! - `ask`: arguments of `search`, `person`, `forget`, `store`
+//! - `log`: arguments of `index`, `topics`, `dead`, `spool`
 //! - `measure`: arguments of `eval`
 //! - `care`: arguments of `models`, `check`, `cameras`, `completions`
+//! - `plan`: arguments of `plan`
 //! - `teach`: arguments of `site`, `feedback`
 //! - `time`: points in time as people write them
 //! - `output`: stdout, and what an error becomes
@@ -14,8 +16,10 @@
 mod ask;
 mod care;
 mod flow;
+mod log;
 mod measure;
 mod output;
+mod plan;
 mod teach;
 mod time;
 
@@ -31,8 +35,13 @@ pub use care::{
     ModelsBenchArgs, ModelsCommand, ModelsListArgs, ProbeArgs, Shell,
 };
 pub use flow::{BenchArgs, EmbedArgs, EmbedInput, ReplayArgs, RunArgs, TrackArgs, VectorName};
+pub use log::{
+    DeadArgs, DeadCommand, DeadListArgs, DeadRetryArgs, IndexArgs, SpoolArgs, SpoolCatArgs,
+    SpoolCommand, SpoolPlace, SpoolPlaceArgs, TopicsActionArgs, TopicsArgs, TopicsCommand,
+};
 pub use measure::{EvalArgs, EvalCommand, RetrievalEvalArgs, TracksEvalArgs};
 pub use output::{ExitStatus, Stdout, StdoutClosed, exit_status, report, stdout};
+pub use plan::{PlanArgs, PlanNumbers};
 pub use teach::{
     FeedbackArgs, FeedbackCommand, FeedbackExportArgs, SiteArgs, SiteCommand, SiteLearnArgs,
 };
@@ -85,6 +94,17 @@ pub enum Command {
     /// SIGTERM or Ctrl-C stops: what is under way is finished and stored; a second one stops at once. SIGHUP reads the
     /// configuration again and keeps the old one when the new one is bad.
     Run(RunArgs),
+    /// Read the log (Kafka) into the store and answer questions, until told to stop
+    ///
+    /// Every message is indexed before it is committed, and what cannot be indexed goes to the dead letters with its
+    /// reason. Killed at any moment, it goes on where it was, and nothing is there twice.
+    Index(IndexArgs),
+    /// Make and check the topics of the log
+    Topics(TopicsArgs),
+    /// Look at messages of the log that could not be indexed, and try them again
+    Dead(DeadArgs),
+    /// Look into the queue on this box's disk, and mend it
+    Spool(SpoolArgs),
     /// Ask who was seen: by picture, by track, by place and time
     ///
     /// Without a picture, track or text: all tracks that the filters let through, newest first. Every answer says when
@@ -117,6 +137,8 @@ pub enum Command {
     ///
     /// The floor decodes the same frames and makes the same calls of the same networks on fixed tensors, and does nothing else.
     Bench(BenchArgs),
+    /// Reckon what so many cameras need: partitions, brokers, indexers, disks
+    Plan(PlanArgs),
     /// Measure results against what is known to be true
     Eval(EvalArgs),
     /// Look at cameras without storing anything
@@ -147,6 +169,16 @@ mod tests {
         for line in [
             "sightline replay a.mp4 b --config c.toml --store s --mot m --jsonl t.jsonl --video v.mp4 --json",
             "sightline run --config c.toml --log-level debug",
+            "sightline index --config c.toml",
+            "sightline index --config c.toml --catch-up --json",
+            "sightline topics create --config c.toml",
+            "sightline topics check --config c.toml --json",
+            "sightline dead list --config c.toml --all --json",
+            "sightline dead retry --config c.toml",
+            "sightline spool status --store s --json",
+            "sightline spool check --config c.toml",
+            "sightline spool repair --store s",
+            "sightline spool cat --store s --from 17",
             "sightline search coat --store s",
             "sightline search coat --not backpack --not hat --image p.jpg --store s",
             "sightline search --image p.jpg --camera gate-1 --camera gate-2 --from -2h --to 2026-03-01T14:00:00Z --limit 5 --json",
@@ -180,6 +212,8 @@ mod tests {
             "sightline check c.toml --json",
             "sightline check --schema",
             "sightline bench --json",
+            "sightline bench --log --config c.toml --events 5000 --json",
+            "sightline plan --cameras 10000 --log-days 3",
             "sightline eval mot --gt MOT17/train --tracks out --json",
             "sightline eval mtmc --gt ground_truth.txt --tracks persons.txt",
             "sightline eval text --dataset crops --model joint-picture --json",
@@ -203,10 +237,17 @@ mod tests {
             "sightline embed --vector joint --out a.npy",
             "sightline embed --images a --texts b --vector joint --out a.npy",
             "sightline embed --texts b --vector joint --out a.npy --nonsense",
+            "sightline index --config c.toml --json",
+            "sightline topics --config c.toml",
+            "sightline spool status",
+            "sightline spool check --store s --config c.toml",
             "sightline search --store s --config c.toml",
             "sightline search --image a.jpg --track 67e55044-10b1-426f-9247-bb680e5fe0c8",
             "sightline search coat --track 67e55044-10b1-426f-9247-bb680e5fe0c8",
             "sightline search --not hat --image a.jpg",
+            "sightline plan",
+            "sightline plan --cameras 5 --log-days 0",
+            "sightline bench --log",
             "sightline eval",
             "sightline eval mot --gt a.txt",
             "sightline eval text --model joint-picture",

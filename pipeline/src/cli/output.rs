@@ -94,14 +94,21 @@ pub fn exit_status(outcome: &anyhow::Result<()>) -> ExitStatus {
     });
     if is_closed {
         ExitStatus::Done
-    } else if error
-        .chain()
-        .any(|cause| cause.is::<ConfigError>() || cause.is::<crate::config::Faults>())
-    {
+    } else if error.chain().any(is_bad_configuration) {
         ExitStatus::BadConfiguration
     } else {
         ExitStatus::Failed
     }
+}
+
+fn is_bad_configuration(cause: &(dyn std::error::Error + 'static)) -> bool {
+    // Topics that would lose what they are given do not get better by trying again.
+    cause.is::<ConfigError>()
+        || cause.is::<crate::config::Faults>()
+        || matches!(
+            cause.downcast_ref(),
+            Some(sightline_sink::Error::LogPromise { .. })
+        )
 }
 
 /// Writes an error to `words` (stderr): one line, `sightline: what: why`; a bad configuration one line a fault.

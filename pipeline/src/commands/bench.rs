@@ -66,6 +66,9 @@ struct EncoderCalls {
 /// # Errors
 /// What a replay can fail with.
 pub fn run(args: &BenchArgs) -> Result<()> {
+    if args.log {
+        return super::bench_log::run(args);
+    }
     if args.inputs.is_empty() {
         bail!("name a recording or a manifest to measure on: `sightline bench INPUT`");
     }

@@ -2,23 +2,30 @@
 
 pub mod answering;
 pub mod bench;
+mod bench_log;
 pub mod cameras;
 pub mod check;
 pub mod completions;
+pub mod dead;
 pub mod embed;
 pub mod eval;
 mod eval_retrieval;
 pub mod evaluated;
 pub mod feedback;
 pub mod forget;
+pub mod index;
 pub mod man;
 pub mod models;
 pub mod person;
+pub mod plan;
 pub mod replay;
 pub mod run;
 pub mod search;
+pub mod serving;
 pub mod site;
+pub mod spool;
 pub mod store;
+pub mod topics;
 pub mod track;
 
 use crate::cli::Command;
@@ -31,6 +38,10 @@ pub fn dispatch(command: &Command) -> anyhow::Result<()> {
     match command {
         Command::Replay(args) => replay::run(args),
         Command::Run(args) => run::run(args),
+        Command::Index(args) => index::run(args),
+        Command::Topics(args) => topics::run(args),
+        Command::Dead(args) => dead::run(args),
+        Command::Spool(args) => spool::run(args),
         Command::Search(args) => search::run(args),
         Command::Person(args) => person::run(args),
         Command::Site(args) => site::run(args),
@@ -42,6 +53,7 @@ pub fn dispatch(command: &Command) -> anyhow::Result<()> {
         Command::Models(args) => models::run(args),
         Command::Check(args) => check::run(args),
         Command::Bench(args) => bench::run(args),
+        Command::Plan(args) => plan::run(args),
         Command::Eval(args) => eval::run(args),
         Command::Cameras(args) => cameras::run(args),
         Command::Completions(args) => completions::run(args),

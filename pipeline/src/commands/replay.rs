@@ -16,7 +16,7 @@ use super::evaluated::Evaluated;
 use crate::cli::{ReplayArgs, stdout};
 use crate::config::{Config, Inputs, Purpose, Recording, Start};
 use crate::flow::{
-    self, Batching, Encoders, Outputs, Record, Recorder, StageTimes, Store, Workers,
+    self, Batching, Encoders, Outlet, Outputs, Record, Recorder, StageTimes, Workers,
 };
 use crate::ingest::Recordings;
 use crate::models::runtime;
@@ -37,12 +37,16 @@ struct Summary<'a> {
     frames: u64,
     detections: u64,
     tracks: usize,
-    persons: usize,
+    /// None where the log is: persons, tracklets and digest are known to whoever indexes it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    persons: Option<usize>,
     sightings: u64,
-    tracklets: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tracklets: Option<u64>,
     seconds: f64,
     store: &'a Path,
-    digest: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    digest: Option<String>,
     faults: &'a [String],
     #[serde(skip)]
     reads_text: bool,
@@ -56,6 +60,11 @@ struct Summary<'a> {
 pub fn run(args: &ReplayArgs) -> Result<()> {
     let begin = Instant::now();
     let config = configuration(args)?;
+    if config.kafka.is_used() && (args.eval.is_some() || args.mtmc.is_some()) {
+        bail!(
+            "--eval and --mtmc need the store, and this configuration sends to Kafka: replay without [kafka], or ask where `sightline index` runs"
+        );
+    }
     let inputs = Inputs::from_args(&args.inputs)?;
     tell_of_unknown_times(&inputs);
     let evaluated = Evaluated::prepare(args, &inputs)?;
@@ -68,7 +77,7 @@ pub fn run(args: &ReplayArgs) -> Result<()> {
     let encoders = Encoders::load(environment, &config)?;
     let recordings = Recordings::open(&specs)?;
     let times = Arc::new(StageTimes::default());
-    let store = Store::open(&config, encoders.vectors()?)?;
+    let outlet = Outlet::open(&config, encoders.vectors()?)?;
     let outputs = Outputs {
         mot: args.mot.clone(),
         boxes: (args.mtmc.is_some() || evaluated.is_some()).then(|| boxes_file(&config)),
@@ -77,7 +86,7 @@ pub fn run(args: &ReplayArgs) -> Result<()> {
         keep_crops: args.sheet.is_some() || evaluated.is_some(),
     };
     let cameras = specs.iter().map(|spec| spec.camera.to_string()).collect();
-    let mut recorder = Recorder::open(store.writer(), cameras, &outputs, times.clone())?;
+    let mut recorder = Recorder::open(outlet.writer(), cameras, &outputs, times.clone())?;
     let (embed, embedders) = encoders.start(Batching::Fixed, &times)?;
     let parts = flow::follower_parts(&config, embedders, times, args.video.is_some());
 
@@ -111,29 +120,34 @@ pub fn run(args: &ReplayArgs) -> Result<()> {
     embed.join()?;
     let (mut record, writer) = recorder.finish()?;
     drop(writer);
-    store.drain(DRAIN_DEADLINE)?;
-    store.settle_persons()?;
-    store.expire()?;
-    let persons: BTreeSet<_> = record
-        .tracks
-        .iter()
-        .filter_map(|line| store.person_of(line.track))
-        .collect();
-    let status = store.status()?;
-    let digest = store.digest()?;
+    outlet.drain(DRAIN_DEADLINE)?;
     let mut missed = Vec::new();
-    if let Some(boxes) = record.boxes.take() {
-        let boxes = boxes.close()?;
-        if let Some(path) = &args.mtmc {
-            let map = config.map.to_site_map();
-            boxes.write(path, &map, |track| store.person_of(track))?;
+    let (mut persons, mut tracklets, mut digest) = (None, None, None);
+    if let Some(store) = outlet.store() {
+        store.settle_persons()?;
+        store.expire()?;
+        let found: BTreeSet<_> = record
+            .tracks
+            .iter()
+            .filter_map(|line| store.person_of(line.track))
+            .collect();
+        persons = Some(found.len());
+        tracklets = Some(store.status()?.store.tracklets);
+        let of_store = store.digest()?;
+        if let Some(boxes) = record.boxes.take() {
+            let boxes = boxes.close()?;
+            if let Some(path) = &args.mtmc {
+                let map = config.map.to_site_map();
+                boxes.write(path, &map, |track| store.person_of(track))?;
+            }
+            if let Some(evaluated) = &evaluated {
+                missed = evaluated.report(&boxes, store, &record, &of_store)?;
+            }
+            boxes.remove()?;
         }
-        if let Some(evaluated) = &evaluated {
-            missed = evaluated.report(&boxes, &store, &record, &digest)?;
-        }
-        boxes.remove()?;
+        digest = Some(of_store);
     }
-    store.close()?;
+    outlet.close()?;
     if let Some(path) = &args.sheet {
         draw_sheet(path, &record)?;
     }
@@ -141,9 +155,9 @@ pub fn run(args: &ReplayArgs) -> Result<()> {
         frames: record.frames,
         detections: record.detections,
         tracks: record.tracks.len(),
-        persons: persons.len(),
+        persons,
         sightings: record.sightings,
-        tracklets: status.store.tracklets,
+        tracklets,
         seconds: begin.elapsed().as_secs_f64(),
         store: &config.store.folder,
         digest,
@@ -215,18 +229,24 @@ fn print(args: &ReplayArgs, summary: &Summary<'_>, record: &Record) -> Result<()
     if !record.tracks.is_empty() {
         writeln!(out, "{}\n", track_table(&record.tracks, TABLE_LINES))?;
     }
-    writeln!(
+    write!(
         out,
-        "{} frames in {:.1} s: {} people on them, {} tracks of {} persons, {} sightings, {} tracklets searchable in {}",
-        summary.frames,
-        summary.seconds,
-        summary.detections,
-        summary.tracks,
-        summary.persons,
-        summary.sightings,
-        summary.tracklets,
-        summary.store.display()
+        "{} frames in {:.1} s: {} people on them, {} tracks",
+        summary.frames, summary.seconds, summary.detections, summary.tracks,
     )?;
+    match (summary.persons, summary.tracklets) {
+        (Some(persons), Some(tracklets)) => writeln!(
+            out,
+            " of {persons} persons, {} sightings, {tracklets} tracklets searchable in {}",
+            summary.sightings,
+            summary.store.display()
+        )?,
+        _ => writeln!(
+            out,
+            ", {} sightings, sent to Kafka and searchable where `sightline index` runs",
+            summary.sightings
+        )?,
+    }
     let page = args.eval.as_ref().map(|folder| folder.join("report.html"));
     let written = [
         ("annotated video", &args.video),
@@ -241,7 +261,8 @@ fn print(args: &ReplayArgs, summary: &Summary<'_>, record: &Record) -> Result<()
             writeln!(out, "{what}: {}", path.display())?;
         }
     }
-    if let Some(longest) = record.tracks.iter().max_by_key(|line| line.detections) {
+    let longest = record.tracks.iter().max_by_key(|line| line.detections);
+    if let Some(longest) = longest.filter(|_| summary.digest.is_some()) {
         let store = summary.store.display();
         writeln!(
             out,

@@ -7,25 +7,25 @@ use std::sync::mpsc::sync_channel;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, Result, anyhow, bail};
-use sightline_console::{Group, ListenOptions, Listener, StoreAsk};
+use sightline_console::{Ask, StoreAsk};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
-use tokio::sync::watch;
 
 use super::search::{Needs, start_encoders};
+use super::serving::Serving;
 use crate::cli::RunArgs;
 use crate::config::{CameraConfig, Config, Purpose};
 use crate::flow::{
-    self, Batching, Encoders, LiveFlow, LiveParts, StageTimes, Store, Telemetry, Workers,
+    self, Batching, Encoders, LiveFlow, LiveParts, Outlet, OutletStatus, StageTimes, Telemetry,
+    Workers,
 };
 use crate::ingest::{
     Address, Credentials, FrameRate, Live, LiveOptions, LiveSpec, SystemClock, Transport,
 };
 use crate::models::runtime;
 use crate::observe::events::ConfigReloaded;
-use crate::observe::http::Reach;
 use crate::observe::notify::{Notifier, Watchdog};
-use crate::observe::{Health, Metrics, MonotonicClock, Progress, http, logs};
+use crate::observe::{Health, Metrics, MonotonicClock, Progress, logs};
 
 /// How often the control loop looks round.
 const TICK: Duration = Duration::from_millis(50);
@@ -54,11 +54,6 @@ pub fn run(args: &RunArgs) -> Result<()> {
     let metrics = Arc::new(Metrics::new(clock.clone()));
     let progress = Progress::new(clock);
     let health = Arc::new(Health::new(metrics.clone(), progress.clone()));
-    let metrics_listener = config
-        .observe
-        .listen
-        .map(|address| http::bind(address, Reach::Loopback))
-        .transpose()?;
     // Signals are held from here on, so that none ends the process half-way.
     let mut signals = Signals::new([SIGTERM, SIGINT, SIGHUP])?;
 
@@ -66,41 +61,19 @@ pub fn run(args: &RunArgs) -> Result<()> {
     let environment = runtime::environment(Some(&config.models.onnxruntime))?;
     let detector = flow::load_detector(environment, &config)?;
     let encoders = Encoders::load(environment, &config)?;
-    let query_encoder = start_encoders(&config, &Needs::all(&config))?;
+    let outlet = Outlet::open_to_run(&config, encoders.vectors()?)?;
+    let ask = match outlet.store() {
+        Some(store) => {
+            let encoder = start_encoders(&config, &Needs::all(&config))?;
+            let ask: Arc<dyn Ask> = Arc::new(StoreAsk::new(store.clone(), Some(encoder)));
+            Some(ask)
+        }
+        // Questions go to whoever indexes the log.
+        None => None,
+    };
     health.set_models_loaded(true);
-    let store = Store::open_to_run(&config, encoders.vectors()?)?;
     health.set_store_open(true);
-
-    let (quit, quitting) = watch::channel(());
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .thread_name("api")
-        .enable_all()
-        .build()?;
-    let listener = Listener::bind(&ListenOptions {
-        group: config
-            .api
-            .socket_group
-            .as_deref()
-            .map(Group::by_name)
-            .transpose()?,
-        ..ListenOptions::new(config.socket_path())
-    })?;
-    let ask = Arc::new(StoreAsk::new(store.clone(), Some(query_encoder)));
-    let api = runtime.spawn(sightline_console::serve_with(
-        listener,
-        ask,
-        metrics.clone(),
-        sightline_console::Limits::default(),
-        until_closed(quitting.clone()),
-    ));
-    let observed = metrics_listener.map(|listener| {
-        runtime.spawn(http::serve(
-            listener,
-            health.clone(),
-            until_closed(quitting.clone()),
-        ))
-    });
+    let serving = Serving::start(&config, ask, &metrics, &health)?;
 
     let times = Arc::new(StageTimes::default());
     let telemetry = Arc::new(Telemetry::new(metrics, &progress, &times));
@@ -132,12 +105,17 @@ pub fn run(args: &RunArgs) -> Result<()> {
             followers: Workers::for_this_machine().followers,
             observer: telemetry.clone(),
         },
-        store.writer(),
+        outlet.writer(),
     )?;
     flow.regions().set(regions);
     notifier.ready();
     notifier.status("running");
-    tracing::info!(cameras = config.cameras.len(), store = %config.store.folder.display(), "watching");
+    tracing::info!(
+        cameras = config.cameras.len(),
+        store = %config.store.folder.display(),
+        sends_to_the_log = config.kafka.is_used(),
+        "watching"
+    );
 
     let mut control = Control {
         path: &args.config,
@@ -148,38 +126,23 @@ pub fn run(args: &RunArgs) -> Result<()> {
         telemetry: &telemetry,
         watchdog: Watchdog::new(progress, Notifier::from_env()?),
     };
-    let ended = control.watch(&mut signals, &mut live, &flow, &store);
+    let ended = control.watch(&mut signals, &mut live, &flow, &outlet);
     notifier.stopping();
     tracing::info!("stopping: cameras first, then every stage in the order of the flow");
     drop(live);
     let ended = ended.and(flow.finish());
     let ended = ended.and(embed.join());
-    let drained = store.drain(DRAIN_DEADLINE);
+    let drained = outlet.drain(DRAIN_DEADLINE);
     if let Err(error) = &drained {
         tracing::warn!(
             error = format!("{error:#}"),
-            "the rest stays in the spool and is indexed at the next start"
+            "the rest stays in the spool and goes on at the next start"
         );
     }
-    drop(quit);
-    let served = runtime.block_on(async {
-        let api = api.await.context("the query API panicked; this is a bug")?;
-        if let Some(observed) = observed {
-            observed
-                .await
-                .context("the metrics server panicked; this is a bug")??;
-        }
-        anyhow::Ok(api?)
-    });
-    runtime.shutdown_timeout(Duration::from_secs(5));
+    let served = serving.stop();
     drop(telemetry);
-    let closed = store.close();
+    let closed = outlet.close();
     ended.and(served).and(closed)
-}
-
-async fn until_closed(mut quitting: watch::Receiver<()>) {
-    // The sender never sends: the only change is that it is gone.
-    while quitting.changed().await.is_ok() {}
 }
 
 struct Control<'a> {
@@ -199,7 +162,7 @@ impl Control<'_> {
         signals: &mut Signals,
         live: &mut Live,
         flow: &LiveFlow,
-        store: &Store,
+        outlet: &Outlet,
     ) -> Result<()> {
         let (mut polled, mut fed) = (Instant::now(), Instant::now());
         loop {
@@ -219,13 +182,18 @@ impl Control<'_> {
                     "camera `{camera}` is not watched any more: its thread ended, or too many of its pipelines hung; start the process anew"
                 );
             }
-            self.telemetry.searchable(store.searchable(), wall_ns()?);
+            if let Some(store) = outlet.store() {
+                self.telemetry.searchable(store.searchable(), wall_ns()?);
+            }
             if polled.elapsed() >= POLL {
                 polled = Instant::now();
                 for (spec, status) in live.cameras() {
                     self.telemetry.poll_camera(spec, &status);
                 }
-                self.telemetry.poll_sink(&store.status()?, wall_ns()?);
+                match outlet.status()? {
+                    OutletStatus::Store(status) => self.telemetry.poll_sink(&status, wall_ns()?),
+                    OutletStatus::Log(status) => self.telemetry.poll_log(&status, wall_ns()?),
+                }
             }
             if fed.elapsed() >= Watchdog::interval() {
                 fed = Instant::now();

@@ -50,6 +50,10 @@ impl Config {
                 changes.restart_required.push(key.clone());
             }
         }
+        // Secrets print alike.
+        if self.kafka.password != new.kafka.password {
+            changes.restart_required.push("kafka.password".to_owned());
+        }
         for (id, camera) in &new.cameras {
             match self.cameras.get(id) {
                 None => changes.cameras_added.push(id.clone()),
@@ -69,7 +73,7 @@ impl Config {
     /// Every value outside the cameras by its dotted key.
     fn keys(&self) -> BTreeMap<String, Value> {
         let mut keys = BTreeMap::new();
-        // The cameras hold the only secrets, and those all print alike: they are compared as they are.
+        // Cameras hold secrets, which all print alike: they are compared as they are.
         if let Ok(Value::Object(sections)) = serde_json::to_value(self) {
             for (name, section) in sections.into_iter().filter(|(name, _)| name != "cameras") {
                 flatten(name, section, &mut keys);

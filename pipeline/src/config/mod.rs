@@ -7,7 +7,7 @@
 //! # Layout
 //!
 //! - `document`: TOML against a schema, with lines; `schema`: the schema's rules; `expand`: `${VAR}`
-//! - `raw`: the file as it is written; `machine`, `stages`, `persons`, `camera`: its sections
+//! - `raw`: the file as it is written; `machine`, `kafka`, `stages`, `persons`, `camera`: its sections
 //! - `resolve`, `source`: from [`RawConfig`] to [`Config`]: defaults, credentials, what no schema can say
 //! - `changes`: what differs between two configurations, and what a reload can apply
 //! - `fault`, `secret`, `values`: faults, passwords, and values that cannot be wrong
@@ -19,6 +19,7 @@ mod document;
 mod expand;
 mod fault;
 mod inputs;
+mod kafka;
 mod machine;
 mod persons;
 mod raw;
@@ -40,6 +41,7 @@ pub use camera::{CameraConfig, Corner, Polygon, RawCamera, RawDefaults, Source, 
 pub use changes::Changes;
 pub use fault::{ConfigError, Fault, Faults};
 pub use inputs::{InputError, Inputs, Manifest, Recording, Start};
+pub use kafka::{GroupProtocol, KafkaConfig, SaslMechanism, Security};
 pub use machine::{
     ApiConfig, LogFormat, LogLevel, ModelsConfig, ObserveConfig, Precision, Provider, QdrantConfig,
     RetentionConfig, StoreConfig,
@@ -60,6 +62,8 @@ pub struct Config {
     pub site: Name,
     /// Where sightings are kept.
     pub store: StoreConfig,
+    /// The log between edge and site.
+    pub kafka: KafkaConfig,
     /// How long tracks are kept.
     pub retention: RetentionConfig,
     /// The networks.
@@ -92,6 +96,8 @@ pub struct Config {
 pub enum Purpose {
     /// `run`: cameras are reached, so addresses and passwords have to be there.
     Live,
+    /// `index`, `topics`, `dead`: no camera is reached, the log is; the store's folder has to be named.
+    Site,
     /// `replay`, `search`, `models`: no camera is reached; addresses and passwords are neither needed nor read.
     Offline,
     /// `check`: as `Live`; passwords in credentials are not read where systemd gave none.
@@ -137,6 +143,7 @@ impl Config {
         Self {
             site: Name::made_safe(raw::DEFAULT_SITE),
             store: StoreConfig::default(),
+            kafka: KafkaConfig::default(),
             retention: RetentionConfig::default(),
             models,
             detect: DetectConfig::default(),

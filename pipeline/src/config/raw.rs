@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::camera::{RawCamera, RawDefaults};
+use super::kafka::KafkaConfig;
 use super::machine::{ApiConfig, ModelsConfig, ObserveConfig, RetentionConfig, StoreConfig};
 use super::persons::{MapConfig, PersonsConfig};
 use super::stages::{DetectConfig, EmbedConfig, SelectConfig, TrackConfig};
@@ -28,6 +29,9 @@ pub struct RawConfig {
     /// Where sightings are kept, and how much disk they may take.
     #[serde(default)]
     pub store: StoreConfig,
+    /// The log between edge boxes and a site's indexers; without brokers there is none.
+    #[serde(default)]
+    pub kafka: KafkaConfig,
     /// How long tracks are kept.
     #[serde(default)]
     pub retention: RetentionConfig,

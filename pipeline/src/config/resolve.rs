@@ -8,6 +8,7 @@ use serde::Deserialize;
 use super::camera::{CameraConfig, View};
 use super::document::{Blame, Document, Reading, read};
 use super::fault::{Faults, KeyPath};
+use super::kafka::Settling;
 use super::machine::ModelsConfig;
 use super::raw::RawConfig;
 use super::schema::Rule;
@@ -36,7 +37,7 @@ pub(super) fn resolve(
 ) -> Result<Config, Faults> {
     let schema = super::json_schema();
     let is_unused = |path: &KeyPath| {
-        purpose == Purpose::Offline
+        matches!(purpose, Purpose::Offline | Purpose::Site)
             && matches!(
                 path.steps().first().map(String::as_str),
                 Some("cameras" | "defaults")
@@ -153,6 +154,24 @@ fn settle(
     api.socket = api.socket.map(|socket| folder.join(socket));
     let mut cameras = BTreeMap::new();
     let mut unchecked = Vec::new();
+    let kafka = Settling {
+        folder,
+        purpose,
+        variable,
+        document,
+        unchecked: &mut unchecked,
+    }
+    .settle(raw.kafka);
+    if purpose == Purpose::Site && !kafka.is_used() {
+        document.blame(
+            &KeyPath::of(&["kafka", "brokers"]),
+            Blame {
+                problem: "no kafka".into(),
+                expected: Some("`brokers = [\"HOST:PORT\"]` under [kafka]".into()),
+                ..Blame::default()
+            },
+        );
+    }
     let has_address = raw.cameras.values().any(|camera| camera.url.is_some());
     let is_for_replay = purpose == Purpose::Check && !has_address;
     if is_for_replay {
@@ -182,7 +201,7 @@ fn settle(
             document,
             unchecked: &mut unchecked,
         };
-        let source = if purpose == Purpose::Offline || is_for_replay {
+        let source = if matches!(purpose, Purpose::Offline | Purpose::Site) || is_for_replay {
             None
         } else {
             one.source()
@@ -205,6 +224,7 @@ fn settle(
     Config {
         site: raw.site,
         store,
+        kafka,
         retention: raw.retention,
         models,
         detect: raw.detect,

@@ -199,62 +199,100 @@ impl OneCamera<'_, '_> {
             &self.defaults.password_file,
             &self.defaults.password_env,
         ];
-        const KEYS: [&str; 3] = ["password_credential", "password_file", "password_env"];
         let chosen = if own.iter().any(|it| it.is_some()) {
             own
         } else {
             shared
         };
-        let given: Vec<(&str, &String)> = KEYS
-            .into_iter()
-            .zip(chosen)
-            .filter_map(|(key, value)| Some((key, value.as_ref()?)))
-            .collect();
-        let (key, value) = match given.as_slice() {
-            [] => return None,
-            [(key, value)] => (*key, *value),
-            [_, (key, _), ..] => {
-                self.blame(
-                    key,
-                    "more than one source of the password".into(),
-                    Some(&one_of(&KEYS)),
-                    None,
-                );
-                return None;
-            }
-        };
-        let secret = match key {
-            "password_env" => (self.variable)(value).ok_or("the environment variable is not set".to_owned()),
-            "password_file" => read_secret(&self.folder.join(value)),
-            _ => match (self.variable)("CREDENTIALS_DIRECTORY") {
-                Some(folder) if Name::parse(value).is_ok() => read_secret(&Path::new(&folder).join(value)),
-                Some(_) => Err("the name of a credential is made of letters, digits, `.`, `_` and `-`".into()),
-                None if self.purpose == Purpose::Check => {
-                    self.unchecked.push(format!(
-                        "camera `{}`: the password's credential was not read, since systemd gave this process none",
-                        self.id
-                    ));
-                    return None;
-                }
-                None => Err("$CREDENTIALS_DIRECTORY is not set; systemd sets it for units with LoadCredential=".into()),
-            },
-        };
-        match secret {
-            Ok(text) if text.is_empty() => {
-                self.blame(key, format!("{key} leads to an empty password"), None, None);
+        match find_password(chosen, self.folder, self.purpose, self.variable) {
+            Ok(password) => password,
+            Err(PasswordFault::Unchecked) => {
+                self.unchecked.push(format!(
+                    "camera `{}`: the password's credential was not read, since systemd gave this process none",
+                    self.id
+                ));
                 None
             }
-            Ok(text) => Some(Secret::new(text)),
-            Err(problem) => {
-                self.blame(
-                    key,
-                    format!("{key} leads to no password: {problem}"),
-                    None,
-                    None,
-                );
+            Err(PasswordFault::Wrong {
+                key,
+                problem,
+                expected,
+            }) => {
+                self.blame(key, problem, expected.as_deref(), None);
                 None
             }
         }
+    }
+}
+
+/// Keys that lead to a password.
+pub(super) const PASSWORD_KEYS: [&str; 3] =
+    ["password_credential", "password_file", "password_env"];
+
+/// Why there is no password.
+pub(super) enum PasswordFault {
+    /// Nobody gave this process its credentials, and it only checks.
+    Unchecked,
+    /// The configuration is wrong.
+    Wrong {
+        key: &'static str,
+        problem: String,
+        expected: Option<String>,
+    },
+}
+
+/// The password that one of the three keys leads to; none where none is given.
+pub(super) fn find_password(
+    given: [&Option<String>; 3],
+    folder: &Path,
+    purpose: Purpose,
+    variable: &dyn Fn(&str) -> Option<String>,
+) -> Result<Option<Secret>, PasswordFault> {
+    let given: Vec<(&'static str, &String)> = PASSWORD_KEYS
+        .into_iter()
+        .zip(given)
+        .filter_map(|(key, value)| Some((key, value.as_ref()?)))
+        .collect();
+    let (key, value) = match given.as_slice() {
+        [] => return Ok(None),
+        [(key, value)] => (*key, *value),
+        [_, (key, _), ..] => {
+            return Err(PasswordFault::Wrong {
+                key,
+                problem: "more than one source of the password".into(),
+                expected: Some(one_of(&PASSWORD_KEYS)),
+            });
+        }
+    };
+    let secret = match key {
+        "password_env" => variable(value).ok_or("the environment variable is not set".to_owned()),
+        "password_file" => read_secret(&folder.join(value)),
+        _ => match variable("CREDENTIALS_DIRECTORY") {
+            Some(folder) if Name::parse(value).is_ok() => {
+                read_secret(&Path::new(&folder).join(value))
+            }
+            Some(_) => {
+                Err("the name of a credential is made of letters, digits, `.`, `_` and `-`".into())
+            }
+            None if purpose == Purpose::Check => return Err(PasswordFault::Unchecked),
+            None => Err(
+                "$CREDENTIALS_DIRECTORY is not set; systemd sets it for units with LoadCredential="
+                    .into(),
+            ),
+        },
+    };
+    match secret {
+        Ok(text) if text.is_empty() => Err(PasswordFault::Wrong {
+            key,
+            problem: format!("{key} leads to an empty password"),
+            expected: None,
+        }),
+        Ok(text) => Ok(Some(Secret::new(text))),
+        Err(problem) => Err(PasswordFault::Wrong {
+            key,
+            problem: format!("{key} leads to no password: {problem}"),
+            expected: None,
+        }),
     }
 }
 

@@ -15,6 +15,7 @@
 //! - `live`: cameras through all of it
 //! - `observer`: what the stages tell about themselves; `telemetry`: the same as metrics
 //! - `persons`: how tracks are joined; `store`: the sink of a configuration
+//! - `outlet`: where sightings go: the store here, or the log; `site_store`: the store that is filled from the log
 //! - `engines`: models and stages as the configuration wants them
 //! - [`timing`]: what each stage costs
 
@@ -27,12 +28,14 @@ mod joint;
 mod live;
 mod observer;
 mod outcome;
+mod outlet;
 mod persons;
 #[cfg(test)]
 mod persons_oracle;
 mod picture;
 mod record;
 mod replay;
+mod site_store;
 mod store;
 mod telemetry;
 pub mod timing;
@@ -49,8 +52,10 @@ pub use follow::{Follower, FollowerParts};
 pub use live::{LiveFlow, LiveParts, Regions};
 pub use observer::Observer;
 pub use outcome::{Outcome, TrackBox, TrackEnd};
-pub use record::{EventWriter, Outputs, Record, Recorder};
+pub use outlet::{Log, Outlet, OutletStatus};
+pub use record::{EventWriter, Outputs, Record, Recorder, event_json};
 pub use replay::{Play, Progress, Workers, replay};
+pub use site_store::SiteStore;
 pub use store::{Store, store_options, vector_spec};
 pub use telemetry::Telemetry;
 pub use timing::StageTimes;

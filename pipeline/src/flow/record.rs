@@ -264,7 +264,8 @@ fn create(path: &Path) -> Result<BufWriter<fs_err::File>> {
 }
 
 /// An event as people and scripts read it: without vectors, times in RFC 3339.
-fn event_json(event: &Event) -> serde_json::Value {
+#[must_use]
+pub fn event_json(event: &Event) -> serde_json::Value {
     match event {
         Event::Sighting(sighting) => json!({
             "event": if sighting.is_end { "track_end" } else { "sighting" },

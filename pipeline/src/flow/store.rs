@@ -168,7 +168,7 @@ impl Store {
 }
 
 /// Unix time in ns.
-fn now_ns() -> i64 {
+pub(super) fn now_ns() -> i64 {
     let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH);
     since_1970.map_or(0, |time| i64::try_from(time.as_nanos()).unwrap_or(i64::MAX))
 }

@@ -4,7 +4,8 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
-use sightline_sink::{Event, SinkStatus};
+use sightline_sink::log::PublisherStatus;
+use sightline_sink::{Event, SinkStatus, SpoolStatus};
 
 use super::observer::Observer;
 use super::outcome::Outcome;
@@ -42,6 +43,8 @@ struct Told {
     cameras: HashMap<String, ToldOfCamera>,
     spool_dropped: u64,
     spool_broken: u64,
+    sent: u64,
+    refused: u64,
     forgotten: u64,
     expired: u64,
     retries: u64,
@@ -146,30 +149,10 @@ impl Telemetry {
 
     /// Takes over how the sink stands; `now_ns` is the wall clock.
     pub fn poll_sink(&self, status: &SinkStatus, now_ns: i64) {
+        self.poll_spool(&status.spool, now_ns);
         let metrics = &self.metrics;
         let count = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
-        metrics.spool_records.set(count(status.spool.records));
-        metrics.spool_bytes.set(count(status.spool.bytes));
         let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
-        let dropped = status.spool.dropped.records;
-        if dropped > told.spool_dropped {
-            SpoolDropped {
-                metrics,
-                records: dropped - told.spool_dropped,
-            }
-            .emit();
-            told.spool_dropped = dropped;
-        }
-        if status.spool.broken > told.spool_broken {
-            let records = status.spool.broken - told.spool_broken;
-            SpoolBroken {
-                metrics,
-                records,
-                place: "the spool",
-            }
-            .emit();
-            told.spool_broken = status.spool.broken;
-        }
         let forgotten = status.applied.forgotten;
         metrics
             .index_forgotten
@@ -192,6 +175,55 @@ impl Telemetry {
         metrics.store_forgotten.set(count(status.store.forgotten));
         drop(told);
         self.searchable(status.searchable, now_ns);
+    }
+
+    /// Takes over how the spool and the way to the log stand.
+    pub fn poll_log(&self, status: &PublisherStatus, now_ns: i64) {
+        self.poll_spool(&status.spool, now_ns);
+        let (log, send) = (&self.metrics.log, &status.send);
+        log.in_flight
+            .set(i64::try_from(send.in_flight).unwrap_or(i64::MAX));
+        log.trouble.set(i64::from(send.trouble.is_some()));
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        log.sent.inc_by(send.sent.saturating_sub(told.sent));
+        log.refused
+            .inc_by(send.refused.saturating_sub(told.refused));
+        (told.sent, told.refused) = (send.sent, send.refused);
+        drop(told);
+        // What has left for the log is searchable elsewhere, and not known here.
+        self.waiting
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clear();
+    }
+
+    fn poll_spool(&self, status: &SpoolStatus, now_ns: i64) {
+        let metrics = &self.metrics;
+        let count = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
+        metrics.spool_records.set(count(status.records));
+        metrics.spool_bytes.set(count(status.bytes));
+        let age_ns = status.oldest_ns.map_or(0, |oldest_ns| now_ns - oldest_ns);
+        metrics.spool_oldest.set(age_ns.max(0) as f64 / 1e9);
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        let dropped = status.dropped.records;
+        if dropped > told.spool_dropped {
+            SpoolDropped {
+                metrics,
+                records: dropped - told.spool_dropped,
+            }
+            .emit();
+            told.spool_dropped = dropped;
+        }
+        if status.broken > told.spool_broken {
+            let records = status.broken - told.spool_broken;
+            SpoolBroken {
+                metrics,
+                records,
+                place: "the spool",
+            }
+            .emit();
+            told.spool_broken = status.broken;
+        }
     }
 
     /// Everything up to this spool sequence is searchable now.

@@ -11,6 +11,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::{Metric, Registry};
 use sightline_console::{Audit, AuditEvent, LogAudit};
+use sightline_sink::log::ReceiveStatus;
 
 use super::clock::MonotonicClock;
 use super::histogram::Histogram;
@@ -52,6 +53,10 @@ pub struct Metrics {
     pub spool_dropped: Counter,
     /// Records lost to damage.
     pub spool_broken: Counter,
+    /// Age of the oldest record that waits in the spool.
+    pub spool_oldest: Seconds,
+    /// What the log does on an edge box and where it is indexed.
+    pub log: LogMetrics,
     /// Time of one upsert.
     pub index_seconds: Histogram,
     /// Sightings refused because their track is forgotten.
@@ -120,6 +125,29 @@ pub struct CameraMetrics {
     pub crops: Counter,
     /// Unix time, in seconds, up to which the index is complete.
     pub watermark: Seconds,
+}
+
+/// Handles of the log.
+#[derive(Debug, Default)]
+pub struct LogMetrics {
+    /// Events that are safe in the log.
+    pub sent: Counter,
+    /// Events that the log refuses for good.
+    pub refused: Counter,
+    /// Events on their way.
+    pub in_flight: Gauge,
+    /// 1 while nothing can be sent or read.
+    pub trouble: Gauge,
+    /// Events taken into the store.
+    pub indexed: Counter,
+    /// Messages that wait for the indexers.
+    pub behind: Gauge,
+    /// Partitions of this indexer.
+    pub partitions: Gauge,
+    /// Messages that went to the dead letters.
+    pub dead: Counter,
+    /// Messages that left the log unread.
+    pub lost: Counter,
 }
 
 /// Handles of one bounded queue.
@@ -191,6 +219,8 @@ impl Metrics {
             spool_bytes: Gauge::default(),
             spool_dropped: Counter::default(),
             spool_broken: Counter::default(),
+            spool_oldest: Seconds::default(),
+            log: LogMetrics::default(),
             index_forgotten: Counter::default(),
             store_forgotten: Gauge::default(),
             store_expired: Counter::default(),
@@ -207,6 +237,8 @@ impl Metrics {
         put(&mut registry, names::SPOOL_BYTES, &metrics.spool_bytes);
         put(&mut registry, names::SPOOL_DROPPED, &metrics.spool_dropped);
         put(&mut registry, names::SPOOL_BROKEN, &metrics.spool_broken);
+        put(&mut registry, names::SPOOL_OLDEST, &metrics.spool_oldest);
+        metrics.log.register(&mut registry);
         put(
             &mut registry,
             names::INDEX_FORGOTTEN,
@@ -369,6 +401,34 @@ impl Metrics {
         let mut text = String::new();
         encode(&mut text, &self.registry)?;
         Ok(text)
+    }
+}
+
+impl LogMetrics {
+    fn register(&self, registry: &mut Registry) {
+        put(registry, names::LOG_SENT, &self.sent);
+        put(registry, names::LOG_REFUSED, &self.refused);
+        put(registry, names::LOG_IN_FLIGHT, &self.in_flight);
+        put(registry, names::LOG_TROUBLE, &self.trouble);
+        put(registry, names::INDEX_EVENTS, &self.indexed);
+        put(registry, names::INDEX_BEHIND, &self.behind);
+        put(registry, names::INDEX_PARTITIONS, &self.partitions);
+        put(registry, names::INDEX_DEAD, &self.dead);
+        put(registry, names::INDEX_LOST, &self.lost);
+    }
+
+    /// Takes over how indexing stands; the first `told` of each count were taken over before.
+    pub fn take_over(&self, now: &ReceiveStatus, told: &mut ReceiveStatus) {
+        let gauge = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
+        self.trouble.set(i64::from(now.trouble.is_some()));
+        self.behind.set(gauge(now.behind));
+        self.partitions.set(gauge(now.partitions as u64));
+        let more = |now: u64, told: u64| now.saturating_sub(told);
+        self.indexed
+            .inc_by(more(now.indexing.events, told.indexing.events));
+        self.dead.inc_by(more(now.dead, told.dead));
+        self.lost.inc_by(more(now.lost, told.lost));
+        told.clone_from(now);
     }
 }
 

@@ -48,6 +48,16 @@ names! {
     SPOOL_BYTES = "sightline_spool_bytes", "Bytes of the spool on disk";
     SPOOL_DROPPED = "sightline_spool_dropped_total", "Records dropped from the old end for room";
     SPOOL_BROKEN = "sightline_spool_broken_total", "Records lost to damage on disk";
+    SPOOL_OLDEST = "sightline_spool_oldest_seconds", "Age of the oldest record that waits in the spool; 0 when none does";
+    LOG_SENT = "sightline_log_sent_total", "Events that were sent and are safe in the log";
+    LOG_REFUSED = "sightline_log_refused_total", "Events that the log refuses whatever is done, and that are lost";
+    LOG_IN_FLIGHT = "sightline_log_in_flight", "Events on their way to the log";
+    LOG_TROUBLE = "sightline_log_trouble", "1 while the log cannot be written, or cannot be read";
+    INDEX_EVENTS = "sightline_index_events_total", "Events of the log that were taken into the store";
+    INDEX_BEHIND = "sightline_index_behind_messages", "Messages in the log that the indexers have not indexed yet";
+    INDEX_PARTITIONS = "sightline_index_partitions", "Partitions of the log that this indexer reads";
+    INDEX_DEAD = "sightline_index_dead_total", "Messages that went to the dead letters";
+    INDEX_LOST = "sightline_index_lost_total", "Messages, at least, that left the log before anybody indexed them";
     INDEX_SECONDS = "sightline_index_seconds", "Time of one upsert into the index";
     INDEX_WATERMARK = "sightline_index_watermark_seconds", "Unix time up to which the index is complete";
     INDEX_FORGOTTEN = "sightline_index_forgotten_total", "Sightings that were refused because their track is forgotten";

@@ -1,6 +1,5 @@
 //! Takes what is safe in the spool into the store, and acknowledges what is durable there.
 
-use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use rustix::time::{ClockId, clock_gettime};
@@ -49,15 +48,15 @@ struct Pending {
 }
 
 pub(super) fn run(shared: &Shared) {
-    let acknowledged = shared.spool.status().acknowledged;
-    let mut reader = shared.spool.reader(acknowledged + 1);
+    let acknowledged = shared.intake.spool.status().acknowledged;
+    let mut reader = shared.intake.spool.reader(acknowledged + 1);
     let mut pending = Pending {
         through: acknowledged,
         since: None,
     };
     let mut batch: Vec<(u64, Event)> = Vec::with_capacity(shared.options.batch_records);
     let mut delay = RETRY.0;
-    while !shared.must_stop() {
+    while !shared.intake.must_stop() {
         match step(shared, &mut reader, &mut batch, &mut pending) {
             Ok(()) => {
                 delay = RETRY.0;
@@ -66,7 +65,7 @@ pub(super) fn run(shared: &Shared) {
             Err(error) => {
                 tracing::warn!(%error, waiting = batch.len(), "indexing failed, trying again");
                 shared.progress().index_trouble = Some(error.to_string());
-                shared.pause(delay);
+                shared.intake.pause(delay);
                 delay = (delay * 2).min(RETRY.1);
             }
         }
@@ -105,13 +104,13 @@ fn step(
         begin.count(&mut progress.indexing, events);
         progress.searchable = last;
         drop(progress);
-        shared.changed.notify_all();
+        shared.intake.notify();
     } else if pending.since.is_none() && reader.position() > pending.through + 1 {
         // Only broken records since: there is nothing to flush, and they are done with.
         pending.through = reader.position() - 1;
         pending.since = Some(Instant::now());
     }
-    let is_draining = shared.is_draining.load(Ordering::Acquire);
+    let is_draining = shared.intake.is_draining();
     let is_due = pending.since.is_some_and(|since| {
         since.elapsed() >= shared.options.flush_after || (is_idle && is_draining)
     });
@@ -127,10 +126,10 @@ fn step(
 fn acknowledge(shared: &Shared, pending: &mut Pending) -> Result<()> {
     let begin = Begin::now();
     shared.store.flush()?;
-    shared.spool.acknowledge(pending.through)?;
+    shared.intake.spool.acknowledge(pending.through)?;
     begin.count(&mut shared.progress().indexing, 0);
     pending.since = None;
-    shared.changed.notify_all();
+    shared.intake.notify();
     Ok(())
 }
 
@@ -139,14 +138,14 @@ pub(super) fn expire(shared: &Shared) {
     let Some(every) = shared.options.expire_every else {
         return;
     };
-    while !shared.must_stop() {
+    while !shared.intake.must_stop() {
         let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH);
         let now_ns =
             since_1970.map_or(0, |time| i64::try_from(time.as_nanos()).unwrap_or(i64::MAX));
         if let Err(error) = shared.store.expire(Some(now_ns)) {
             tracing::warn!(%error, "tracks that are too old could not be taken out, trying again");
         }
-        shared.pause(every);
+        shared.intake.pause(every);
     }
 }
 
@@ -154,10 +153,10 @@ pub(super) fn expire(shared: &Shared) {
 pub(super) fn tidy(shared: &Shared) {
     const LOOK_EVERY: Duration = Duration::from_secs(2);
     let mut done = 0;
-    while !shared.must_stop() {
-        shared.pause(LOOK_EVERY);
+    while !shared.intake.must_stop() {
+        shared.intake.pause(LOOK_EVERY);
         let sightings = shared.progress().applied.sightings;
-        if sightings < done + shared.options.optimize_records || shared.must_stop() {
+        if sightings < done + shared.options.optimize_records || shared.intake.must_stop() {
             continue;
         }
         done = sightings;

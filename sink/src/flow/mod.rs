@@ -5,17 +5,19 @@
 //! moment costs at most what was not safe yet, and at most repeats what was.
 
 mod indexer;
-mod syncer;
+mod intake;
 #[cfg(test)]
 mod tests;
 
-use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde::Serialize;
+
+pub(crate) use intake::Intake;
+pub use intake::Writer;
 
 use crate::coverage::CameraCoverage;
 use crate::persons::{Feedback, Join, Verdict, WalkingTime};
@@ -104,24 +106,12 @@ pub struct Sink {
     threads: Vec<JoinHandle<()>>,
 }
 
-/// Appends events. Clones write to the same spool. It does not keep the sink open.
-#[derive(Debug, Clone)]
-pub struct Writer {
-    shared: Weak<Shared>,
-}
-
 #[derive(Debug)]
 struct Shared {
-    dir: PathBuf,
+    intake: Arc<Intake>,
     options: SinkOptions,
-    spool: Spool,
     store: Store,
-    must_stop: AtomicBool,
-    /// Somebody waits for the end of the spool: flush at once.
-    is_draining: AtomicBool,
-    appended: AtomicU64,
     progress: Mutex<Progress>,
-    changed: Condvar,
 }
 
 #[derive(Debug, Default)]
@@ -129,7 +119,6 @@ struct Progress {
     searchable: u64,
     applied: Applied,
     indexing: IndexingTime,
-    sync_trouble: Option<String>,
     index_trouble: Option<String>,
 }
 
@@ -144,26 +133,22 @@ impl Sink {
         let store = Store::open(&dir, &options.store)?;
         let (spool, recovery) = Spool::open(dir.join("spool"), options.spool)?;
         let status = spool.status();
+        let intake = Intake::new(dir, spool, options.sync_after, options.sync_records);
         let shared = Arc::new(Shared {
-            dir,
+            intake: Arc::new(intake),
             options,
-            spool,
             store,
-            must_stop: AtomicBool::new(false),
-            is_draining: AtomicBool::new(false),
-            appended: AtomicU64::new(status.appended),
             progress: Mutex::new(Progress {
                 searchable: status.acknowledged,
                 ..Progress::default()
             }),
-            changed: Condvar::new(),
         });
         let mut sink = Self {
             shared,
             recovery,
             threads: Vec::new(),
         };
-        sink.spawn("sink-sync", syncer::run)?;
+        sink.spawn("sink-sync", |shared| shared.intake.sync_groups())?;
         sink.spawn("sink-index", indexer::run)?;
         sink.spawn("sink-tidy", indexer::tidy)?;
         if sink.shared.options.expire_every.is_some() {
@@ -179,9 +164,7 @@ impl Sink {
 
     /// A handle to append with.
     pub fn writer(&self) -> Writer {
-        Writer {
-            shared: Arc::downgrade(&self.shared),
-        }
+        self.shared.intake.writer()
     }
 
     /// Answers a query; see [`Store::search`]. May be called from any thread at any time.
@@ -243,10 +226,11 @@ impl Sink {
     ) -> Result<ForgetReport> {
         let Shared {
             store,
-            spool,
+            intake,
             options,
             ..
         } = &*self.shared;
+        let spool = &intake.spool;
         self.drain(limit)?;
         let mut report = store.forget(asked, at_ns, is_dry_run)?;
         if is_dry_run {
@@ -357,10 +341,8 @@ impl Sink {
     pub fn status(&self) -> Result<SinkStatus> {
         let (searchable, applied, indexing, trouble) = {
             let progress = self.shared.progress();
-            let trouble = progress
-                .sync_trouble
-                .clone()
-                .or_else(|| progress.index_trouble.clone());
+            let trouble = self.shared.intake.trouble();
+            let trouble = trouble.or_else(|| progress.index_trouble.clone());
             (
                 progress.searchable,
                 progress.applied,
@@ -369,7 +351,7 @@ impl Sink {
             )
         };
         Ok(SinkStatus {
-            spool: self.shared.spool.status(),
+            spool: self.shared.intake.spool.status(),
             store: self.shared.store.status()?,
             applied,
             indexing,
@@ -398,25 +380,17 @@ impl Sink {
     ///
     /// [`Error::Deadline`] when that does not happen within `limit`; nothing is lost then.
     pub fn drain(&self, limit: Duration) -> Result<()> {
-        let deadline = Instant::now() + limit;
-        let target = self.shared.spool.status().appended;
-        self.shared.is_draining.store(true, Ordering::Release);
-        self.shared.changed.notify_all();
-        let is_done = self.shared.wait_until(deadline, |shared, _| {
-            shared.spool.status().acknowledged >= target
-        });
-        self.shared.is_draining.store(false, Ordering::Release);
-        if is_done {
+        if self.shared.intake.drain(limit) {
             return Ok(());
         }
-        let status = self.shared.spool.status();
+        let status = self.shared.intake.spool.status();
         let trouble = self
             .status()?
             .trouble
             .map(|text| format!(" ({text})"))
             .unwrap_or_default();
         Err(Error::Deadline {
-            path: self.shared.dir.clone(),
+            path: self.shared.intake.dir.clone(),
             what: format!("{} events were not indexed{trouble}", status.records),
             limit_ms: limit.as_millis() as u64,
         })
@@ -429,7 +403,7 @@ impl Sink {
     /// When the last sync or flush fails.
     pub fn close(mut self) -> Result<()> {
         self.stop();
-        self.shared.spool.sync()?;
+        self.shared.intake.spool.sync()?;
         self.shared.store.flush()
     }
 
@@ -444,8 +418,7 @@ impl Sink {
     }
 
     fn stop(&mut self) {
-        self.shared.must_stop.store(true, Ordering::Release);
-        self.shared.changed.notify_all();
+        self.shared.intake.stop();
         for thread in self.threads.drain(..) {
             if thread.join().is_err() {
                 tracing::error!("a thread of the sink had panicked");
@@ -460,92 +433,8 @@ impl Drop for Sink {
     }
 }
 
-impl Writer {
-    /// Appends an event and returns its sequence. It is safe when [`Writer::wait_safe`] says so.
-    ///
-    /// # Errors
-    ///
-    /// As [`Spool::append`]; [`Error::Closed`] when the sink is closing or closed.
-    pub fn append(&self, event: &Event) -> Result<u64> {
-        let shared = self.open()?;
-        let sequence = shared.spool.append(event)?;
-        let appended = shared.appended.fetch_max(sequence, Ordering::AcqRel);
-        if sequence > appended {
-            shared.changed.notify_all();
-        }
-        Ok(sequence)
-    }
-
-    /// Waits until everything up to `sequence` is safe.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Deadline`] when that does not happen within `limit`, as on a full disk;
-    /// [`Error::Closed`] when the sink closes meanwhile.
-    pub fn wait_safe(&self, sequence: u64, limit: Duration) -> Result<()> {
-        let shared = self.open()?;
-        let is_safe = |shared: &Shared| shared.spool.status().safe >= sequence;
-        shared.wait_until(Instant::now() + limit, |shared, _| {
-            is_safe(shared) || shared.must_stop()
-        });
-        if is_safe(&shared) {
-            return Ok(());
-        }
-        if shared.must_stop() {
-            return Err(closed());
-        }
-        let trouble = shared.progress().sync_trouble.clone();
-        let trouble = trouble.map(|text| format!(" ({text})")).unwrap_or_default();
-        Err(Error::Deadline {
-            path: shared.dir.clone(),
-            what: format!("event {sequence} was not safe{trouble}"),
-            limit_ms: limit.as_millis() as u64,
-        })
-    }
-
-    fn open(&self) -> Result<Arc<Shared>> {
-        self.shared
-            .upgrade()
-            .filter(|shared| !shared.must_stop())
-            .ok_or_else(closed)
-    }
-}
-
-fn closed() -> Error {
-    Error::Closed {
-        what: "it is closed or closing".to_owned(),
-    }
-}
-
 impl Shared {
     fn progress(&self) -> MutexGuard<'_, Progress> {
         self.progress.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Waits until a condition holds; `false` when the deadline comes first.
-    fn wait_until(&self, deadline: Instant, is_met: impl Fn(&Self, &Progress) -> bool) -> bool {
-        // A wake-up between the look and the wait could be missed; this bounds what that costs.
-        const LONGEST: Duration = Duration::from_millis(20);
-        let mut progress = self.progress();
-        loop {
-            if is_met(self, &progress) {
-                return true;
-            }
-            let left = deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return false;
-            }
-            let waited = self.changed.wait_timeout(progress, left.min(LONGEST));
-            progress = waited.unwrap_or_else(PoisonError::into_inner).0;
-        }
-    }
-
-    fn must_stop(&self) -> bool {
-        self.must_stop.load(Ordering::Acquire)
-    }
-
-    /// Waits for a while, or until the sink stops.
-    fn pause(&self, time: Duration) {
-        self.wait_until(Instant::now() + time, |shared, _| shared.must_stop());
     }
 }

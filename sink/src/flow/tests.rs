@@ -1,9 +1,12 @@
 //! The whole sink, killed and restarted.
 
 use std::io::{BufRead, BufReader};
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
+use std::time::Instant;
 
 use super::*;
+use crate::Event;
 use crate::event::testing::{coverage, sighting};
 use crate::search::{Filter, QueryKind};
 use crate::store::VectorSpec;

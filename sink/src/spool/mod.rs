@@ -7,6 +7,7 @@
 //! Beyond its bound in bytes the spool gives up its oldest segment, and counts what was in it.
 
 mod bound;
+mod inspect;
 #[cfg(test)]
 mod model;
 mod open;
@@ -25,6 +26,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use fs_err::File;
 use serde::Serialize;
 
+pub use inspect::{Inspection, SegmentInspection, read_records};
 pub use open::Recovery;
 pub use reader::Reader;
 

@@ -167,7 +167,7 @@ fn check_limits(limits: Limits) -> Result<()> {
 }
 
 /// First sequences of the segments in a folder, in order.
-fn list(dir: &Path) -> Result<Vec<u64>> {
+pub(super) fn list(dir: &Path) -> Result<Vec<u64>> {
     let what = "list the spool's folder";
     let mut firsts = Vec::new();
     for entry in fs_err::read_dir(dir).map_err(Error::io(what))? {

@@ -74,10 +74,7 @@ impl PositionFile {
         file.file()
             .read_exact_at(&mut bytes, 0)
             .map_err(Error::io(describe()))?;
-        let newest = bytes
-            .chunks(SLOT_BYTES)
-            .filter_map(read_slot)
-            .max_by_key(|(generation, _)| *generation);
+        let newest = newest(&bytes);
         let is_broken = newest.is_none() && !bytes.is_empty();
         let (generation, position) = newest.unwrap_or_default();
         let mut opened = Self { file, generation };
@@ -87,6 +84,24 @@ impl PositionFile {
             opened.write(&position)?;
         }
         Ok((opened, position, is_broken))
+    }
+
+    /// What a file holds, whoever has it open; none when it is not there or cannot be read.
+    pub(super) fn peek(path: &Path) -> Option<Position> {
+        let bytes = fs_err::read(path).ok()?;
+        newest(&bytes).map(|(_, position)| position)
+    }
+
+    /// Whether a process has the file open as a spool.
+    pub(super) fn is_held(path: &Path) -> bool {
+        let Ok(file) = File::open(path) else {
+            return false;
+        };
+        let is_held = matches!(file.file().try_lock_shared(), Err(TryLockError::WouldBlock));
+        if !is_held && let Err(error) = file.file().unlock() {
+            tracing::debug!(%error, "spool's position was not unlocked");
+        }
+        is_held
     }
 
     /// Writes `position` durably.
@@ -128,6 +143,13 @@ impl Drop for PositionFile {
             tracing::debug!(%error, "spool's position was not unlocked");
         }
     }
+}
+
+fn newest(bytes: &[u8]) -> Option<(u64, Position)> {
+    bytes
+        .chunks(SLOT_BYTES)
+        .filter_map(read_slot)
+        .max_by_key(|(generation, _)| *generation)
 }
 
 fn read_slot(slot: &[u8]) -> Option<(u64, Position)> {

@@ -110,6 +110,14 @@ impl Store {
         Ok(applied)
     }
 
+    /// Why the store can never take an event; none when it can.
+    pub(crate) fn refusal(&self, event: &Event) -> Option<String> {
+        match event {
+            Event::Sighting(sighting) => self.check_models(sighting).err(),
+            Event::Coverage(_) | Event::Forgotten(_) => None,
+        }
+    }
+
     /// Takes in what the batch says is to be forgotten, and which of its tracks fall under what was said before.
     fn heed_forgotten(&self, events: &[(u64, Event)]) -> Result<()> {
         for (_, event) in events {

@@ -30,20 +30,26 @@ fn has(program: &str) -> bool {
 }
 
 /// The service, with the GPU drop-in or without, where its program exists on every machine.
-fn installed(with_gpu: bool) -> (tempfile::TempDir, PathBuf) {
+fn installed(name: &str, with_gpu: bool) -> (tempfile::TempDir, PathBuf) {
     let folder = tempfile::tempdir().unwrap();
     let units = workspace().join("systemd");
     let place = |from: &str, to: &Path| {
         let text = fs_err::read_to_string(units.join(from)).unwrap();
         fs_err::write(to, text.replace("/usr/bin/sightline", "/bin/true")).unwrap();
     };
-    let service = folder.path().join("sightline-edge.service");
-    place("sightline-edge.service", &service);
+    for unit in [
+        "sightline-edge.service",
+        "sightline-index.service",
+        "sightline.target",
+    ] {
+        place(unit, &folder.path().join(unit));
+    }
     if with_gpu {
         let drop_ins = folder.path().join("sightline-edge.service.d");
         fs_err::create_dir(&drop_ins).unwrap();
         place("sightline-edge-gpu.conf", &drop_ins.join("gpu.conf"));
     }
+    let service = folder.path().join(name);
     (folder, service)
 }
 
@@ -74,8 +80,13 @@ fn the_units_give_systemd_nothing_to_remark() {
             "no systemd-analyze",
         );
     }
-    for with_gpu in [false, true] {
-        let (_folder, service) = installed(with_gpu);
+    for (name, with_gpu) in [
+        ("sightline-edge.service", false),
+        ("sightline-edge.service", true),
+        ("sightline-index.service", false),
+        ("sightline.target", false),
+    ] {
+        let (_folder, service) = installed(name, with_gpu);
         let output = Command::new("systemd-analyze")
             .args(["verify", "--man=no"])
             .arg(&service)
@@ -83,8 +94,12 @@ fn the_units_give_systemd_nothing_to_remark() {
             .unwrap();
         // It ends with 0 on an unknown key, and only prints.
         let words = [output.stdout, output.stderr].concat();
-        assert!(output.status.success(), "with_gpu: {with_gpu}");
-        assert_eq!(String::from_utf8_lossy(&words), "", "with_gpu: {with_gpu}");
+        assert!(output.status.success(), "{name}, with_gpu: {with_gpu}");
+        assert_eq!(
+            String::from_utf8_lossy(&words),
+            "",
+            "{name}, with_gpu: {with_gpu}"
+        );
     }
 }
 
@@ -96,13 +111,16 @@ fn the_service_is_as_closed_as_the_documents_say() {
             "no systemd-analyze",
         );
     }
-    let plain = exposure(&installed(false).1);
-    let gpu = exposure(&installed(true).1);
+    let plain = exposure(&installed("sightline-edge.service", false).1);
+    let gpu = exposure(&installed("sightline-edge.service", true).1);
+    let index = exposure(&installed("sightline-index.service", false).1);
     assert!(plain <= MOST_EXPOSURE, "exposure {plain}");
+    assert!(index <= MOST_EXPOSURE, "exposure of the indexer {index}");
     assert!(gpu <= MOST_EXPOSURE, "exposure with a GPU {gpu}");
     let text = fs_err::read_to_string(workspace().join("docs/operations.md")).unwrap();
     for line in [
         format!("| `sightline-edge.service` | {plain:.1} |"),
+        format!("| `sightline-index.service` | {index:.1} |"),
         format!("| with `sightline-edge-gpu.conf` | {gpu:.1} |"),
     ] {
         assert!(

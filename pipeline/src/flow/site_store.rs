@@ -1,0 +1,175 @@
+//! The store of a site, filled from the log.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use sightline_console::StoreCounts;
+use sightline_sink::log::ReceiveStatus;
+use sightline_sink::{
+    Answer, CameraCoverage, Filter, Forget, ForgetReport, PersonId, PersonRecord, Query, Receiver,
+    ReceiverOptions, StoreStatus, TrackId, VectorSpec,
+};
+
+use super::store::{now_ns, store_options};
+use crate::config::Config;
+
+/// A store and the receiver that fills it; clones are the same.
+#[derive(Clone)]
+pub struct SiteStore {
+    store: Arc<sightline_sink::Store>,
+    receiver: Arc<Receiver>,
+    folder: Arc<Path>,
+    /// How long the log keeps a message.
+    log_retention: Duration,
+}
+
+/// Longest wait for the index before something is forgotten.
+const FORGET_DEADLINE: Duration = Duration::from_secs(20);
+
+impl SiteStore {
+    /// Opens the store of the configuration, or makes it, and begins to index the log into it.
+    ///
+    /// # Errors
+    /// When another process holds the store, it was made for another model, it is damaged, or the disk refuses.
+    pub fn open(config: &Config, vectors: Vec<VectorSpec>) -> Result<Self> {
+        let folder = config.store.folder.as_path();
+        let options = store_options(config, vectors)?;
+        let store = Arc::new(sightline_sink::Store::open(folder, &options)?);
+        let options = ReceiverOptions::new(config.kafka.to_log_options());
+        let receiver = Receiver::start(store.clone(), options)?;
+        Ok(Self {
+            store,
+            receiver: Arc::new(receiver),
+            folder: folder.into(),
+            log_retention: Duration::from_secs(
+                u64::from(config.kafka.retention_hours.get()) * 3600,
+            ),
+        })
+    }
+
+    /// How indexing stands.
+    pub fn received(&self) -> ReceiveStatus {
+        self.receiver.status()
+    }
+
+    /// How the store stands.
+    ///
+    /// # Errors
+    /// When it cannot be asked.
+    pub fn status(&self) -> Result<StoreStatus> {
+        Ok(self.store.status()?)
+    }
+
+    /// What cameras watched, and up to when each is indexed.
+    pub fn coverage(&self) -> Vec<CameraCoverage> {
+        self.store.coverage(&[], None, None)
+    }
+
+    /// Waits until everything that is in the log now is indexed.
+    ///
+    /// # Errors
+    /// When that does not happen in time; nothing is lost then.
+    pub fn catch_up(&self, limit: Duration) -> Result<()> {
+        Ok(self.receiver.catch_up(limit)?)
+    }
+
+    /// Settles every person, since nothing more will come for now.
+    ///
+    /// # Errors
+    /// When the disk or the engine refuses.
+    pub fn settle_persons(&self) -> Result<()> {
+        Ok(self.store.settle_persons()?)
+    }
+
+    /// A hash over everything that is searchable; see the sink's digest.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn digest(&self) -> Result<String> {
+        Ok(self.store.digest()?)
+    }
+
+    /// Ends indexing and closes the store; the last of the clones must do it.
+    ///
+    /// # Errors
+    /// When the last flush fails, or somebody still holds the store.
+    pub fn close(self) -> Result<()> {
+        let receiver =
+            Arc::into_inner(self.receiver).context("the store is still in use; this is a bug")?;
+        Ok(receiver.close()?)
+    }
+}
+
+impl sightline_console::Store for SiteStore {
+    fn query(&self, query: &Query) -> sightline_sink::Result<Answer> {
+        self.store.search(query)
+    }
+
+    fn similarities(
+        &self,
+        name: &str,
+        model: &str,
+        values: &[f32],
+        tracks: &[TrackId],
+    ) -> sightline_sink::Result<Vec<Option<f32>>> {
+        self.store.similarities(name, model, values, tracks)
+    }
+
+    /// What is in the log now is indexed first, so that it is found; what comes later is refused by the store.
+    fn forget(&self, asked: &Forget, is_dry_run: bool) -> sightline_sink::Result<ForgetReport> {
+        self.receiver.catch_up(FORGET_DEADLINE)?;
+        let at_ns = now_ns();
+        let mut report = self.store.forget(asked, at_ns, is_dry_run)?;
+        if !is_dry_run {
+            let kept = i64::try_from(self.log_retention.as_nanos()).unwrap_or(i64::MAX);
+            report.leaves_log_ns = at_ns.saturating_add(kept);
+            self.store.write_list(&mut report)?;
+        }
+        Ok(report)
+    }
+
+    fn walking_times(&self) -> Vec<sightline_sink::persons::WalkingTime> {
+        self.store.walking_times()
+    }
+
+    fn feedback(
+        &self,
+        after: usize,
+        most: usize,
+    ) -> sightline_sink::Result<Vec<(sightline_sink::persons::Feedback, [Option<String>; 2])>> {
+        self.store.feedback(after, most)
+    }
+
+    fn person(&self, id: PersonId) -> Option<PersonRecord> {
+        self.store.person(id)
+    }
+
+    fn say_word(
+        &self,
+        tracks: [TrackId; 2],
+        verdict: sightline_sink::persons::Verdict,
+    ) -> sightline_sink::Result<bool> {
+        self.store.say_word(tracks, verdict)
+    }
+
+    fn coverage(&self, filter: &Filter) -> sightline_sink::Result<Vec<CameraCoverage>> {
+        Ok(self
+            .store
+            .coverage(&filter.cameras, filter.from_ns, filter.to_ns))
+    }
+
+    fn counts(&self) -> sightline_sink::Result<StoreCounts> {
+        let status = self.store.status()?;
+        Ok(StoreCounts {
+            tracks: status.tracklets,
+            sightings: status.exemplars,
+            spool_records: self.receiver.status().behind,
+        })
+    }
+
+    fn folder(&self) -> &Path {
+        &self.folder
+    }
+}

@@ -1,0 +1,139 @@
+//! Membership in the consumer group, and what is owed to it when partitions move.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _, ConsumerContext, Rebalance};
+use rdkafka::error::KafkaError;
+use rdkafka::{ClientContext, Offset, TopicPartitionList};
+
+use super::lanes::Place;
+use super::options::{GroupProtocol, LogOptions};
+use super::receiver::Shared;
+use super::topics::Topic;
+use crate::Result;
+
+/// Next offset to read, by partition.
+pub(super) type Positions = BTreeMap<Place, i64>;
+
+/// What rebalancing, which happens within a poll, needs to know.
+pub(super) struct Context {
+    shared: Arc<Shared>,
+    shift: Mutex<Shift>,
+}
+
+/// What moves between reading and the group.
+#[derive(Default)]
+pub(super) struct Shift {
+    /// Applied and not committed yet.
+    pub(super) pending: Positions,
+    /// Partitions came or went.
+    pub(super) has_changed: bool,
+}
+
+impl Context {
+    pub(super) fn new(shared: &Arc<Shared>) -> Self {
+        Self {
+            shared: Arc::clone(shared),
+            shift: Mutex::default(),
+        }
+    }
+
+    pub(super) fn shift(&self) -> MutexGuard<'_, Shift> {
+        self.shift.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Makes what was applied durable and commits it.
+    pub(super) fn commit(&self, consumer: &BaseConsumer<Self>) -> Result<()> {
+        let pending = self.shift().pending.clone();
+        if pending.is_empty() {
+            return Ok(());
+        }
+        self.shared.store.flush()?;
+        let options = &self.shared.options.log;
+        let failed = |error: KafkaError| options.error("commit", &error);
+        let mut list = TopicPartitionList::new();
+        for (place, next) in &pending {
+            list.add_partition_offset(
+                &options.topic(place.topic),
+                place.partition,
+                Offset::Offset(*next),
+            )
+            .map_err(failed)?;
+        }
+        consumer.commit(&list, CommitMode::Sync).map_err(failed)?;
+        // What was applied meanwhile stays pending.
+        self.shift()
+            .pending
+            .retain(|place, next| pending.get(place) != Some(next));
+        Ok(())
+    }
+}
+
+impl ClientContext for Context {
+    fn error(&self, error: KafkaError, reason: &str) {
+        // The end of a partition is no fault; what is one is told by the session.
+        tracing::debug!(%error, reason, "what the client says of itself");
+    }
+}
+
+impl ConsumerContext for Context {
+    fn pre_rebalance(&self, consumer: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
+        self.shift().has_changed = true;
+        let Rebalance::Revoke(revoked) = rebalance else {
+            return;
+        };
+        // Whoever reads on begins where this one ended; what cannot be committed is read again.
+        if !consumer.assignment_lost()
+            && let Err(error) = self.commit(consumer)
+        {
+            tracing::info!(%error, "what was read last will be read again by another indexer");
+        }
+        let options = &self.shared.options.log;
+        let mut shift = self.shift();
+        for part in revoked.elements() {
+            let topic = Topic::ALL
+                .into_iter()
+                .find(|topic| options.topic(*topic) == part.topic());
+            if let Some(topic) = topic {
+                shift.pending.remove(&Place {
+                    topic,
+                    partition: part.partition(),
+                });
+            }
+        }
+    }
+}
+
+/// A member of the group, not subscribed yet.
+pub(super) fn consumer(options: &LogOptions, context: Context) -> Result<BaseConsumer<Context>> {
+    let mut config = options.client();
+    config
+        .set("group.id", options.group())
+        .set("enable.auto.commit", "false")
+        .set("enable.auto.offset.store", "false")
+        .set("auto.offset.reset", "earliest")
+        .set("enable.partition.eof", "true");
+    let mut defaults = vec![
+        ("fetch.wait.max.ms", "100"),
+        // For each partition, since each has a queue of its own.
+        ("queued.max.messages.kbytes", "2048"),
+    ];
+    match options.group_protocol {
+        GroupProtocol::Classic => {
+            config.set("partition.assignment.strategy", "cooperative-sticky");
+            defaults.push(("session.timeout.ms", "10000"));
+        }
+        GroupProtocol::Consumer => {
+            config.set("group.protocol", "consumer");
+        }
+    }
+    for (name, value) in defaults {
+        if !options.properties.contains_key(name) {
+            config.set(name, value);
+        }
+    }
+    config
+        .create_with_context(context)
+        .map_err(|error| options.error("connect", &error))
+}

@@ -1,0 +1,220 @@
+//! What the log costs against the bare clients under it: `sightline bench --log`.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use half::f16;
+use rdkafka::producer::Producer as _;
+use serde::Serialize;
+
+use super::message::outgoing;
+use super::options::LogOptions;
+use super::publisher::{Publisher, PublisherOptions};
+use super::receiver::{Receiver, ReceiverOptions};
+use super::{delete_topics, sender, topics};
+use crate::event::TrackState;
+use crate::spool::{Limits, Spool};
+use crate::store::{Store, StoreOptions, VectorSpec};
+use crate::{Bytes, Error, Event, NamedVector, Result, Sighting, SightingId, TrackId};
+
+/// Longest time of one part.
+const LIMIT: Duration = Duration::from_secs(600);
+/// Events a second while latency is measured, and for how long.
+const LIVE: (u32, Duration) = (500, Duration::from_secs(20));
+const DIMENSION: usize = 512;
+const CROP_BYTES: usize = 7_000;
+const A_TRACK: u32 = 8;
+
+/// Events a second, and latencies, of one run on one machine.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct LogRates {
+    /// Events in each part.
+    pub events: u32,
+    /// Bytes of one, encoded.
+    pub event_bytes: usize,
+    /// A bare idempotent producer with the same settings, messages made before.
+    pub producer_per_second: f64,
+    /// From a full spool into the log, acknowledged.
+    pub spool_to_log_per_second: f64,
+    /// Bare upserts into the store in the same batches, made durable once.
+    pub upsert_per_second: f64,
+    /// From the log into the store, committed; catching up after an outage.
+    pub log_to_store_per_second: f64,
+    /// Events a second while latency was measured.
+    pub live_per_second: u32,
+    /// From the append to the spool until it is searchable, ms: half of the events were quicker.
+    pub latency_p50_ms: f64,
+    /// 99 of 100 events were quicker, ms.
+    pub latency_p99_ms: f64,
+}
+
+/// Measures on topics of its own, which it makes and removes, with scratch files in `dir`.
+///
+/// # Errors
+///
+/// When the log or the disk refuses, or a part takes longer than ten minutes.
+pub fn measure_log(options: &LogOptions, dir: &Path, events: u32) -> Result<LogRates> {
+    let mut options = options.clone();
+    options.prefix = format!("{}bench-{}-", options.prefix, std::process::id());
+    topics::create_topics(&options, LIMIT)?;
+    let measured = measure(&options, dir, events);
+    delete_topics(&options, LIMIT)?;
+    measured
+}
+
+fn measure(options: &LogOptions, dir: &Path, count: u32) -> Result<LogRates> {
+    let all: Vec<Event> = (0..count).map(event).collect();
+    let rate = |begin: Instant| f64::from(count) / begin.elapsed().as_secs_f64();
+
+    let mut floor = options.clone();
+    floor.prefix.push_str("floor-");
+    topics::create_topics(&floor, LIMIT)?;
+    let messages = (1..).zip(&all).map(|(at, event)| outgoing(at, event));
+    let messages = messages.collect::<Result<Vec<_>>>()?;
+    let event_bytes = messages.first().map_or(0, |message| message.value.len());
+    let producer = sender::producer(&floor)?;
+    let begin = Instant::now();
+    for message in messages {
+        sender::send_bare(&producer, &floor, message)?;
+    }
+    let flushed = producer.flush(LIMIT);
+    flushed.map_err(|error| floor.error("send", &error))?;
+    let producer_per_second = rate(begin);
+    drop(producer);
+    delete_topics(&floor, LIMIT)?;
+
+    let edge = dir.join("edge");
+    let (spool, _) = Spool::open(edge.join("spool"), Limits::default())?;
+    for event in &all {
+        spool.append(event)?;
+    }
+    spool.sync()?;
+    drop(spool);
+    let publisher = Publisher::open(&edge, PublisherOptions::new(options.clone()))?;
+    let begin = Instant::now();
+    publisher.drain(LIMIT)?;
+    let spool_to_log_per_second = rate(begin);
+
+    let store_options = StoreOptions::new(vec![VectorSpec {
+        name: "appearance".to_owned(),
+        dimension: DIMENSION,
+        model: "bench@000000000000".to_owned(),
+    }]);
+    let numbered: Vec<_> = (1..).zip(all).collect();
+    let bare = Store::open(dir.join("bare"), &store_options)?;
+    let begin = Instant::now();
+    for batch in numbered.chunks(500) {
+        bare.apply(batch)?;
+    }
+    bare.flush()?;
+    let upsert_per_second = rate(begin);
+    drop(bare);
+    drop(numbered);
+
+    let store = Arc::new(Store::open(dir.join("site"), &store_options)?);
+    let begin = Instant::now();
+    let receiver = Receiver::start(store, ReceiverOptions::new(options.clone()))?;
+    receiver.catch_up(LIMIT)?;
+    let log_to_store_per_second = rate(begin);
+
+    let (latency_p50_ms, latency_p99_ms) = latencies(&publisher, &receiver, count)?;
+    publisher.close()?;
+    receiver.close()?;
+    Ok(LogRates {
+        events: count,
+        event_bytes,
+        producer_per_second,
+        spool_to_log_per_second,
+        upsert_per_second,
+        log_to_store_per_second,
+        live_per_second: LIVE.0,
+        latency_p50_ms,
+        latency_p99_ms,
+    })
+}
+
+/// Appends at a steady rate, and looks how long each event takes to be searchable.
+fn latencies(publisher: &Publisher, receiver: &Receiver, from: u32) -> Result<(f64, f64)> {
+    let writer = publisher.writer();
+    let count = LIVE.0 * LIVE.1.as_secs() as u32;
+    let before = receiver.status().indexing.events;
+    let begin = Instant::now();
+    let mut appended = Vec::with_capacity(count as usize);
+    let mut took = Vec::with_capacity(count as usize);
+    while took.len() < count as usize {
+        let now = begin.elapsed();
+        if now > LIMIT {
+            return Err(Error::Deadline {
+                path: "bench".into(),
+                what: "live events were not indexed".to_owned(),
+                limit_ms: LIMIT.as_millis() as u64,
+            });
+        }
+        let due = ((now.as_secs_f64() * f64::from(LIVE.0)) as u32 + 1).min(count);
+        while appended.len() < due as usize {
+            let number = from + appended.len() as u32;
+            writer.append(&event(number))?;
+            appended.push(Instant::now());
+        }
+        // One partition may be ahead of another by a batch, which this counts as if they came in order.
+        let indexed = (receiver.status().indexing.events - before) as usize;
+        while took.len() < indexed.min(appended.len()) {
+            took.push(appended[took.len()].elapsed().as_secs_f64() * 1e3);
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    took.sort_by(f64::total_cmp);
+    let at = |share: f64| took[((took.len() - 1) as f64 * share) as usize];
+    Ok((at(0.5), at(0.99)))
+}
+
+/// A sighting of the usual size.
+fn event(number: u32) -> Event {
+    let (nth, sequence) = (number / A_TRACK, number % A_TRACK);
+    let camera = format!("bench-{}", nth % 16);
+    let start_ns = i64::from(nth) * 100_000_000;
+    let track = TrackId::derive("bench", &camera, start_ns, nth);
+    let mut state = u64::from(number).wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    let mut random = move || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state
+    };
+    let values = (0..DIMENSION)
+        .map(|_| f16::from_f32((random() >> 40) as f32 / 16_777_216.0 - 0.5))
+        .collect();
+    let vectors = vec![NamedVector {
+        name: "appearance".to_owned(),
+        model: "bench@000000000000".to_owned(),
+        values,
+    }];
+    let mut crop = vec![0xff, 0xd8, 0xff, 0xe0];
+    crop.extend((4..CROP_BYTES - 2).map(|_| (random() >> 24) as u8));
+    crop.extend_from_slice(&[0xff, 0xd9]);
+    let capture_ns = start_ns + i64::from(sequence) * 1_000_000_000;
+    Event::Sighting(Box::new(Sighting {
+        id: SightingId::derive(track, sequence),
+        track,
+        site: "bench".to_owned(),
+        camera,
+        capture_ns,
+        clock_error_ns: None,
+        bbox: [0.1, 0.2, 0.3, 0.7],
+        quality: 0.5,
+        sequence,
+        vectors: vectors.clone(),
+        crop: Some(Bytes::from(crop)),
+        state: TrackState {
+            start_ns,
+            end_ns: capture_ns,
+            detections: sequence + 1,
+            revision: sequence,
+            vectors,
+            best_quality: 0.5,
+            has_ended: false,
+        },
+        is_end: false,
+    }))
+}

@@ -1,0 +1,40 @@
+//! The log between edge and site: Apache Kafka.
+//!
+//! Edges send what their spools hold, in order, and acknowledge it there only when the log's brokers
+//! have it safe. Indexers read the log into the store, and commit what they read only when the store
+//! is durable. Both repeat after a fault, and a repeat changes nothing, so every event that reached a
+//! spool is in the store once.
+//!
+//! # Layout
+//!
+//! - `options`: how the log is reached and what is expected of it
+//! - `topics`: the topics: made, and held against the promise
+//! - `message`: events as Kafka messages, with CloudEvents headers, and back
+//! - `window`, `sender`, `publisher`: spool to log
+//! - `lanes`, `look`, `known`, `group`, `session`, `receiver`: log to store
+//! - `measure`: what it costs against the bare clients
+//! - `dead`: what could not be indexed, with the reason
+
+mod dead;
+mod group;
+mod known;
+mod lanes;
+mod look;
+mod measure;
+mod message;
+mod options;
+mod publisher;
+mod receiver;
+mod sender;
+mod session;
+#[cfg(test)]
+mod tests;
+mod topics;
+mod window;
+
+pub use dead::{DeadLetter, dead_letters, retry_dead_letters};
+pub use measure::{LogRates, measure_log};
+pub use options::{GroupProtocol, LogOptions, Password, Sasl, SaslMechanism, Tls, TopicOptions};
+pub use publisher::{Publisher, PublisherOptions, PublisherStatus, SendStatus};
+pub use receiver::{ReceiveStatus, Receiver, ReceiverOptions};
+pub use topics::{Topic, TopicCheck, check_topics, create_topics, delete_topics, require_topics};

@@ -1,0 +1,395 @@
+//! From the spool to the log: in order, nothing acknowledged that the brokers have not.
+
+use std::collections::VecDeque;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use rdkafka::ClientContext;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::message::{DeliveryResult, Message as _};
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _, ProducerContext};
+
+use super::message::{Outgoing, outgoing};
+use super::options::LogOptions;
+use super::publisher::Shared;
+use super::topics::require_topics;
+use super::window::Window;
+use crate::{Event, Reaction, Result};
+
+/// First and longest time between attempts when the log refuses.
+const RETRY: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(10));
+
+/// Longest wait for an answer about topics.
+const ASK_LIMIT: Duration = Duration::from_secs(10);
+
+/// How long an idle thread sleeps at most.
+const IDLE: Duration = Duration::from_millis(20);
+
+/// Time between two acknowledgements of the spool, each one fsync.
+const ACKNOWLEDGE_EVERY: Duration = Duration::from_millis(200);
+
+/// Most records and bytes on their way to the log.
+const WINDOW: (usize, usize) = (4096, 32 << 20);
+
+/// A client with messages on their way that hears nothing for so long is replaced by a fresh one: after
+/// a topic was made anew, an old client may hold on to what it knew of the former one.
+const SILENCE: Duration = Duration::from_secs(30);
+
+/// Heartbeats that wait for the sightings before them.
+const MOST_HELD: usize = 1024;
+
+/// A message that the client holds.
+pub(super) struct Sent {
+    sequence: u64,
+    bytes: usize,
+}
+
+struct Delivered {
+    sequence: u64,
+    bytes: usize,
+    outcome: Result<(), KafkaError>,
+}
+
+/// Gathers what the client says of messages.
+#[derive(Default)]
+pub(super) struct Reports {
+    delivered: Mutex<Vec<Delivered>>,
+}
+
+impl ClientContext for Reports {
+    fn error(&self, error: KafkaError, reason: &str) {
+        // What of it matters is told once by the session.
+        tracing::debug!(%error, reason, "what the client says of itself");
+    }
+}
+
+impl ProducerContext for Reports {
+    type DeliveryOpaque = Box<Sent>;
+
+    fn delivery(&self, result: &DeliveryResult<'_>, sent: Box<Sent>) {
+        let outcome = match result {
+            Ok(_) => Ok(()),
+            Err((error, message)) => {
+                tracing::debug!(topic = message.topic(), %error, "a message was not taken");
+                Err(error.clone())
+            }
+        };
+        let mut delivered = self
+            .delivered
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        delivered.push(Delivered {
+            sequence: sent.sequence,
+            bytes: sent.bytes,
+            outcome,
+        });
+    }
+}
+
+/// Sends until the publisher stops; begins anew after every fault.
+pub(super) fn run(shared: &Shared) {
+    let mut delay = RETRY.0;
+    while !shared.intake.must_stop() {
+        let sent_before = shared.status().sent;
+        let ended = Session::begin(shared).and_then(|mut session| session.run());
+        let Err(error) = ended else { return };
+        let (mut status, text) = (shared.status(), error.to_string());
+        if status.trouble.as_ref() != Some(&text) {
+            tracing::warn!(%error, "the log takes nothing for now; the spool keeps everything");
+        }
+        if status.sent > sent_before {
+            delay = RETRY.0;
+        }
+        status.trouble = Some(text);
+        status.in_flight = 0;
+        status.is_promise_broken = error.reaction() == Reaction::Configuration;
+        drop(status);
+        shared.intake.pause(delay);
+        delay = (delay * 2).min(RETRY.1);
+    }
+}
+
+/// One life of a client: from the first record that is not acknowledged to the first fault.
+struct Session<'s> {
+    shared: &'s Shared,
+    producer: BaseProducer<Reports>,
+    reader: crate::spool::Reader,
+    window: Window,
+    /// Heartbeats that wait for the sightings before them.
+    held: VecDeque<(u64, Event)>,
+    /// Read and not taken by the client yet.
+    next: Option<(u64, Event)>,
+    through: u64,
+    acknowledged: (u64, Instant),
+    /// When something was last heard of a message, or none was on its way.
+    heard: Instant,
+    budget: Budget,
+}
+
+impl<'s> Session<'s> {
+    fn begin(shared: &'s Shared) -> Result<Self> {
+        let options = &shared.options.log;
+        require_topics(options, ASK_LIMIT)?;
+        let producer = producer(options)?;
+        let acknowledged = shared.intake.spool.status().acknowledged;
+        Ok(Self {
+            shared,
+            producer,
+            reader: shared.intake.spool.reader(acknowledged + 1),
+            window: Window::default(),
+            held: VecDeque::new(),
+            next: None,
+            through: acknowledged,
+            acknowledged: (acknowledged, Instant::now()),
+            heard: Instant::now(),
+            budget: Budget::new(shared.options.most_per_second),
+        })
+    }
+
+    fn run(&mut self) -> Result<()> {
+        loop {
+            let is_last = self.shared.intake.must_stop();
+            let moved = !is_last && self.send_some()?;
+            // A message sent long ago may be answered now: that needs no records to send.
+            let wait = if moved || is_last {
+                Duration::ZERO
+            } else {
+                IDLE
+            };
+            self.producer.poll(wait.min(Duration::from_millis(5)));
+            self.take_reports()?;
+            self.acknowledge_if_due(is_last)?;
+            if is_last {
+                return Ok(());
+            }
+            if !moved && self.window.len() == 0 {
+                self.reader.wait(IDLE);
+            }
+        }
+    }
+
+    /// Hands the client what there is, up to the window and the rate. Says whether there was any.
+    fn send_some(&mut self) -> Result<bool> {
+        let mut moved = false;
+        while self.window.len() < WINDOW.0 && self.window.bytes() < WINDOW.1 {
+            // A heartbeat says that everything before it is in the log, so it comes after all of that.
+            if let Some((sequence, _)) = self.held.front()
+                && self.window.has_all_sightings_before(*sequence)
+                && let Some((sequence, event)) = self.held.pop_front()
+            {
+                if !self.hand_over(sequence, &event)? {
+                    self.held.push_front((sequence, event));
+                    break;
+                }
+                moved = true;
+                continue;
+            }
+            if self.held.len() >= MOST_HELD || !self.budget.has_room() {
+                break;
+            }
+            let next = match self.next.take() {
+                Some(next) => Some(next),
+                None => self.reader.try_next()?,
+            };
+            let Some((sequence, event)) = next else { break };
+            match event {
+                Event::Coverage(_) => {
+                    self.budget.take();
+                    self.window.push(sequence, 0, false);
+                    self.held.push_back((sequence, event));
+                }
+                Event::Sighting(_) | Event::Forgotten(_) => {
+                    if !self.hand_over(sequence, &event)? {
+                        self.next = Some((sequence, event));
+                        break;
+                    }
+                    self.budget.take();
+                }
+            }
+            moved = true;
+        }
+        self.shared.status().in_flight = self.window.len() as u64;
+        Ok(moved)
+    }
+
+    /// Gives one event to the client; `false` when its queue is full.
+    fn hand_over(&mut self, sequence: u64, event: &Event) -> Result<bool> {
+        let message = outgoing(sequence, event)?;
+        let is_sighting = !matches!(event, Event::Coverage(_));
+        let topic = self.shared.options.log.topic(message.topic);
+        let bytes = message.value.len();
+        let sent = Box::new(Sent {
+            sequence,
+            bytes: if is_sighting { bytes } else { 0 },
+        });
+        let record = BaseRecord::with_opaque_to(&topic, sent)
+            .key(&message.key)
+            .payload(&message.value)
+            .headers(message.headers);
+        match self.producer.send(record) {
+            Ok(()) => {
+                if is_sighting {
+                    self.window.push(sequence, bytes, true);
+                }
+                Ok(true)
+            }
+            Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), _)) => Ok(false),
+            Err((error, _)) => Err(self.shared.options.log.error("send", &error)),
+        }
+    }
+
+    fn take_reports(&mut self) -> Result<()> {
+        let reports = std::mem::take(
+            &mut *self
+                .producer
+                .context()
+                .delivered
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner),
+        );
+        let options = &self.shared.options.log;
+        if self.window.len() == 0 || !reports.is_empty() {
+            self.heard = Instant::now();
+        } else if self.heard.elapsed() > SILENCE {
+            let seconds = SILENCE.as_secs();
+            return Err(options.failed("send", format!("no answer for {seconds} s")));
+        }
+        for report in reports {
+            match report.outcome {
+                Ok(()) => {
+                    let mut status = self.shared.status();
+                    status.sent += 1;
+                    status.trouble = None;
+                    status.is_promise_broken = false;
+                }
+                Err(error) if is_about_the_message(&error) => {
+                    self.shared.status().refused += 1;
+                    let sequence = report.sequence;
+                    tracing::error!(sequence, %error, "the log refuses an event, which is dropped");
+                }
+                Err(error) => return Err(options.error("send", &error)),
+            }
+            if let Some(through) = self.window.done(report.sequence, report.bytes) {
+                self.through = through;
+            }
+        }
+        if let Some((_, what)) = self.producer.client().fatal_error() {
+            return Err(options.failed("send", what));
+        }
+        if self.window.len() == 0 && self.next.is_none() && self.reader.position() > self.through {
+            // What was skipped as broken, or had been given up, is done with too.
+            self.through = self.reader.position() - 1;
+        }
+        Ok(())
+    }
+
+    fn acknowledge_if_due(&mut self, is_last: bool) -> Result<()> {
+        let (acknowledged, since) = self.acknowledged;
+        let is_due =
+            self.shared.intake.is_draining() || is_last || since.elapsed() >= ACKNOWLEDGE_EVERY;
+        if self.through > acknowledged && is_due {
+            self.shared.intake.spool.acknowledge(self.through)?;
+            self.acknowledged = (self.through, Instant::now());
+            self.shared.intake.notify();
+        }
+        Ok(())
+    }
+}
+
+/// An idempotent producer: nothing twice and nothing out of order within one life of it.
+pub(super) fn producer(options: &LogOptions) -> Result<BaseProducer<Reports>> {
+    let mut config = options.client();
+    config
+        .set("enable.idempotence", "true")
+        .set("acks", "all")
+        // The spool waits as long as it takes; a message that is given up would come twice.
+        .set("message.timeout.ms", "0")
+        .set("queue.buffering.max.messages", (2 * WINDOW.0).to_string());
+    for (name, value) in [
+        ("compression.type", "lz4"),
+        ("linger.ms", "20"),
+        ("batch.size", "524288"),
+        // As every other client does it: the same key goes to the same partition.
+        ("partitioner", "murmur2_random"),
+    ] {
+        if !options.properties.contains_key(name) {
+            config.set(name, value);
+        }
+    }
+    config
+        .create_with_context(Reports::default())
+        .map_err(|error| options.error("connect", &error))
+}
+
+/// Sends one message as fast as the client takes it.
+pub(super) fn send_bare(
+    producer: &BaseProducer<Reports>,
+    options: &LogOptions,
+    message: Outgoing,
+) -> Result<()> {
+    let topic = options.topic(message.topic);
+    let sent = Box::new(Sent {
+        sequence: 0,
+        bytes: 0,
+    });
+    let mut record = BaseRecord::with_opaque_to(&topic, sent)
+        .key(&message.key)
+        .payload(&message.value)
+        .headers(message.headers);
+    loop {
+        match producer.send(record) {
+            Ok(()) => break,
+            Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), again)) => {
+                record = again;
+                producer.poll(Duration::from_millis(5));
+            }
+            Err((error, _)) => return Err(options.error("send", &error)),
+        }
+    }
+    producer.poll(Duration::ZERO);
+    Ok(())
+}
+
+/// Whether another try with the same message must fail again.
+fn is_about_the_message(error: &KafkaError) -> bool {
+    matches!(
+        error.rdkafka_error_code(),
+        Some(
+            RDKafkaErrorCode::MessageSizeTooLarge
+                | RDKafkaErrorCode::InvalidMessageSize
+                | RDKafkaErrorCode::InvalidRecord
+        )
+    )
+}
+
+/// Records that may be sent by now.
+struct Budget {
+    per_second: Option<f64>,
+    left: f64,
+    since: Instant,
+}
+
+impl Budget {
+    fn new(per_second: Option<u32>) -> Self {
+        Self {
+            per_second: per_second.map(f64::from),
+            left: 0.0,
+            since: Instant::now(),
+        }
+    }
+
+    fn has_room(&mut self) -> bool {
+        let Some(per_second) = self.per_second else {
+            return true;
+        };
+        // A tenth of a second's worth may gather, so that live records do not wait for their turn.
+        let most = (per_second / 10.0).max(1.0);
+        self.left = (self.left + self.since.elapsed().as_secs_f64() * per_second).min(most);
+        self.since = Instant::now();
+        self.left >= 1.0
+    }
+
+    fn take(&mut self) {
+        self.left -= 1.0;
+    }
+}

@@ -1,0 +1,389 @@
+//! One life of a consumer: partitions merged, applied, made durable, committed.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rdkafka::Message as _;
+use rdkafka::consumer::{BaseConsumer, Consumer as _};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+
+use super::dead::Forwarder;
+use super::group::{Context, Positions, consumer};
+use super::lanes::{Arrival, Lanes, Place, What};
+use super::look::Look;
+use super::receiver::Shared;
+use super::topics::{Topic, require_topics};
+use crate::store::Applied;
+use crate::{Error, Event, Reaction, Result};
+
+/// First and longest time between attempts when log or store refuse.
+const RETRY: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(10));
+
+/// Longest wait for an answer of the brokers.
+const ASK_LIMIT: Duration = Duration::from_secs(10);
+
+/// Longest wait for a look: meanwhile nothing is indexed.
+const LOOK_LIMIT: Duration = Duration::from_secs(3);
+
+/// How long an idle thread sleeps at most.
+const IDLE: Duration = Duration::from_millis(10);
+
+/// Time between two looks at the log's end: while heartbeats wait for one, and otherwise.
+const LOOK_EVERY: (Duration, Duration) = (Duration::from_millis(300), Duration::from_secs(1));
+
+/// A consumer that gets nothing for so long though there is something is replaced by a fresh one.
+const SILENCE: Duration = Duration::from_secs(30);
+
+/// Heartbeats that may wait; beyond it reading waits.
+const MOST_HELD: usize = 20_000;
+
+/// Indexes until the receiver stops; begins anew after every fault.
+pub(super) fn run(shared: &Arc<Shared>) {
+    let mut delay = RETRY.0;
+    while !shared.must_stop() {
+        let events_before = shared.status().indexing.events;
+        let Err(error) = Session::begin(shared).and_then(|mut session| session.run()) else {
+            return;
+        };
+        let is_for_good = error.reaction() == Reaction::Configuration
+            && !matches!(error, Error::LogPromise { .. });
+        let text = error.to_string();
+        let mut status = shared.status();
+        if status.trouble.as_ref() != Some(&text) {
+            tracing::warn!(%error, "indexing failed, beginning anew where it was committed");
+        }
+        if status.indexing.events > events_before {
+            delay = RETRY.0;
+        }
+        status.is_level = false;
+        status.trouble = Some(text.clone());
+        if is_for_good {
+            status.failure = Some(text);
+            return;
+        }
+        drop(status);
+        shared.pause(delay);
+        delay = (delay * 2).min(RETRY.1);
+    }
+}
+
+/// A message that was read; without an event it is dead and laid down already.
+type Item = (Place, i64, Option<Event>);
+
+struct Session<'s> {
+    shared: &'s Arc<Shared>,
+    consumer: Arc<BaseConsumer<Context>>,
+    names: HashMap<String, Topic>,
+    lanes: Lanes<Context>,
+    forwarder: Forwarder,
+    /// Next offset of each partition, as far as it was read.
+    read: Positions,
+    /// Heartbeats that wait until all before them is indexed.
+    held: VecDeque<Item>,
+    /// The look that the first so many of them wait for.
+    barrier: Option<(usize, Look)>,
+    looked: Instant,
+    came: Instant,
+    uncommitted_since: Option<Instant>,
+}
+
+impl<'s> Session<'s> {
+    fn begin(shared: &'s Arc<Shared>) -> Result<Self> {
+        let options = &shared.options.log;
+        require_topics(options, ASK_LIMIT)?;
+        let names: HashMap<_, _> = [Topic::Sightings, Topic::Coverage]
+            .into_iter()
+            .map(|topic| (options.topic(topic), topic))
+            .collect();
+        let consumer = consumer(options, Context::new(shared))?;
+        let topics: Vec<&str> = names.keys().map(String::as_str).collect();
+        consumer
+            .subscribe(&topics)
+            .map_err(|error| options.error("subscribe", &error))?;
+        let now = Instant::now();
+        Ok(Self {
+            shared,
+            consumer: Arc::new(consumer),
+            names,
+            lanes: Lanes::default(),
+            forwarder: Forwarder::connect(options)?,
+            read: Positions::new(),
+            held: VecDeque::new(),
+            barrier: None,
+            looked: now.checked_sub(LOOK_EVERY.1).unwrap_or(now),
+            came: now,
+            uncommitted_since: None,
+        })
+    }
+
+    fn run(&mut self) -> Result<()> {
+        loop {
+            let is_last = self.shared.must_stop();
+            self.serve(Duration::ZERO)?;
+            let batch = if is_last { Vec::new() } else { self.gather()? };
+            let is_idle = batch.is_empty();
+            self.apply(batch)?;
+            if !is_last {
+                self.look_if_due()?;
+            }
+            let is_due = self
+                .uncommitted_since
+                .is_some_and(|since| since.elapsed() >= self.shared.options.flush_after);
+            if is_due || is_last {
+                self.commit()?;
+            }
+            if is_last {
+                return Ok(());
+            }
+            if is_idle {
+                self.serve(IDLE)?;
+            }
+        }
+    }
+
+    /// Lets the client do what it has to: join the group, share partitions anew.
+    fn serve(&mut self, wait: Duration) -> Result<()> {
+        let consumer = Arc::clone(&self.consumer);
+        let store = Arc::clone(&self.shared.store);
+        let judge = |event: &Event| store.refusal(event);
+        match consumer.poll(wait) {
+            None | Some(Err(KafkaError::PartitionEOF(_))) => {}
+            Some(Err(error)) => self.heed(&error)?,
+            Some(Ok(message)) => {
+                // It came before its partition was split off.
+                self.take_assignment()?;
+                if let Some(topic) = self.names.get(message.topic()) {
+                    let place = Place {
+                        topic: *topic,
+                        partition: message.partition(),
+                    };
+                    self.lanes.hold(place, &message, &judge);
+                }
+            }
+        }
+        self.take_assignment()
+    }
+
+    /// What the client says of itself: mostly it mends it alone; some faults need a fresh client.
+    fn heed(&self, error: &KafkaError) -> Result<()> {
+        let is_final = matches!(error, KafkaError::MessageConsumptionFatal(_))
+            || matches!(
+                error.rdkafka_error_code(),
+                Some(
+                    RDKafkaErrorCode::UnknownTopic
+                        | RDKafkaErrorCode::UnknownTopicOrPartition
+                        | RDKafkaErrorCode::UnknownPartition
+                        | RDKafkaErrorCode::TopicAuthorizationFailed
+                        | RDKafkaErrorCode::GroupAuthorizationFailed
+                        | RDKafkaErrorCode::FencedInstanceId
+                )
+            );
+        let error = self.shared.options.log.error("read", error);
+        if is_final {
+            return Err(error);
+        }
+        self.complain(&error);
+        Ok(())
+    }
+
+    fn complain(&self, error: &Error) {
+        let text = error.to_string();
+        let mut status = self.shared.status();
+        if status.trouble.as_ref() != Some(&text) {
+            tracing::warn!(%error, "the log is not well; trying on");
+        }
+        status.is_level = false;
+        status.trouble = Some(text);
+    }
+
+    fn take_assignment(&mut self) -> Result<()> {
+        if !std::mem::take(&mut self.consumer.context().shift().has_changed) {
+            return Ok(());
+        }
+        let failed = |error: KafkaError| self.shared.options.log.error("share partitions", &error);
+        let assignment = self.consumer.assignment().map_err(failed)?;
+        let assigned: Vec<_> = assignment
+            .elements()
+            .iter()
+            .filter_map(|part| {
+                let name = part.topic().to_owned();
+                let place = Place {
+                    topic: *self.names.get(&name)?,
+                    partition: part.partition(),
+                };
+                Some((place, name))
+            })
+            .collect();
+        self.lanes.assign(&self.consumer, &assigned);
+        let is_mine = |place: &Place| assigned.iter().any(|(mine, _)| mine == place);
+        self.read.retain(|place, _| is_mine(place));
+        self.held.retain(|(place, _, _)| is_mine(place));
+        self.barrier = None;
+        self.came = Instant::now();
+        self.shared.status().partitions = assigned.len();
+        tracing::info!(partitions = assigned.len(), "partitions of this indexer");
+        Ok(())
+    }
+
+    /// Reads a batch in order of time.
+    fn gather(&mut self) -> Result<Vec<Item>> {
+        let store = Arc::clone(&self.shared.store);
+        let judge = |event: &Event| store.refusal(event);
+        let mut batch = Vec::new();
+        while batch.len() < self.shared.options.batch_records && self.held.len() < MOST_HELD {
+            let arrival = match self.lanes.next(&judge) {
+                Ok(Some(arrival)) => arrival,
+                Ok(None) => break,
+                Err(error) => {
+                    self.heed(&error)?;
+                    break;
+                }
+            };
+            self.came = Instant::now();
+            let Arrival {
+                place,
+                offset,
+                what,
+            } = arrival;
+            self.read.insert(place, offset + 1);
+            let event = match what {
+                What::Event(event) => Some(event),
+                What::Dead(message, reason) => {
+                    self.forwarder.lay_down(place, offset, &message, &reason)?;
+                    self.shared.status().dead += 1;
+                    None
+                }
+            };
+            // Heartbeats wait for all that was in the log before them.
+            match place.topic {
+                Topic::Coverage => self.held.push_back((place, offset, event)),
+                Topic::Sightings | Topic::Dead => batch.push((place, offset, event)),
+            }
+        }
+        Ok(batch)
+    }
+
+    fn apply(&mut self, batch: Vec<Item>) -> Result<()> {
+        if batch.is_empty() {
+            return Ok(());
+        }
+        let mut places = Positions::new();
+        let mut events = Vec::with_capacity(batch.len());
+        for (place, offset, event) in batch {
+            places.insert(place, offset + 1);
+            events.extend(event.map(|event| (offset.unsigned_abs() + 1, event)));
+        }
+        let begin = Instant::now();
+        let Some(applied) = self.apply_until_taken(&events)? else {
+            return Ok(());
+        };
+        let mine: Vec<_> = self.lanes.places().collect();
+        places.retain(|place, _| mine.contains(place));
+        self.consumer.context().shift().pending.append(&mut places);
+        self.uncommitted_since.get_or_insert_with(Instant::now);
+        let mut status = self.shared.status();
+        status.trouble = None;
+        status.applied.add(applied);
+        status.indexing.events += events.len() as u64;
+        status.indexing.calls += 1;
+        status.indexing.wall_ns += u64::try_from(begin.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        Ok(())
+    }
+
+    /// Tries until the store takes the events. Other partitions are not read on meanwhile, and the group is
+    /// told that this member lives. None when the receiver stops.
+    fn apply_until_taken(&mut self, events: &[(u64, Event)]) -> Result<Option<Applied>> {
+        let mut delay = RETRY.0;
+        loop {
+            match self.shared.store.apply(events) {
+                Ok(applied) => return Ok(Some(applied)),
+                Err(error) if error.reaction() == Reaction::Transient => {
+                    tracing::warn!(%error, waiting = events.len(), "indexing failed, trying again");
+                    self.shared.status().trouble = Some(error.to_string());
+                }
+                Err(error) => return Err(error),
+            }
+            let again = Instant::now() + delay;
+            while Instant::now() < again {
+                if self.shared.must_stop() {
+                    return Ok(None);
+                }
+                self.serve(IDLE)?;
+            }
+            delay = (delay * 2).min(RETRY.1);
+        }
+    }
+
+    /// Makes what was applied durable and commits it. What cannot be committed now is tried again.
+    fn commit(&mut self) -> Result<()> {
+        self.forwarder.confirm(ASK_LIMIT)?;
+        match self.consumer.context().commit(&self.consumer) {
+            Ok(()) => self.uncommitted_since = None,
+            Err(error) if error.reaction() == Reaction::Transient => {
+                self.complain(&error);
+                self.uncommitted_since = Some(Instant::now());
+            }
+            Err(error) => return Err(error),
+        }
+        Ok(())
+    }
+
+    /// Asks where the log ends and what the group has committed.
+    fn look_if_due(&mut self) -> Result<()> {
+        let is_quiet = self.held.is_empty() && self.shared.status().is_level;
+        let every = if is_quiet { LOOK_EVERY.1 } else { LOOK_EVERY.0 };
+        if self.looked.elapsed() < every {
+            return Ok(());
+        }
+        let look = Look::take(&self.consumer, &self.shared.options.log, LOOK_LIMIT);
+        self.looked = Instant::now();
+        let look = match look {
+            Ok(look) => look,
+            Err(error) if error.reaction() == Reaction::Transient => {
+                self.complain(&error);
+                return Ok(());
+            }
+            Err(error) => return Err(error),
+        };
+        let lost = self.shared.known().observe(&look)?;
+        let is_left = |place: Place| look.left(place, self.read.get(&place).copied()) > 0;
+        if !self.lanes.places().any(is_left) {
+            self.came = Instant::now();
+        } else if self.came.elapsed() > SILENCE {
+            let seconds = SILENCE.as_secs();
+            let what = format!("nothing came for {seconds} s though there is something");
+            return Err(self.shared.options.log.failed("read", what));
+        }
+        self.release(&look)?;
+        let mut status = self.shared.status();
+        status.lost += lost;
+        status.looks += 1;
+        status.behind = look.behind();
+        status.is_level = status.behind == 0 && self.held.is_empty();
+        if status.is_level {
+            status.trouble = None;
+        }
+        drop(status);
+        self.shared.notify();
+        Ok(())
+    }
+
+    /// Lets heartbeats go whose camera is indexed up to them: everything that was in the log when they had
+    /// been read is committed, by whoever of the group.
+    fn release(&mut self, look: &Look) -> Result<()> {
+        if let Some((count, earlier)) = self.barrier.take() {
+            if !look.has_passed(&earlier) {
+                self.barrier = Some((count, earlier));
+                return Ok(());
+            }
+            let count = count.min(self.held.len());
+            let ready: Vec<_> = self.held.drain(..count).collect();
+            self.apply(ready)?;
+        }
+        if !self.held.is_empty() {
+            self.barrier = Some((self.held.len(), look.clone()));
+        }
+        Ok(())
+    }
+}

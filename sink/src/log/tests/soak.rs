@@ -1,0 +1,117 @@
+//! The long test: every fault at random, for as long as wanted, from a seed that is printed.
+
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use rustix::process::Signal;
+
+use super::*;
+
+/// Numbers from a seed.
+struct Dice(u64);
+
+impl Dice {
+    fn below(&mut self, end: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 >> 11) % end
+    }
+}
+
+fn say(words: &str) {
+    std::io::Write::write_all(
+        &mut std::io::stderr(),
+        format!("soak: {words}\n").as_bytes(),
+    )
+    .ok();
+}
+
+/// `make soak`; without `SIGHTLINE_SOAK_SECONDS` there is nothing to do.
+#[test]
+fn every_fault_at_random_for_as_long_as_wanted() {
+    let Ok(seconds) = std::env::var("SIGHTLINE_SOAK_SECONDS") else {
+        return;
+    };
+    let lasts = Duration::from_secs(seconds.parse().unwrap());
+    let seed = std::env::var("SIGHTLINE_SOAK_SEED").map_or_else(
+        |_| {
+            SystemTime::now()
+                .duration_since(UNIX_EPOCH)
+                .unwrap()
+                .as_nanos() as u64
+                | 1
+        },
+        |text| text.parse().unwrap(),
+    );
+    say(&format!(
+        "seed {seed}: SIGHTLINE_SOAK_SEED={seed} does the same again"
+    ));
+    let Some(broker) = Broker::start("every_fault_at_random_for_as_long_as_wanted") else {
+        return;
+    };
+    let mut dice = Dice(seed);
+    let log = log_options(&broker);
+    create_topics(&log, LONG).unwrap();
+    let (edge, site) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let mut publisher = publish(edge.path(), &log);
+    let mut store = open_store(site.path());
+    let mut receivers = vec![receive(&store, &log)];
+    let (begin, mut number, mut faults) = (Instant::now(), 0_u32, 0_u32);
+    while begin.elapsed() < lasts {
+        for _ in 0..dice.below(3_000) {
+            publisher.writer().append(&event(number)).unwrap();
+            number += 1;
+        }
+        let fault = dice.below(7);
+        match fault {
+            0 => {
+                broker.kill();
+                std::thread::sleep(Duration::from_millis(dice.below(3_000)));
+                broker.restart();
+            }
+            1 => {
+                broker.signal(Signal::STOP);
+                std::thread::sleep(Duration::from_millis(dice.below(20_000)));
+                broker.signal(Signal::CONT);
+            }
+            2 => {
+                receivers.clear();
+                drop(store);
+                store = open_store(site.path());
+                receivers.push(receive(&store, &log));
+            }
+            3 => receivers.push(receive(&store, &log)),
+            4 if receivers.len() > 1 => {
+                let at = dice.below(receivers.len() as u64) as usize;
+                receivers.remove(at).close().unwrap();
+            }
+            5 => {
+                let writer = publisher.writer();
+                if number > 0 {
+                    writer.wait_safe(u64::from(number), LONG).unwrap();
+                }
+                drop(publisher);
+                publisher = publish(edge.path(), &log);
+            }
+            _ => std::thread::sleep(Duration::from_millis(dice.below(2_000))),
+        }
+        receivers.truncate(3);
+        faults += 1;
+        if faults % 10 == 0 {
+            publisher.drain(LONG).unwrap();
+            receivers[0].catch_up(LONG).unwrap();
+            assert_holds(&store, &events(number));
+            let seconds = begin.elapsed().as_secs();
+            say(&format!(
+                "{faults} faults, {number} events, {seconds} s: all there once"
+            ));
+        }
+    }
+    publisher.drain(LONG).unwrap();
+    receivers[0].catch_up(LONG).unwrap();
+    for receiver in receivers {
+        assert_eq!(receiver.status().lost, 0);
+        receiver.close().unwrap();
+    }
+    assert_holds(&store, &events(number));
+}
