@@ -92,12 +92,7 @@ pub fn run(args: &IndexArgs) -> Result<()> {
                 break Err(anyhow::anyhow!("{failure}"));
             }
             metrics.log.take_over(&received, &mut told);
-            for camera in store.coverage() {
-                if let Some(indexed_to_ns) = camera.indexed_to_ns {
-                    let seconds = indexed_to_ns as f64 / 1e9;
-                    metrics.camera(&camera.camera).watermark.set(seconds);
-                }
-            }
+            metrics.index_news(&store.take_index_news());
         }
         if fed.elapsed() >= Watchdog::interval() {
             fed = Instant::now();

@@ -190,6 +190,9 @@ impl Control<'_> {
                 for (spec, status) in live.cameras() {
                     self.telemetry.poll_camera(spec, &status);
                 }
+                if let Some(store) = outlet.store() {
+                    self.telemetry.index_news(store.take_index_news());
+                }
                 match outlet.status()? {
                     OutletStatus::Store(status) => self.telemetry.poll_sink(&status, wall_ns()?),
                     OutletStatus::Log(status) => self.telemetry.poll_log(&status, wall_ns()?),

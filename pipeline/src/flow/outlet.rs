@@ -135,6 +135,7 @@ impl Log {
         let mut options = PublisherOptions::new(config.kafka.to_log_options());
         options.spool = Limits {
             max_bytes: settings.spool_bytes.get(),
+            keep_free_bytes: settings.keep_free_bytes,
             ..Limits::default()
         };
         options.sync_after = Duration::from_millis(u64::from(settings.sync_ms.get()));

@@ -8,8 +8,8 @@ use anyhow::{Context as _, Result};
 use sightline_console::StoreCounts;
 use sightline_sink::log::ReceiveStatus;
 use sightline_sink::{
-    Answer, CameraCoverage, Filter, Forget, ForgetReport, PersonId, PersonRecord, Query, Receiver,
-    ReceiverOptions, StoreStatus, TrackId, VectorSpec,
+    Answer, CameraCoverage, Filter, Forget, ForgetReport, IndexNews, PersonId, PersonRecord, Query,
+    Receiver, ReceiverOptions, StoreStatus, TrackId, VectorSpec,
 };
 
 use super::store::{now_ns, store_options};
@@ -62,9 +62,9 @@ impl SiteStore {
         Ok(self.store.status()?)
     }
 
-    /// What cameras watched, and up to when each is indexed.
-    pub fn coverage(&self) -> Vec<CameraCoverage> {
-        self.store.coverage(&[], None, None)
+    /// What is new of the index since the last call.
+    pub fn take_index_news(&self) -> IndexNews {
+        self.store.take_index_news()
     }
 
     /// Waits until everything that is in the log now is indexed.

@@ -9,9 +9,9 @@ use anyhow::{Context as _, Result, bail};
 use sightline_console::StoreCounts;
 use sightline_sink::spool::Limits;
 use sightline_sink::{
-    Answer, Backup, CameraCoverage, CropLimits, Event, Filter, Forget, ForgetReport, PersonId,
-    PersonRecord, Query, Retention, ServerLimits, ServerOptions, Sink, SinkOptions, SinkStatus,
-    StoreOptions, TrackId, VectorSpec, Verified, Writer,
+    Answer, Backup, CameraCoverage, CropLimits, Event, Filter, Forget, ForgetReport, IndexNews,
+    PersonId, PersonRecord, Query, Retention, ServerLimits, ServerOptions, Sink, SinkOptions,
+    SinkStatus, StoreOptions, TrackId, VectorSpec, Verified, Writer,
 };
 
 use super::EventWriter;
@@ -63,6 +63,7 @@ impl Store {
         let mut options = SinkOptions::new(store_options(config, vectors)?);
         options.spool = Limits {
             max_bytes: settings.spool_bytes.get(),
+            keep_free_bytes: settings.keep_free_bytes,
             ..Limits::default()
         };
         options.expire_every = expire_every;
@@ -89,6 +90,11 @@ impl Store {
     /// When it cannot be asked.
     pub fn status(&self) -> Result<SinkStatus> {
         Ok(self.sink.status()?)
+    }
+
+    /// What is new of the index since the last call.
+    pub fn take_index_news(&self) -> IndexNews {
+        self.sink.take_index_news()
     }
 
     /// Highest spool sequence that is searchable.

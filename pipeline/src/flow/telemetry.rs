@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 use sightline_sink::log::PublisherStatus;
-use sightline_sink::{Event, SinkStatus, SpoolStatus};
+use sightline_sink::{Event, IndexNews, SinkStatus, SpoolStatus};
 
 use super::observer::Observer;
 use super::outcome::Outcome;
@@ -175,6 +175,16 @@ impl Telemetry {
         metrics.store_forgotten.set(count(status.store.forgotten));
         drop(told);
         self.searchable(status.searchable, now_ns);
+    }
+
+    /// Takes over what is new of the index.
+    pub fn index_news(&self, mut news: IndexNews) {
+        // The index knows cameras of years ago; only those that are watched have metrics here.
+        let cameras = self.cameras.read().unwrap_or_else(PoisonError::into_inner);
+        news.watermarks_ns
+            .retain(|camera, _| cameras.contains_key(camera));
+        drop(cameras);
+        self.metrics.index_news(&news);
     }
 
     /// Takes over how the spool and the way to the log stand.

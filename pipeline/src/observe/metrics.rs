@@ -11,6 +11,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::{Metric, Registry};
 use sightline_console::{Audit, AuditEvent, LogAudit};
+use sightline_sink::IndexNews;
 use sightline_sink::log::ReceiveStatus;
 
 use super::clock::MonotonicClock;
@@ -355,6 +356,17 @@ impl Metrics {
             .values()
             .filter(|camera| camera.frame_age().is_some_and(|newest| newest <= age))
             .count()
+    }
+
+    /// Takes over what is new of the index.
+    pub fn index_news(&self, news: &IndexNews) {
+        for time in &news.write_times {
+            self.index_seconds.observe(*time);
+        }
+        for (camera, indexed_to_ns) in &news.watermarks_ns {
+            let seconds = *indexed_to_ns as f64 / 1e9;
+            self.camera(camera).watermark.set(seconds);
+        }
     }
 
     pub(super) fn now_ns(&self) -> i64 {

@@ -155,6 +155,21 @@ impl CoverageBook {
             .collect()
     }
 
+    /// Up to when everything of each camera is searchable, Unix time in ns; the least of its sites'.
+    pub(crate) fn watermarks(&self) -> BTreeMap<String, i64> {
+        let mut watermarks = BTreeMap::new();
+        for ((camera, _), timeline) in &self.lock().timelines {
+            let Some(indexed_to_ns) = timeline.indexed_to_ns else {
+                continue;
+            };
+            watermarks
+                .entry(camera.clone())
+                .and_modify(|least: &mut i64| *least = indexed_to_ns.min(*least))
+                .or_insert(indexed_to_ns);
+        }
+        watermarks
+    }
+
     /// Names of all cameras that ever sent a heartbeat.
     pub(crate) fn cameras(&self) -> Vec<String> {
         let mut names: Vec<_> = self

@@ -23,7 +23,8 @@ use crate::coverage::CameraCoverage;
 use crate::persons::{Feedback, Join, Verdict, WalkingTime};
 use crate::spool::{Limits, Recovery, Spool, SpoolStatus};
 use crate::store::{
-    Applied, Backup, Expired, Forget, ForgetReport, Store, StoreOptions, StoreStatus, Verified,
+    Applied, Backup, Expired, Forget, ForgetReport, IndexNews, Store, StoreOptions, StoreStatus,
+    Verified,
 };
 use crate::{Answer, Error, Event, PersonId, PersonRecord, Query, Result, TrackId};
 
@@ -358,6 +359,11 @@ impl Sink {
             searchable,
             trouble,
         })
+    }
+
+    /// What is new of the index; see [`Store::take_index_news`].
+    pub fn take_index_news(&self) -> IndexNews {
+        self.shared.store.take_index_news()
     }
 
     /// Highest spool sequence that is searchable.

@@ -29,12 +29,17 @@ impl Inner {
         Ok(())
     }
 
-    /// Gives up the oldest segments until a full new one fits under the bound.
+    /// Gives up the oldest segments until a full new one fits under the bound, and leaves the disk the room it is to
+    /// keep.
     fn keep_bound(&self, state: &mut State) -> Result<()> {
-        while state.bytes() + self.limits.segment_bytes > self.limits.max_bytes {
+        loop {
+            let is_full = state.bytes() + self.limits.segment_bytes > self.limits.max_bytes;
             let Some(oldest) = state.segments.front() else {
                 break;
             };
+            if !is_full && (state.segments.len() == 1 || self.has_room()?) {
+                break;
+            }
             let from = oldest.first.max(state.position.acknowledged + 1);
             let records = oldest.count(from, oldest.last);
             let (bytes, last, path) = (oldest.end, oldest.last, oldest.path.clone());
@@ -52,13 +57,29 @@ impl Inner {
                     to = last,
                     records,
                     bytes,
-                    "spool is at its bound, its oldest records are given up"
+                    is_full,
+                    "spool is at its bound or the disk nearly full, its oldest records are given up"
                 );
             }
             fs_err::remove_file(&path).map_err(Error::io("delete a segment of the spool"))?;
             state.segments.pop_front();
         }
         Ok(())
+    }
+
+    /// Whether the disk has room for a full segment beside what is to stay free.
+    fn has_room(&self) -> Result<bool> {
+        if self.limits.keep_free_bytes == 0 {
+            return Ok(true);
+        }
+        let disk = rustix::fs::statvfs(&self.dir)
+            .map_err(|error| Error::io("ask for the room on the spool's disk")(error.into()))?;
+        let free = disk.f_bavail.saturating_mul(disk.f_frsize);
+        Ok(free
+            >= self
+                .limits
+                .keep_free_bytes
+                .saturating_add(self.limits.segment_bytes))
     }
 
     pub(super) fn acknowledge(&self, sequence: u64) -> Result<()> {

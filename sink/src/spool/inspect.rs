@@ -166,6 +166,7 @@ mod tests {
         let limits = Limits {
             max_bytes: 1 << 30,
             segment_bytes: 70_000,
+            ..Limits::default()
         };
         let (spool, _) = Spool::open(dir.path(), limits).unwrap();
         for number in 0..300 {

@@ -43,6 +43,9 @@ const MAX_UNSAFE_BYTES: usize = 4 * 1024 * 1024;
 pub struct Limits {
     /// Most bytes on disk; beyond it the oldest segment goes. At least twice `segment_bytes`.
     pub max_bytes: u64,
+    /// Bytes that stay free on the disk: the oldest segments go before a new one would take them. The newest one
+    /// stays, whatever else fills the disk.
+    pub keep_free_bytes: u64,
     /// Bytes after which a new segment is begun; the unit in which space is given back.
     pub segment_bytes: u64,
 }
@@ -51,6 +54,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             max_bytes: 4 << 30,
+            keep_free_bytes: 0,
             segment_bytes: 16 << 20,
         }
     }

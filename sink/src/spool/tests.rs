@@ -7,6 +7,7 @@ use crate::event::testing::{jpeg, sighting};
 pub(super) const SMALL: Limits = Limits {
     max_bytes: 400 * 1024,
     segment_bytes: 67 * 1024,
+    keep_free_bytes: 0,
 };
 
 pub(super) fn event(number: u32) -> Event {
@@ -190,15 +191,38 @@ fn limits_that_make_no_sense_are_refused() {
     let too_small = Limits {
         max_bytes: 1 << 20,
         segment_bytes: 1000,
+        keep_free_bytes: 0,
     };
     let too_few = Limits {
         max_bytes: 100_000,
         segment_bytes: 90_000,
+        keep_free_bytes: 0,
     };
     for limits in [too_small, too_few] {
         let error = Spool::open(dir.path(), limits).unwrap_err();
         assert!(error.to_string().contains("segment_bytes"), "{error}");
     }
+}
+
+#[test]
+fn a_disk_that_is_nearly_full_takes_the_oldest_segments_counted_and_leaves_the_newest() {
+    let dir = tempfile::tempdir().unwrap();
+    let nowhere_near = Limits {
+        max_bytes: 64 << 20,
+        keep_free_bytes: 1 << 60,
+        ..SMALL
+    };
+    let (spool, _) = Spool::open(dir.path(), nowhere_near).unwrap();
+    for number in 0..200 {
+        spool.append(&event(number)).unwrap();
+        spool.sync().unwrap();
+    }
+    let status = spool.status();
+    assert!(status.bytes <= 2 * SMALL.segment_bytes, "{status:?}");
+    assert!(status.records > 0);
+    assert_eq!(status.records + status.dropped.records, 200);
+    let kept: Vec<u64> = (status.dropped.records + 1..=200).collect();
+    assert_eq!(sequences(&spool), kept);
 }
 
 #[test]
@@ -262,6 +286,7 @@ fn fill_and_free(dir: &Path) {
     let wide = Limits {
         max_bytes: 64 << 20,
         segment_bytes: 67 * 1024,
+        keep_free_bytes: 0,
     };
     let (spool, _) = Spool::open(&spool_dir, wide).unwrap();
     let mut appended = 0;

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::PoisonError;
+use std::time::Instant;
 
 use serde::Serialize;
 use serde_json::Map;
@@ -34,6 +35,9 @@ pub struct Applied {
     pub forgotten: u64,
 }
 
+/// Times of writes that are kept until somebody asks for them; see [`super::IndexNews`].
+const WRITE_TIMES: usize = 1024;
+
 impl Applied {
     /// Adds the counts of another batch.
     pub fn add(&mut self, other: Self) {
@@ -57,6 +61,20 @@ impl Store {
     /// model that is not the store's is no error: it is counted as refused and logged.
     pub fn apply(&self, events: &[(u64, Event)]) -> Result<Applied> {
         let _writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        let begin = Instant::now();
+        let applied = self.write(events)?;
+        let mut times = self
+            .write_times
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        // Where nobody asks, the first ones stay.
+        if times.len() < WRITE_TIMES {
+            times.push(begin.elapsed());
+        }
+        Ok(applied)
+    }
+
+    fn write(&self, events: &[(u64, Event)]) -> Result<Applied> {
         let mut applied = Applied::default();
         let mut exemplars: HashMap<SightingId, (&Sighting, ExemplarPayload)> = HashMap::new();
         let mut tracklets: HashMap<TrackId, Tracklet> = HashMap::new();

@@ -26,9 +26,11 @@ mod retention_tests;
 mod tests;
 mod verify;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use fs_err::File;
 use serde::Serialize;
@@ -74,6 +76,15 @@ pub struct StoreStatus {
     pub lost: u64,
 }
 
+/// What became of the index since somebody asked last.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct IndexNews {
+    /// How long each batch took to be written, the first 1024 of them.
+    pub write_times: Vec<Duration>,
+    /// Up to when everything of each camera is searchable, Unix time in ns.
+    pub watermarks_ns: BTreeMap<String, i64>,
+}
+
 /// The embedded store in one folder. Searches and writing go on at the same time.
 #[derive(Debug)]
 pub struct Store {
@@ -91,6 +102,8 @@ pub struct Store {
     persons: Option<Mutex<PersonBook>>,
     /// One writer at a time: a tracklet is read, joined and written.
     writer: Mutex<()>,
+    /// Of batches that were applied, until somebody asks; see [`IndexNews`].
+    write_times: Mutex<Vec<Duration>>,
     // Last, so that it is let go of after everything else is closed.
     _lock: Lock,
 }
@@ -121,6 +134,7 @@ impl Store {
             dir: dir.to_path_buf(),
             options: options.clone(),
             writer: Mutex::new(()),
+            write_times: Mutex::default(),
             _lock: lock,
         };
         store.regain_persons()?;
@@ -187,6 +201,18 @@ impl Store {
         to_ns: Option<i64>,
     ) -> Vec<CameraCoverage> {
         self.coverage.answer(cameras, None, from_ns, to_ns)
+    }
+
+    /// What is new of the index, once: the next call tells what came since.
+    pub fn take_index_news(&self) -> IndexNews {
+        let mut times = self
+            .write_times
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        IndexNews {
+            write_times: std::mem::take(&mut *times),
+            watermarks_ns: self.coverage.watermarks(),
+        }
     }
 
     /// How the store stands.

@@ -244,6 +244,7 @@ fn a_backlog_beyond_the_spools_bound_is_counted_and_the_rest_is_sent() {
     options.spool = crate::spool::Limits {
         max_bytes: 600_000,
         segment_bytes: 100_000,
+        ..crate::spool::Limits::default()
     };
     options.most_per_second = Some(2_000);
     let publisher = Publisher::open(edge.path(), options).unwrap();
