@@ -6,10 +6,9 @@ use crate::card::Card;
 use crate::checksum::sha256_hex;
 use crate::decode::{Output, Sink};
 use crate::error::Error;
-use crate::letterbox::{Letterbox, Region};
 use crate::nms::{by_score, suppress};
 use crate::planes::Planes;
-use crate::preprocess::Preprocessor;
+use crate::prepare::{Prepared, Preparer, whole_of};
 use crate::provider::Provider;
 use crate::session::Session;
 use crate::tiling::{Tile, TileDetection, Tiling, merge};
@@ -56,12 +55,11 @@ pub struct Detector {
     model_id: String,
     adapter: Adapter,
     session: Session,
-    preprocessor: Preprocessor,
+    preparer: Preparer,
+    batch: Prepared,
     score_threshold: f32,
     nms_iou: Option<f32>,
     tiling: Option<Tiling>,
-    /// Where each slot of the batch lies in its frame.
-    letterboxes: Vec<Letterbox>,
     /// Slots that the last run covered.
     ran: usize,
     jobs: Vec<Job>,
@@ -124,11 +122,11 @@ impl Detector {
             "detector loaded"
         );
         Ok(Self {
-            preprocessor: Preprocessor::new(&card.input),
+            preparer: Preparer::new(&card.input, session.shape()),
+            batch: Prepared::new(session.shape()),
             score_threshold: score_threshold.unwrap_or(card.output.score_threshold),
             nms_iou: nms_iou.or(card.output.nms_iou),
             tiling: options.tiling,
-            letterboxes: Vec::with_capacity(session.shape()[0]),
             ran: 0,
             jobs: Vec::new(),
             decoded: Vec::new(),
@@ -192,9 +190,14 @@ impl Detector {
         tiled.clear();
         let mut rest = &jobs[..];
         let outcome = jobs.chunks(self.max_batch()).try_for_each(|batch| {
-            self.letterboxes.clear();
+            self.batch.clear();
             for job in batch {
-                self.write_slot(job.picture, &pictures[job.picture], job.tile.region)?;
+                self.preparer.write(
+                    job.picture,
+                    &pictures[job.picture],
+                    job.tile.region,
+                    &mut self.batch,
+                )?;
             }
             self.infer()?;
             for (slot, job) in batch.iter().enumerate() {
@@ -226,17 +229,32 @@ impl Detector {
     /// # Errors
     /// [`Error::BatchTooLarge`] or [`Error::Planes`].
     pub fn preprocess(&mut self, pictures: &[Planes<'_>]) -> Result<(), Error> {
-        if pictures.len() > self.max_batch() {
-            return Err(Error::BatchTooLarge {
-                found: pictures.len(),
-                limit: self.max_batch(),
+        self.preparer.prepare(pictures, &mut self.batch)
+    }
+
+    /// Who does the first stage on another thread.
+    #[must_use]
+    pub fn preparer(&self) -> Preparer {
+        Preparer::new(&self.card.input, self.session.shape())
+    }
+
+    /// Takes pictures that were made ready elsewhere in place of the first stage, and gives the batch it had before back
+    /// to be filled again; nothing is copied.
+    ///
+    /// # Errors
+    /// [`Error::Planes`] for a batch of a detector with another input.
+    pub fn take(&mut self, prepared: &mut Prepared) -> Result<(), Error> {
+        if prepared.shape() != self.batch.shape() {
+            return Err(Error::Planes {
+                index: 0,
+                reason: format!(
+                    "they were made ready for an input of {:?}, this one is of {:?}",
+                    prepared.shape(),
+                    self.batch.shape()
+                ),
             });
         }
-        self.letterboxes.clear();
-        for (index, planes) in pictures.iter().enumerate() {
-            let whole = whole_of(index, planes)?;
-            self.write_slot(index, planes, whole)?;
-        }
+        std::mem::swap(&mut self.batch, prepared);
         Ok(())
     }
 
@@ -246,9 +264,11 @@ impl Detector {
     /// [`Error::Inference`] or [`Error::OutputShape`].
     pub fn infer(&mut self) -> Result<(), Error> {
         self.ran = 0;
-        let count = self.letterboxes.len();
+        let count = self.batch.len();
         if count > 0 {
-            self.session.run(count, &self.adapter, &self.model_id)?;
+            let batch = self.batch.values();
+            self.session
+                .run(batch, count, &self.adapter, &self.model_id)?;
         }
         self.ran = count;
         Ok(())
@@ -262,7 +282,7 @@ impl Detector {
     /// [`Error::BatchTooLarge`] when the last run had no such slot.
     pub fn decode(&mut self, slot: usize, found: &mut Vec<Detection>) -> Result<(), Error> {
         found.clear();
-        let (true, Some(letterbox)) = (slot < self.ran, self.letterboxes.get(slot)) else {
+        let (true, Some(letterbox)) = (slot < self.ran, self.batch.letterbox(slot)) else {
             return Err(Error::BatchTooLarge {
                 found: slot + 1,
                 limit: self.ran,
@@ -288,24 +308,6 @@ impl Detector {
         Ok(())
     }
 
-    fn write_slot(
-        &mut self,
-        picture: usize,
-        planes: &Planes<'_>,
-        region: Region,
-    ) -> Result<(), Error> {
-        let slot = self.session.slot_mut(self.letterboxes.len());
-        let letterbox = self
-            .preprocessor
-            .write(planes, region, slot)
-            .map_err(|reason| Error::Planes {
-                index: picture,
-                reason,
-            })?;
-        self.letterboxes.push(letterbox);
-        Ok(())
-    }
-
     /// Most pictures of one run.
     #[must_use]
     pub fn max_batch(&self) -> usize {
@@ -324,10 +326,10 @@ impl Detector {
         self.session.shape()
     }
 
-    /// The batch tensor as the last [`Detector::preprocess`] left it, row-major.
+    /// The batch tensor as the last [`Detector::preprocess`] or [`Detector::take`] left it, row-major.
     #[must_use]
     pub fn batch(&self) -> &[f32] {
-        self.session.batch()
+        self.batch.values()
     }
 
     /// The model's id on the wire: its name and the first 12 hex digits of its checksum.
@@ -360,12 +362,5 @@ impl Detector {
     #[must_use]
     pub fn non_finite_total(&self) -> u64 {
         self.non_finite_total
-    }
-}
-
-fn whole_of(index: usize, planes: &Planes<'_>) -> Result<Region, Error> {
-    match planes.fault() {
-        Some(reason) => Err(Error::Planes { index, reason }),
-        None => Ok(Region::whole(planes.width() as u32, planes.height() as u32)),
     }
 }

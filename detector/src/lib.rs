@@ -12,7 +12,7 @@
 //! - [`provider`](Provider): what a network runs on
 //! - `letterbox`: how a part of a frame lies in the input, and the way back
 //! - `tiling`: overlapping tiles for distant people
-//! - `color`, `strided`, `preprocess`: from planes to the batch tensor
+//! - `color`, `strided`, `preprocess`: from planes to the batch tensor; [`prepare`](Preparer): the same beside a run
 //! - `contract`: the network has the inputs and outputs that its card says
 //! - `session`: one network in ONNX Runtime
 //! - `adapter`, `decode`, `fastestdet`, `yolox`, `detr`: from outputs to boxes
@@ -54,6 +54,7 @@ mod letterbox;
 mod motion_gate;
 mod nms;
 mod planes;
+mod prepare;
 mod preprocess;
 mod provider;
 mod session;
@@ -70,5 +71,6 @@ pub use letterbox::{Region, Resize};
 pub use motion_gate::{GateOptions, MotionGate};
 pub use nms::suppress;
 pub use planes::Planes;
+pub use prepare::{Prepared, Preparer};
 pub use provider::Provider;
 pub use tiling::Tiling;

@@ -1,4 +1,4 @@
-//! One network in ONNX Runtime: its batch tensor, its run, its outputs.
+//! One network in ONNX Runtime: its run, its outputs.
 
 use crate::adapter::Adapter;
 use crate::card::{BatchSize, Card, Precision};
@@ -12,7 +12,7 @@ use ort::environment::Environment;
 use ort::session::{Session as OrtSession, SessionInputValue, builder::SessionBuilder};
 use ort::value::{DynValue, TensorElementType, TensorRef};
 
-/// Owns the session, a batch tensor and a copy of the outputs; all are reused from run to run.
+/// Owns the session and a copy of the outputs; both are reused from run to run.
 ///
 /// What ONNX Runtime and its binding still allocate a run are the handles of the values and, from the
 /// runtime's own arena, the outputs.
@@ -20,9 +20,7 @@ pub(crate) struct Session {
     inner: OrtSession,
     provider: Provider,
     takes_sizes_first: Option<bool>,
-    /// N x 3 x H x W.
-    batch: Vec<f32>,
-    /// The same in half precision, where the network takes that.
+    /// The batch tensor in half precision, where the network takes that.
     batch_half: Vec<f16>,
     sizes: Vec<i64>,
     shape: [usize; 4],
@@ -68,7 +66,6 @@ impl Session {
             inner,
             provider,
             takes_sizes_first,
-            batch: vec![0.0; len],
             batch_half: vec![f16::ZERO; half_len],
             sizes: [input.width, input.height].map(i64::from).repeat(capacity),
             shape,
@@ -94,20 +91,10 @@ impl Session {
         self.shape
     }
 
-    /// The batch tensor, picture after picture.
-    pub(crate) fn batch(&self) -> &[f32] {
-        &self.batch
-    }
-
-    /// The slot of one picture, 3 x H x W.
-    pub(crate) fn slot_mut(&mut self, index: usize) -> &mut [f32] {
-        let len = self.shape[1] * self.shape[2] * self.shape[3];
-        &mut self.batch[index * len..(index + 1) * len]
-    }
-
-    /// Runs the network on the first `count` slots and keeps its outputs.
+    /// Runs the network on the first `count` slots of a batch tensor and keeps its outputs.
     pub(crate) fn run(
         &mut self,
+        batch: &[f32],
         count: usize,
         adapter: &Adapter,
         model: &str,
@@ -121,11 +108,11 @@ impl Session {
             reason: one_line(reason),
         };
         let picture: SessionInputValue<'_> = if self.batch_half.is_empty() {
-            TensorRef::from_array_view((shape, &self.batch[..len]))
+            TensorRef::from_array_view((shape, &batch[..len]))
                 .map_err(failed)?
                 .into()
         } else {
-            for (half, value) in self.batch_half.iter_mut().zip(&self.batch[..len]) {
+            for (half, value) in self.batch_half.iter_mut().zip(&batch[..len]) {
                 *half = f16::from_f32(*value);
             }
             TensorRef::from_array_view((shape, &self.batch_half[..len]))

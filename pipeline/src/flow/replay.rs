@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
 use anyhow::{Context as _, Result, anyhow};
-use sightline_detector::{Detection, Detector};
+use sightline_detector::{Detection, Detector, Prepared, Preparer};
 
 use super::follow::{Follower, FollowerParts};
 use super::outcome::Outcome;
@@ -44,6 +44,19 @@ pub struct Progress {
     pub tracks: usize,
     /// Capture time of the latest frame, unix nanoseconds.
     pub capture_ns: i64,
+}
+
+/// What a fault of the detector is told with.
+const FAILED: &str = "the detector failed";
+
+/// Batches that are made ready or looked at at the same time.
+const BATCHES: usize = 3;
+
+/// Frames of one run of the detector.
+struct Batch {
+    frames: Vec<Arc<Frame>>,
+    /// None where the detector looks at parts of pictures, which it makes ready itself.
+    prepared: Option<Prepared>,
 }
 
 /// A frame with what the detector found on it.
@@ -120,12 +133,40 @@ pub fn replay<W: EventWriter>(
             threads.push(thread);
         }
         let stop = &stop;
-        let feeding = std::thread::Builder::new()
+        let batch_size = detector.max_batch().max(1);
+        let preparer = (!detector.is_tiled()).then(|| detector.preparer());
+        // Empty ones go round, so that nothing is allocated a frame.
+        let (empty, empties) = sync_channel::<Batch>(BATCHES);
+        let (ready, batches) = sync_channel::<Batch>(BATCHES);
+        for _ in 0..BATCHES {
+            let batch = Batch {
+                frames: Vec::with_capacity(batch_size),
+                prepared: preparer.as_ref().map(Preparer::batch),
+            };
+            empty.send(batch).context("a channel has no room")?;
+        }
+        let stop = &stop;
+        let preparing_times = times.clone();
+        let preparing = std::thread::Builder::new()
+            .name("prepare".into())
+            .spawn_scoped(scope, move || {
+                let is_stopped =
+                    || stop.load(Ordering::Relaxed) || is_cancelled.load(Ordering::Relaxed);
+                prepare(
+                    &mut recordings,
+                    preparer,
+                    batch_size,
+                    &empties,
+                    &ready,
+                    &preparing_times,
+                    is_stopped,
+                )
+            })
+            .context("cannot start a thread")?;
+        let detecting = std::thread::Builder::new()
             .name("detect".into())
             .spawn_scoped(scope, move || {
-                feed(&mut recordings, detector, &lanes, &times, || {
-                    stop.load(Ordering::Relaxed) || is_cancelled.load(Ordering::Relaxed)
-                })
+                feed(detector, &batches, &empty, &lanes, &times)
             })
             .context("cannot start a thread")?;
         drop(outcomes);
@@ -150,7 +191,8 @@ pub fn replay<W: EventWriter>(
             }
         }
         let panicked = |stage: &str| anyhow!("the {stage} stage panicked; this is a bug");
-        let fed = feeding.join().map_err(|_| panicked("detect"))?;
+        let faults = preparing.join().map_err(|_| panicked("prepare"))?;
+        let fed = detecting.join().map_err(|_| panicked("detect"))?;
         let mut followers = Vec::with_capacity(specs.len());
         for thread in threads {
             followers.extend(thread.join().map_err(|_| panicked("follow"))?);
@@ -158,7 +200,8 @@ pub fn replay<W: EventWriter>(
         if let Some(error) = failed {
             return Err(error);
         }
-        let (ordinals, faults) = fed?;
+        let ordinals = fed?;
+        let faults = faults?;
         followers.sort_by_key(|(index, _)| *index);
         for (place, (_, follower)) in followers.iter_mut().enumerate() {
             recorder.take(follower.finish(ordinals + place as u64))?;
@@ -167,25 +210,25 @@ pub fn replay<W: EventWriter>(
     })
 }
 
-/// Reads frames, finds people on them, and hands each frame to the thread that follows its camera.
-fn feed(
+/// Reads frames and makes them ready for the detector while it looks at those before. Returns the faults of single
+/// recordings.
+fn prepare(
     recordings: &mut Recordings,
-    detector: &mut Detector,
-    lanes: &[SyncSender<Detected>],
+    mut preparer: Option<Preparer>,
+    batch_size: usize,
+    empties: &Receiver<Batch>,
+    ready: &SyncSender<Batch>,
     times: &StageTimes,
     is_stopped: impl Fn() -> bool,
-) -> Result<(u64, Vec<String>)> {
-    let batch_size = detector.max_batch().max(1);
+) -> Result<Vec<String>> {
     let mut faults = Vec::new();
-    let mut ordinal = 0;
-    let mut batch: Vec<Arc<Frame>> = Vec::with_capacity(batch_size);
-    let mut found: Vec<Vec<Detection>> = Vec::new();
-    let mut is_over = false;
-    while !is_over {
+    // No empty one comes back when the detector has failed, which says why itself.
+    for mut batch in empties {
+        let mut is_over = false;
         // A batch is always the next frames in order: its make-up never depends on how fast anything is.
-        while batch.len() < batch_size {
+        while batch.frames.len() < batch_size {
             match recordings.next() {
-                Some(Ok(frame)) if !is_stopped() => batch.push(Arc::new(frame)),
+                Some(Ok(frame)) if !is_stopped() => batch.frames.push(Arc::new(frame)),
                 Some(Err(fault)) => faults.push(fault.to_string()),
                 Some(Ok(_)) | None => {
                     is_over = true;
@@ -193,8 +236,45 @@ fn feed(
                 }
             }
         }
-        detect(detector, &batch, &mut found, times)?;
-        for (frame, detections) in batch.drain(..).zip(found.drain(..)) {
+        if let (Some(preparer), Some(prepared)) = (&mut preparer, &mut batch.prepared) {
+            let planes: Vec<_> = batch.frames.iter().map(|frame| frame.planes()).collect();
+            times
+                .preprocess
+                .measure(planes.len() as u64, || preparer.prepare(&planes, prepared))
+                .context(FAILED)?;
+        }
+        if batch.frames.is_empty() || ready.send(batch).is_err() || is_over {
+            break;
+        }
+    }
+    Ok(faults)
+}
+
+/// Finds people on frames, and hands each frame to the thread that follows its camera. Returns how many there were.
+fn feed(
+    detector: &mut Detector,
+    batches: &Receiver<Batch>,
+    empty: &SyncSender<Batch>,
+    lanes: &[SyncSender<Detected>],
+    times: &StageTimes,
+) -> Result<u64> {
+    let mut ordinal = 0;
+    let mut found: Vec<Vec<Detection>> = Vec::new();
+    for mut batch in batches {
+        match &mut batch.prepared {
+            Some(prepared) => {
+                found.resize_with(batch.frames.len(), Vec::new);
+                times
+                    .detect
+                    .measure(batch.frames.len() as u64, || {
+                        detector.take(prepared)?;
+                        infer(detector, &mut found)
+                    })
+                    .context(FAILED)?;
+            }
+            None => detect(detector, &batch.frames, &mut found, times)?,
+        }
+        for (frame, detections) in batch.frames.drain(..).zip(found.drain(..)) {
             let lane = &lanes[frame.camera_index % lanes.len()];
             let detected = Detected {
                 ordinal,
@@ -204,11 +284,25 @@ fn feed(
             ordinal += 1;
             if lane.send(detected).is_err() {
                 // The follower has failed and has said why.
-                return Ok((ordinal, faults));
+                return Ok(ordinal);
             }
         }
+        // Whoever makes them ready may have read the last one.
+        empty.send(batch).ok();
     }
-    Ok((ordinal, faults))
+    Ok(ordinal)
+}
+
+/// Runs the network on what was made ready, a slot for each of `found`.
+fn infer(
+    detector: &mut Detector,
+    found: &mut [Vec<Detection>],
+) -> Result<(), sightline_detector::Error> {
+    detector.infer()?;
+    found
+        .iter_mut()
+        .enumerate()
+        .try_for_each(|(slot, found)| detector.decode(slot, found))
 }
 
 /// One call of the detector for a batch, its time counted.
@@ -223,12 +317,11 @@ pub(super) fn detect(
         return Ok(());
     }
     let planes: Vec<_> = batch.iter().map(|frame| frame.planes()).collect();
-    let wrong = "the detector failed";
     if detector.is_tiled() {
         return times
             .detect
             .measure(planes.len() as u64, || detector.detect_into(&planes, found))
-            .context(wrong);
+            .context(FAILED);
     }
     found.resize_with(planes.len(), Vec::new);
     let most = detector.max_batch().max(1);
@@ -237,17 +330,11 @@ pub(super) fn detect(
         times
             .preprocess
             .measure(count, || detector.preprocess(pictures))
-            .context(wrong)?;
+            .context(FAILED)?;
         times
             .detect
-            .measure(count, || {
-                detector.infer()?;
-                slots
-                    .iter_mut()
-                    .enumerate()
-                    .try_for_each(|(slot, found)| detector.decode(slot, found))
-            })
-            .context(wrong)?;
+            .measure(count, || infer(detector, slots))
+            .context(FAILED)?;
     }
     Ok(())
 }

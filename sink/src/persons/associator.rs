@@ -22,6 +22,10 @@ use crate::{PersonId, Result, TrackId};
 /// Decisions are looked at again until a track's end lies this far back.
 pub(super) const REVISIT_NS: i64 = 60_000_000_000;
 
+/// Tracks of a person that are remembered when they are compared no more; what the store holds of older ones says whose
+/// they are as well.
+const MOST_RETIRED: usize = 512;
+
 /// How often recent decisions are looked at again.
 const SWEEP_NS: i64 = 15_000_000_000;
 
@@ -345,6 +349,7 @@ impl Associator {
             }
             self.state.by_end.pop_first();
             self.state.tracks.remove(&track);
+            self.evidence.let_go(track);
             self.state.learned.remove(&track);
             self.state.counts.retired += 1;
             let Some(id) = self.person_of(track) else {
@@ -355,6 +360,11 @@ impl Associator {
             };
             person.tracks.retain(|other| *other != track);
             person.retired.push(track);
+            // Somebody who comes by all day must not weigh more every day.
+            if person.retired.len() > MOST_RETIRED {
+                let oldest = person.retired.remove(0);
+                self.state.person_of.remove(&oldest);
+            }
             if person.tracks.is_empty() {
                 let gone = self.state.persons.remove(&id);
                 for track in gone.into_iter().flat_map(|person| person.retired) {

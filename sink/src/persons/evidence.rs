@@ -1,7 +1,7 @@
 //! What speaks for two tracks being one person: looks, time, place, and what rules it out.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::hash::{BuildHasherDefault, Hasher};
 
 use serde::{Deserialize, Serialize};
@@ -97,6 +97,8 @@ pub(crate) struct Evidence {
     pub(crate) map: SiteMap,
     pub(crate) calibration: Calibration,
     cache: RefCell<HashMap<(TrackId, TrackId), Compared, BuildHasherDefault<Spread>>>,
+    /// Tracks that will not be compared again, and whose pairs are remembered still.
+    gone: BTreeSet<TrackId>,
 }
 
 /// Ids are spread evenly already; whoever could choose them to collide would have to break SHA-1 for it.
@@ -131,12 +133,31 @@ type Compared = (u32, u32, Pair);
 /// Pairs that are remembered; beyond it all are forgotten, which costs time alone.
 const MOST_PAIRS: usize = 1 << 18;
 
+/// Tracks that are let go of between two rounds through all pairs.
+const MOST_GONE: usize = 256;
+
 impl Evidence {
     pub(crate) fn new(map: SiteMap, calibration: Calibration) -> Self {
         Self {
             map,
             calibration,
             cache: RefCell::new(HashMap::default()),
+            gone: BTreeSet::new(),
+        }
+    }
+
+    /// A track will not be compared again: its pairs are forgotten, soon.
+    pub(crate) fn let_go(&mut self, track: TrackId) {
+        self.gone.insert(track);
+        if self.gone.len() < MOST_GONE {
+            return;
+        }
+        let gone = std::mem::take(&mut self.gone);
+        let cache = self.cache.get_mut();
+        cache.retain(|(a, b), _| !gone.contains(a) && !gone.contains(b));
+        // Room for as many again stays; what a crowd took an hour ago goes back.
+        if cache.capacity() > 4 * cache.len() {
+            cache.shrink_to(2 * cache.len());
         }
     }
 
