@@ -142,6 +142,17 @@ impl Canvas {
         }
     }
 
+    /// Writes a line of small text into a width in pixels; what is longer ends in two dots.
+    pub fn label(&mut self, x: i32, y: i32, text: &str, width: u32, color: Rgb) {
+        let room = (width / SMALL.character_size.width) as usize;
+        if text.chars().count() <= room {
+            return self.text(x, y, text, &SMALL, color);
+        }
+        let mut cut: String = text.chars().take(room.saturating_sub(2)).collect();
+        cut.push_str("..");
+        self.text(x, y, &cut, &SMALL, color);
+    }
+
     /// Copies another picture onto this one, clipped.
     pub fn paste(&mut self, x: i32, y: i32, other: &Canvas) {
         let (x0, x1) = clip(x, other.width, self.width);
@@ -253,6 +264,14 @@ pub fn track_color(number: usize) -> Rgb {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_label_stays_within_its_width() {
+        let mut canvas = Canvas::new(80, 12, [0; 3]);
+        canvas.label(0, 0, "a camera with a long name", 40, [255; 3]);
+        let is_lit = |x: usize| (0..12).any(|y| canvas.pixels()[(y * 80 + x) * 3] > 0);
+        assert!((0..40).any(is_lit) && !(40..80).any(is_lit));
+    }
 
     #[test]
     fn drawing_beyond_the_edges_is_clipped() {

@@ -15,6 +15,7 @@ const WIDTH_PX: u32 = 1080;
 const MARGIN_PX: u32 = 12;
 const LABELS_PX: u32 = 130;
 const CROP_PX: [u32; 2] = [64, 128];
+const GAP_PX: u32 = 11;
 const ROW_PX: u32 = 26;
 const MAP_PX: u32 = 420;
 
@@ -66,7 +67,7 @@ pub fn draw(
 
 fn pictures(canvas: &mut Canvas, top: u32, visits: &[DrawnVisit]) {
     for (place, visit) in visits.iter().take(MOST_PICTURES).enumerate() {
-        let left = (MARGIN_PX + place as u32 * (CROP_PX[0] + 11)).cast_signed();
+        let left = (MARGIN_PX + place as u32 * (CROP_PX[0] + GAP_PX)).cast_signed();
         let top = top.cast_signed();
         let [width, height] = CROP_PX;
         match &visit.crop {
@@ -75,15 +76,11 @@ fn pictures(canvas: &mut Canvas, top: u32, visits: &[DrawnVisit]) {
         }
         canvas.fill(left, top, 3, height, track_color(place + 1));
         let below = top.saturating_add_unsigned(height) + 3;
-        canvas.text(
-            left,
-            below,
-            &format!("{} {}", place + 1, visit.camera),
-            &SMALL,
-            BRIGHT,
-        );
-        canvas.text(left, below + 12, &clock(visit.start_ns), &SMALL, DIM);
-        canvas.text(left, below + 24, &visit.words, &SMALL, DIM);
+        let room = width + GAP_PX - 2;
+        let camera = format!("{} {}", place + 1, visit.camera);
+        canvas.label(left, below, &camera, room, BRIGHT);
+        canvas.label(left, below + 12, &clock(visit.start_ns), room, DIM);
+        canvas.label(left, below + 24, &visit.words, room, DIM);
     }
 }
 
@@ -111,7 +108,7 @@ fn timeline(
     };
     for (row, camera) in cameras.iter().enumerate() {
         let y = (top + row as u32 * ROW_PX).cast_signed();
-        canvas.text(12, y + 6, camera, &SMALL, BRIGHT);
+        canvas.label(12, y + 6, camera, LABELS_PX - 6, BRIGHT);
         canvas.fill(left.cast_signed(), y + 11, width as u32, 1, LINE);
         let bar = |canvas: &mut Canvas, from_ns: i64, to_ns: i64, color: Rgb| {
             let (x0, x1) = (x_at(from_ns), x_at(to_ns));
