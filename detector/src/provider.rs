@@ -75,7 +75,8 @@ impl Provider {
             }
             Self::Cuda => ep::CUDA::default().build(),
             Self::OpenVino => ep::OpenVINO::default().build(),
-            Self::Cpu => ep::CPU::default().build(),
+            // Without its arena the runtime asks the kernel for the memory of every layer of every picture.
+            Self::Cpu => ep::CPU::default().with_arena_allocator(true).build(),
             Self::Auto => return None,
         };
         Some(dispatch.error_on_failure())
