@@ -8,9 +8,9 @@ use std::sync::mpsc::{Receiver, sync_channel};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, anyhow, bail};
-use ndarray::{Array4, s};
+use ndarray::{Array3, Array4, s};
 use serde::Serialize;
-use sightline_detector::Detector;
+use sightline_detector::{Detector, Planes};
 use sightline_reid::ImageEncoder;
 
 use crate::cli::{BenchArgs, stdout};
@@ -79,6 +79,11 @@ pub fn run(args: &BenchArgs) -> Result<()> {
         .collect::<Result<Vec<_>>>()?;
     let environment = runtime::environment(Some(&config.models.onnxruntime))?;
     let mut detector = flow::load_detector(environment, &config)?;
+    if detector.is_tiled() {
+        bail!(
+            "the floor looks at whole pictures: measure with `columns = 1` and `rows = 1` under [detect.tiling]"
+        );
+    }
     let encoders = Encoders::load(environment, &config)?;
     let mut floor_encoders = Encoders::load(environment, &config)?;
     let most = args.frames.map_or(u64::MAX, std::num::NonZeroU64::get);
@@ -219,7 +224,11 @@ fn floor(
     encoders: &mut Encoders,
     calls: Calls,
 ) -> Result<Took> {
-    let batch = detector.max_batch().max(1) as u64;
+    let batch = detector.max_batch().max(1);
+    let [_, _, height, width] = detector.input_shape();
+    let grey = Array3::<u8>::from_elem((height, width, 3), 127);
+    let pictures = vec![Planes::Rgb(grey.view()); batch];
+    detector.preprocess(&pictures)?;
     let ((), took) = measured(|| {
         std::thread::scope(|scope| {
             let (decoded, arrivals) = sync_channel::<()>(QUEUE);
@@ -237,6 +246,8 @@ fn floor(
                         break;
                     }
                 }
+                detector.preprocess(&pictures[..waiting])?;
+                detector.infer()?;
                 Ok(())
             });
             let appearance = Some(&mut encoders.appearance);

@@ -145,7 +145,6 @@ pub fn replay<W: EventWriter>(
             };
             empty.send(batch).context("a channel has no room")?;
         }
-        let stop = &stop;
         let preparing_times = times.clone();
         let preparing = std::thread::Builder::new()
             .name("prepare".into())
