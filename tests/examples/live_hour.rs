@@ -1,7 +1,8 @@
 //! Watches four cameras for an hour and tells whether memory stays flat and how late sightings become searchable.
 //!
-//! `MALLOC_ARENA_MAX=2 cargo run --release -p sightline-tests --example live_hour -- [MINUTES] [FRAMES_A_SECOND]
-//! [FILE]…`, with the allocator's setting that the systemd unit gives too.
+//! `MALLOC_ARENA_MAX=2 MALLOC_MMAP_THRESHOLD_=65536 MALLOC_TRIM_THRESHOLD_=131072 cargo run --release --locked
+//! --workspace --example live_hour -- [MINUTES] [FRAMES_A_SECOND] [FILE]…`, with the allocator's settings that the systemd
+//! unit gives too.
 //!
 //! The cameras are RTSP servers of this process that show these files, or the footage below `SIGHTLINE_FOOTAGE`; each
 //! hangs up at its end and is reopened, so the hour also sees some 200 reconnections, and short files many more.
