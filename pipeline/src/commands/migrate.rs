@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, bail};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
-use sightline_console::StoreAsk;
+use sightline_console::{Ask, StoreAsk};
 use sightline_sink::{Error, Migration, StoreOptions, VectorSpec};
 use signal_hook::consts::{SIGINT, SIGTERM};
 
@@ -151,8 +151,12 @@ fn while_people_search(
     store.drain(DRAIN_DEADLINE)?;
     store.begin_migration(to)?;
     health.set_store_open(true);
-    let ask = Arc::new(StoreAsk::new(store.clone(), Some(queries)));
-    let serving = Serving::start(&reachable(config, args), Some(ask), &metrics, &health)?;
+    let ask: Option<Arc<dyn Ask>> = if is_reachable(config) {
+        Some(Arc::new(StoreAsk::new(store.clone(), Some(queries))))
+    } else {
+        None
+    };
+    let serving = Serving::start(&reachable(config, args), ask, &metrics, &health)?;
     let bar = progress_bar();
     let told = Cell::new(None::<Instant>);
     let go_on = || {
@@ -172,6 +176,22 @@ fn while_people_search(
     let status = status?;
     served.and(closed)?;
     Ok(status)
+}
+
+/// Whether there is a place for the socket; that of a service goes with the service.
+fn is_reachable(config: &Config) -> bool {
+    let socket = config.socket_path();
+    let is_reachable = socket.parent().is_some_and(std::path::Path::is_dir);
+    if !is_reachable {
+        // Nobody is left to tell when this cannot be printed.
+        writeln!(
+            std::io::stderr().lock(),
+            "there is no folder for the socket {}: nobody can search until the store has moved",
+            socket.display()
+        )
+        .ok();
+    }
+    is_reachable
 }
 
 /// Without a configuration nobody knows of a port for metrics, and a box may have the usual one.

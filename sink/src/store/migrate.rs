@@ -63,7 +63,8 @@ pub struct Migration {
     pub left: u64,
     /// Their tracks, and those whose state changed meanwhile.
     pub tracks_left: u64,
-    /// Sightings whose picture went by the bounds, or never came. They keep their time and place and get no new vector.
+    /// Sightings with a vector whose picture went by the bounds, or never came. They keep their time and place, and get
+    /// no new vector.
     pub without_picture: u64,
     /// Sightings whose picture could not be read, since the store was opened. As those without.
     pub unreadable: u64,
@@ -141,7 +142,7 @@ impl Store {
         let next = self.next();
         let generation = next.as_ref().map(|next| &next.generation);
         let mut work = Work::default();
-        self.look_for_work(generation, &mut work)?;
+        self.look_for_work(to, generation, &mut work)?;
         Ok(self.status_of(to, &work))
     }
 
@@ -190,7 +191,7 @@ impl Store {
         if !next.work().is_scanned {
             self.take_out_strays(&next)?;
             let mut found = Work::default();
-            self.look_for_work(Some(&next.generation), &mut found)?;
+            self.look_for_work(&next.note.vectors, Some(&next.generation), &mut found)?;
             let mut work = next.work();
             // What changed while it was looked at is noted already.
             for (track, sightings) in found.todo {
@@ -377,7 +378,12 @@ impl Store {
     }
 
     /// Which tracks the new generation lacks, or has otherwise.
-    fn look_for_work(&self, next: Option<&Generation>, work: &mut Work) -> Result<()> {
+    fn look_for_work(
+        &self,
+        to: &[VectorSpec],
+        next: Option<&Generation>,
+        work: &mut Work,
+    ) -> Result<()> {
         let all = Where::default();
         every_page(self.exemplars.as_ref(), &all, false, |points| {
             let ids: Vec<Uuid> = points.iter().map(|point| point.id).collect();
@@ -387,16 +393,25 @@ impl Store {
                     .collect(),
                 None => ids.into_iter().collect(),
             };
+            let mut bare = Vec::new();
             for point in points {
                 let sighting: ExemplarPayload = from_payload(point.payload)?;
-                let crop = sighting.crop.as_ref();
-                if crop.is_none_or(|name| self.crops.find(name).is_none()) {
-                    work.without_picture += 1;
+                match sighting.crop {
+                    Some(name) if self.crops.find(&name).is_some() => {}
+                    Some(_) => work.without_picture += 1,
+                    None => bare.push(point.id),
                 }
                 if lacking.contains(&point.id) {
                     *work.todo.entry(sighting.track).or_default() += 1;
                 } else {
                     work.done += 1;
+                }
+            }
+            // The end of a track has no picture, and no vector that could be lost.
+            for point in self.exemplars.retrieve(&bare, true)? {
+                let mut names = point.vectors.iter().map(|(name, _)| name);
+                if names.any(|name| !self.stays(to, name)) {
+                    work.without_picture += 1;
                 }
             }
             Ok(())
@@ -589,12 +604,15 @@ impl Store {
 
     /// Those of a point's vectors that are as they were.
     fn that_stay(&self, next: &Next, vectors: Vec<(String, Vec<f32>)>) -> Vec<(String, Vec<f32>)> {
-        let stays = |name: &str| {
-            let mut specs = next.note.vectors.iter();
-            specs.any(|spec| spec.name == name && self.options.vectors.contains(spec))
-        };
         let vectors = vectors.into_iter();
-        vectors.filter(|(name, _)| stays(name)).collect()
+        let that_stay = vectors.filter(|(name, _)| self.stays(&next.note.vectors, name));
+        that_stay.collect()
+    }
+
+    /// Whether a kind of vectors is by the same model before and after.
+    fn stays(&self, to: &[VectorSpec], name: &str) -> bool {
+        let mut specs = to.iter();
+        specs.any(|spec| spec.name == name && self.options.vectors.contains(spec))
     }
 }
 

@@ -478,16 +478,34 @@ fn sightings_without_a_picture_keep_their_time_and_place() {
     store.apply(&events(8, 2)).unwrap();
     let plan = store.migration_plan(&target()).unwrap();
     assert_eq!((plan.left, plan.without_picture), (16, 6));
+    // The end of a track loses nothing; a vector that came without its picture is lost.
+    for (ordinal, has_vector) in [(0, false), (1, true)] {
+        let mut bare = sighting(
+            ["gate-1", "gate-2"][ordinal],
+            1_000_000_000,
+            ordinal as u32,
+            2,
+        );
+        bare.crop = None;
+        if !has_vector {
+            bare.vectors.clear();
+        }
+        store
+            .apply(&[(99, Event::Sighting(Box::new(bare)))])
+            .unwrap();
+    }
+    let plan = store.migration_plan(&target()).unwrap();
+    assert_eq!((plan.left, plan.without_picture), (18, 7));
     store.begin_migration(&target()).unwrap();
     let model = Fake::default();
     let status = store.migrate(&mut &model, None, ALWAYS).unwrap();
     assert_eq!(
         (status.done, status.without_picture, model.count()),
-        (16, 6, 10)
+        (18, 7, 10)
     );
     let store = store.switch(&mut &model).unwrap();
     let status = store.status().unwrap();
-    assert_eq!((status.exemplars, status.tracklets), (16, 8));
+    assert_eq!((status.exemplars, status.tracklets), (18, 8));
     let by_time = Query {
         kind: QueryKind::Time,
         filter: Filter::default(),
