@@ -10,6 +10,7 @@ use sightline_tests::footage::{self, VTEST};
 use sightline_tests::program::{
     Running, checkout, free_port, get, models_are_here, run_badly, run_well, until,
 };
+use sightline_tests::rtsp::{Codec, Options, RtspServer, Scene, Stream};
 use tempfile::TempDir;
 
 const LONG: Duration = Duration::from_secs(120);
@@ -39,6 +40,17 @@ fn metric(port: u16, name: &str) -> Option<f64> {
     line.split_whitespace().nth(1)?.parse().ok()
 }
 
+/// The same network under another name is another model, whose rows are known. It lies in `models` of the folder.
+fn other_model(folder: &Path) {
+    let other = folder.join("models/appearance-two");
+    fs::create_dir_all(&other).unwrap();
+    let shipped = checkout().join("models/appearance");
+    fs::copy(shipped.join("model.onnx"), other.join("model.onnx")).unwrap();
+    let card = fs::read_to_string(shipped.join("model.toml")).unwrap();
+    let card = card.replace("name = \"appearance\"", "name = \"appearance-two\"");
+    fs::write(other.join("model.toml"), card).unwrap();
+}
+
 #[test]
 fn a_store_moves_to_another_model_while_people_search_and_after_a_kill() {
     let test = "a_store_moves_to_another_model_while_people_search_and_after_a_kill";
@@ -51,14 +63,7 @@ fn a_store_moves_to_another_model_while_people_search_and_after_a_kill() {
     };
     let input = folder.path().join("square.mp4");
     footage::excerpt(&from, 200, &input).unwrap();
-    // The same network under another name is another model, and its rows are known.
-    let other = folder.path().join("models/appearance-two");
-    fs::create_dir_all(&other).unwrap();
-    let shipped = checkout().join("models/appearance");
-    fs::copy(shipped.join("model.onnx"), other.join("model.onnx")).unwrap();
-    let card = fs::read_to_string(shipped.join("model.toml")).unwrap();
-    let card = card.replace("name = \"appearance\"", "name = \"appearance-two\"");
-    fs::write(other.join("model.toml"), card).unwrap();
+    other_model(folder.path());
 
     let (store, port) = (folder.path().join("store"), free_port());
     let configure = |name: &str, appearance: &str| {
@@ -178,4 +183,69 @@ fn a_store_moves_to_another_model_while_people_search_and_after_a_kill() {
         2,
         &["already"],
     );
+}
+
+#[test]
+fn a_box_makes_its_store_anew_beside_its_cameras_and_the_switch_is_short() {
+    let test = "a_box_makes_its_store_anew_beside_its_cameras_and_the_switch_is_short";
+    if !models_are_here(test) {
+        return;
+    }
+    let Some(file) = footage::find(test, VTEST).unwrap() else {
+        return;
+    };
+    let folder = TempDir::new().unwrap();
+    other_model(folder.path());
+    let camera = RtspServer::start(Options::new(Stream {
+        scene: Scene::File(file),
+        codec: Codec::H264,
+    }))
+    .unwrap();
+    let (store, port) = (folder.path().join("store"), free_port());
+    let configure = |name: &str, models: &str| {
+        let path = folder.path().join(name);
+        let words = format!(
+            "[store]\nfolder = \"{}\"\n[observe]\nlisten = \"127.0.0.1:{port}\"\nformat = \"text\"\n\
+             [models]\nfolder = \"{}\"\n{models}[cameras.gate]\nurl = \"{}\"\nfps_cap = 5.0\n",
+            store.display(),
+            folder.path().join("models").display(),
+            camera.url()
+        );
+        fs::write(&path, words).unwrap();
+        path
+    };
+    let next = "[migrate]\nappearance = \"appearance-two\"\nmost_per_second = 50\n";
+    let old = configure("old.toml", next);
+    let new = configure("new.toml", "appearance = \"appearance-two\"\n");
+    let log = folder.path().join("log");
+    let mut running = Running::start(&["run", "--config", text(&old)], &log);
+    let told = || fs::read_to_string(&log).unwrap_or_default();
+    until(
+        "it is complete by the new model, and people are on it",
+        LONG,
+        || {
+            assert!(running.is_running(), "{}", told());
+            let done = metric(port, "sightline_store_migration_done_sightings")?;
+            let left = metric(port, "sightline_store_migration_left_sightings")?;
+            let is_said = told().contains("complete by the new models");
+            (done >= 5.0 && left == 0.0 && is_said).then_some(())
+        },
+    );
+    assert!(!hits(&old, &[]).is_empty(), "it is searched by the old one");
+    running.signal(Signal::TERM);
+    assert_eq!(running.wait(LONG), Some(0), "{}", told());
+    let before = hits(&old, &[]);
+    let track = before[0]["track"].as_str().unwrap();
+    let like_it = |config: &Path| {
+        let hits = hits(config, &["--track", track]);
+        let tracks = hits.iter().map(|hit| hit["track"].to_string());
+        tracks.collect::<std::collections::BTreeSet<_>>()
+    };
+    let by_old = like_it(&old);
+    let moved = run_well(&["store", "migrate", "--config", text(&old), "--json"]).json();
+    assert_eq!(moved["moved"], true, "{moved}");
+    assert!(moved["done"].as_u64().unwrap() >= 5, "{moved}");
+    assert_eq!(hits(&new, &[]).len(), before.len());
+    assert_eq!(like_it(&new), by_old, "found by looks as before");
+    run_well(&["store", "verify", "--config", text(&new)]);
 }
