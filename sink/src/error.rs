@@ -43,7 +43,9 @@ pub enum Error {
     },
 
     /// The store was made for other models or dimensions.
-    #[error("store `{path}`: {what}: use the models it was made with, or another folder")]
+    #[error(
+        "store `{path}`: {what}: use the models it was made with, `sightline store migrate`, or another folder"
+    )]
     Mismatch {
         /// The store's folder.
         path: PathBuf,
@@ -94,6 +96,15 @@ pub enum Error {
         /// The store's folder.
         path: PathBuf,
         /// What was found.
+        what: String,
+    },
+
+    /// Pictures could not be embedded anew.
+    #[error("`{vector}` vectors of stored pictures: {what}: the store goes on with its old models")]
+    Embed {
+        /// The kind of vector.
+        vector: String,
+        /// The model's words, or what is wrong with what it gave.
         what: String,
     },
 
@@ -173,6 +184,7 @@ impl Error {
             Self::Server { reaction, .. } => *reaction,
             Self::Event { .. } | Self::Query { .. } => Reaction::Data,
             Self::Mismatch { .. }
+            | Self::Embed { .. }
             | Self::Corrupt { .. }
             | Self::Options { .. }
             | Self::LogPromise { .. } => Reaction::Configuration,

@@ -42,6 +42,6 @@ pub use persons::{AssociationOptions, PersonEvent, PersonRecord, SiteMap};
 pub use search::{Answer, Direction, Filter, Hit, Query, QueryKind};
 pub use spool::{Spool, SpoolStatus};
 pub use store::{
-    Backup, CropLimits, Forget, ForgetReport, IndexNews, Restored, Retention, ServerLimits,
-    ServerOptions, Store, StoreOptions, StoreStatus, VectorSpec, Verified,
+    Backup, CropLimits, Embed, Forget, ForgetReport, IndexNews, Migration, Restored, Retention,
+    ServerLimits, ServerOptions, Store, StoreOptions, StoreStatus, VectorSpec, Verified,
 };

@@ -20,6 +20,8 @@ mod kafka;
 mod live;
 #[path = "system/live_faults.rs"]
 mod live_faults;
+#[path = "system/migrate.rs"]
+mod migrate;
 #[path = "system/recordings.rs"]
 mod recordings;
 #[path = "system/rooms.rs"]

@@ -1,12 +1,13 @@
 //! Arguments of `search`, `person`, `forget` and `store`.
 
-use std::num::NonZeroUsize;
+use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 use uuid::Uuid;
 
 use super::time::parse_time_now;
+use crate::config::Name;
 
 /// `sightline search`
 #[derive(Debug, Args)]
@@ -67,6 +68,20 @@ pub struct StoreAccess {
     pub api: Option<PathBuf>,
 }
 
+/// What commands share that change a store.
+#[derive(Debug, Args)]
+pub struct StoreWork {
+    /// Only look, and say what would be done
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Where the store is.
+    #[command(flatten)]
+    pub access: StoreAccess,
+    /// Print one JSON value
+    #[arg(long)]
+    pub json: bool,
+}
+
 /// `sightline forget`
 #[derive(Debug, Args)]
 #[command(group = clap::ArgGroup::new("what").required(true))]
@@ -86,15 +101,9 @@ pub struct ForgetArgs {
     /// End of the camera's time; written as for --from
     #[arg(long, value_name = "TIME", value_parser = parse_time_now, allow_hyphen_values = true, requires = "camera")]
     pub to: Option<i64>,
-    /// Only say what would go
-    #[arg(long)]
-    pub dry_run: bool,
-    /// Where the store is.
+    /// On which store, and how.
     #[command(flatten)]
-    pub access: StoreAccess,
-    /// Print one JSON value
-    #[arg(long)]
-    pub json: bool,
+    pub work: StoreWork,
 }
 
 /// `sightline store`
@@ -114,6 +123,11 @@ pub enum StoreCommand {
     Restore(StoreRestoreArgs),
     /// Look at every point and every picture of a store, or of a backup
     Verify(StoreVerifyArgs),
+    /// Move a store to other models, from its stored pictures, while people search
+    ///
+    /// The process that holds the store has to be stopped; this one answers searches in its place, by the models that the store has, until
+    /// the move is complete. Killed or stopped at any moment, the same command goes on where it was.
+    Migrate(StoreMigrateArgs),
 }
 
 /// `sightline store backup`
@@ -122,15 +136,9 @@ pub struct StoreBackupArgs {
     /// Folder for the copy: new, or empty
     #[arg(value_name = "DIR")]
     pub to: PathBuf,
-    /// Only say what it would hold
-    #[arg(long)]
-    pub dry_run: bool,
-    /// Where the store is.
+    /// On which store, and how.
     #[command(flatten)]
-    pub access: StoreAccess,
-    /// Print one JSON value
-    #[arg(long)]
-    pub json: bool,
+    pub work: StoreWork,
 }
 
 /// `sightline store restore`
@@ -139,15 +147,9 @@ pub struct StoreRestoreArgs {
     /// Folder of the backup
     #[arg(value_name = "DIR")]
     pub from: PathBuf,
-    /// Only look at the backup and at the place
-    #[arg(long)]
-    pub dry_run: bool,
-    /// Where the store is.
+    /// On which store, and how.
     #[command(flatten)]
-    pub access: StoreAccess,
-    /// Print one JSON value
-    #[arg(long)]
-    pub json: bool,
+    pub work: StoreWork,
 }
 
 /// `sightline store verify`
@@ -162,6 +164,32 @@ pub struct StoreVerifyArgs {
     /// Print one JSON value
     #[arg(long)]
     pub json: bool,
+}
+
+/// `sightline store migrate`
+#[derive(Debug, Args)]
+pub struct StoreMigrateArgs {
+    /// Encoder that takes the place of models.appearance; without any name here those of [migrate] hold
+    #[arg(long, value_name = "NAME", value_parser = Name::parse)]
+    pub appearance: Option<Name>,
+    /// Encoder that takes the place of models.joint
+    #[arg(long, value_name = "NAME", requires = "text", value_parser = Name::parse)]
+    pub joint: Option<Name>,
+    /// Its other side, in place of models.text
+    #[arg(long, value_name = "NAME", requires = "joint", value_parser = Name::parse)]
+    pub text: Option<Name>,
+    /// Give a move up that was begun, and delete what it made
+    #[arg(long, conflicts_with_all = ["appearance", "joint", "dry_run"])]
+    pub abandon: bool,
+    /// Most pictures embedded a second; default: as many as the machine can
+    #[arg(long, value_name = "N")]
+    pub most_per_second: Option<NonZeroU32>,
+    /// Move even where pictures are gone: those sightings are found by time and place alone then
+    #[arg(long)]
+    pub without_pictures: bool,
+    /// On which store, and how.
+    #[command(flatten)]
+    pub work: StoreWork,
 }
 
 /// `sightline person`

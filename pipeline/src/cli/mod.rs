@@ -28,7 +28,7 @@ use clap::{Parser, Subcommand};
 pub use ask::{
     ForgetArgs, PersonArgs, PersonCommand, PersonConfirmArgs, PersonJoinArgs, PersonRejectArgs,
     PersonShowArgs, SearchArgs, StoreAccess, StoreArgs, StoreBackupArgs, StoreCommand,
-    StoreRestoreArgs, StoreVerifyArgs,
+    StoreMigrateArgs, StoreRestoreArgs, StoreVerifyArgs, StoreWork,
 };
 pub use care::{
     CamerasArgs, CamerasCommand, CheckArgs, CompletionsArgs, ModelNames, ModelsArgs,
@@ -198,6 +198,10 @@ mod tests {
             "sightline store restore b --config c.toml --json",
             "sightline store verify --store s",
             "sightline store verify b",
+            "sightline store migrate --appearance new --config c.toml --most-per-second 20 --dry-run",
+            "sightline store migrate --joint new --text new-text --store s --without-pictures --json",
+            "sightline store migrate --abandon --store s",
+            "sightline store migrate --config c.toml",
             "sightline replay scene.toml --mtmc persons.txt",
             "sightline replay --eval scene.toml",
             "sightline replay scene.toml --eval=report --gate gate.toml",
@@ -254,6 +258,10 @@ mod tests {
             "sightline search --limit 0",
             "sightline store verify b --store s",
             "sightline store backup",
+            "sightline store migrate --joint new --store s",
+            "sightline store migrate --appearance new --abandon --store s",
+            "sightline store migrate --appearance ../new --store s",
+            "sightline store migrate --appearance new --most-per-second 0",
             "sightline forget",
             "sightline forget --camera gate-1",
             "sightline forget --camera gate-1 --from -2h",

@@ -150,14 +150,14 @@ impl Who {
 
     fn store(config: &Config, request: Option<&SearchRequest>) -> Result<Self> {
         let folder = &config.store.folder;
-        if !folder.join("index").is_dir() && config.store.qdrant.is_none() && config.kafka.is_used()
-        {
+        let is_there = sightline_sink::Store::is_in(folder);
+        if !is_there && config.kafka.is_used() {
             bail!(
                 "there is no store in {}: with [kafka], questions go to the machine that runs `sightline index`",
                 folder.display()
             );
         }
-        if !folder.join("index").is_dir() && config.store.qdrant.is_none() {
+        if !is_there {
             bail!(
                 "there is no store in {}; name another with --store, or make one with `sightline replay INPUT --store {}`",
                 folder.display(),

@@ -19,11 +19,11 @@ pub fn run(args: &ForgetArgs) -> Result<()> {
         camera: args.camera.clone(),
         from: args.from.map(UtcTime::from_unix_ns),
         to: args.to.map(UtcTime::from_unix_ns),
-        dry_run: args.dry_run,
+        dry_run: args.work.dry_run,
     };
     request.asked()?;
-    let response = Answering::open(&args.access, None)?.forget(&request)?;
-    if args.json {
+    let response = Answering::open(&args.work.access, None)?.forget(&request)?;
+    if args.work.json {
         stdout().json(&response)?;
         return Ok(());
     }

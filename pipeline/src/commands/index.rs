@@ -12,6 +12,7 @@ use sightline_sink::log::{ReceiveStatus, require_topics};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
+use super::mover::Mover;
 use super::search::{Needs, start_encoders};
 use super::serving::Serving;
 use crate::cli::{IndexArgs, stdout};
@@ -75,6 +76,7 @@ pub fn run(args: &IndexArgs) -> Result<()> {
     health.set_store_open(true);
     let ask = Arc::new(StoreAsk::new(store.clone(), Some(encoder)));
     let serving = Serving::start(&config, Some(ask), &metrics, &health)?;
+    let mover = Mover::start(&config, store.clone(), &metrics)?;
     let mut watchdog = Watchdog::new(progress, Notifier::from_env()?);
     notifier.ready();
     notifier.status("indexing");
@@ -102,9 +104,10 @@ pub fn run(args: &IndexArgs) -> Result<()> {
     };
     notifier.stopping();
     tracing::info!("stopping: what is under way is made durable and committed");
+    let moved = mover.map_or(Ok(()), Mover::stop);
     let served = serving.stop();
     let closed = store.close();
-    ended.and(served).and(closed)
+    ended.and(moved).and(served).and(closed)
 }
 
 fn catch_up(

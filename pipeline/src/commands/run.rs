@@ -11,6 +11,7 @@ use sightline_console::{Ask, StoreAsk};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
+use super::mover::Mover;
 use super::search::{Needs, start_encoders};
 use super::serving::Serving;
 use crate::cli::RunArgs;
@@ -74,6 +75,11 @@ pub fn run(args: &RunArgs) -> Result<()> {
     health.set_models_loaded(true);
     health.set_store_open(true);
     let serving = Serving::start(&config, ask, &metrics, &health)?;
+    let mover = match outlet.store() {
+        Some(store) => Mover::start(&config, store.clone(), &metrics)?,
+        // The store is moved where it is.
+        None => None,
+    };
 
     let times = Arc::new(StageTimes::default());
     let telemetry = Arc::new(Telemetry::new(metrics, &progress, &times));
@@ -132,6 +138,7 @@ pub fn run(args: &RunArgs) -> Result<()> {
     drop(live);
     let ended = ended.and(flow.finish());
     let ended = ended.and(embed.join());
+    let ended = ended.and(mover.map_or(Ok(()), Mover::stop));
     let drained = outlet.drain(DRAIN_DEADLINE);
     if let Err(error) = &drained {
         tracing::warn!(

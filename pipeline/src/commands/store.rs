@@ -23,14 +23,15 @@ pub fn run(args: &StoreArgs) -> Result<()> {
         StoreCommand::Backup(args) => backup(args),
         StoreCommand::Restore(args) => restore(args),
         StoreCommand::Verify(args) => verify(args),
+        StoreCommand::Migrate(args) => super::migrate::run(args),
     }
 }
 
 /// The configuration of the store that is meant. It has to be free: a copy of what changes is none.
-fn configuration(access: &StoreAccess) -> Result<Config> {
+pub(super) fn configuration(access: &StoreAccess) -> Result<Config> {
     if access.api.is_some() {
         bail!(
-            "a store is copied, restored and looked at by its files: stop the process that holds it, and name it with --store or --config"
+            "a store is copied, restored, moved and looked at by its files: stop the process that holds it, and name it with --store or --config"
         );
     }
     let mut config = Config::load_or_built_in(access.config.as_deref(), Purpose::Offline)?;
@@ -40,39 +41,49 @@ fn configuration(access: &StoreAccess) -> Result<Config> {
     Ok(config)
 }
 
-fn open(config: &Config) -> Result<Store> {
+/// A store that is not there is not made.
+pub(super) fn refuse_none(config: &Config) -> Result<()> {
     let folder = &config.store.folder;
-    if !folder.join("index").is_dir() && config.store.qdrant.is_none() {
+    if !sightline_sink::Store::is_in(folder) {
         bail!("there is no store in {}", folder.display());
     }
+    Ok(())
+}
+
+fn open(config: &Config) -> Result<Store> {
+    refuse_none(config)?;
     Store::open(config, flow::vectors_of(config)?)
 }
 
 fn backup(args: &StoreBackupArgs) -> Result<()> {
-    let store = open(&configuration(&args.access)?)?;
-    let backup = store.backup(&args.to, args.dry_run)?;
+    let store = open(&configuration(&args.work.access)?)?;
+    let backup = store.backup(&args.to, args.work.dry_run)?;
     store.close()?;
-    if args.json {
+    if args.work.json {
         stdout().json(&backup)?;
         return Ok(());
     }
     let mut out = stdout();
-    let did = if args.dry_run { "would hold" } else { "holds" };
+    let did = if args.work.dry_run {
+        "would hold"
+    } else {
+        "holds"
+    };
     writeln!(out, "{} {did} {}", args.to.display(), words(&backup))?;
     Ok(out.finish()?)
 }
 
 fn restore(args: &StoreRestoreArgs) -> Result<()> {
-    let config = configuration(&args.access)?;
+    let config = configuration(&args.work.access)?;
     let options = flow::store_options(&config, flow::vectors_of(&config)?)?;
     let folder = &config.store.folder;
-    let restored = sightline_sink::Store::restore(&args.from, folder, &options, args.dry_run)?;
-    if args.json {
+    let restored = sightline_sink::Store::restore(&args.from, folder, &options, args.work.dry_run)?;
+    if args.work.json {
         stdout().json(&restored)?;
         return Ok(());
     }
     let mut out = stdout();
-    if args.dry_run {
+    if args.work.dry_run {
         writeln!(
             out,
             "{} is whole and would go into {}: {}",

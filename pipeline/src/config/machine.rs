@@ -118,6 +118,40 @@ pub struct RetentionConfig {
     pub max_bytes: Option<NonZeroU64>,
 }
 
+/// `[migrate]`: models that the store moves to, beside its own; absent means that it stays with these.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct MigrateConfig {
+    /// Name of the encoder that is to take the place of `models.appearance`.
+    pub appearance: Option<Name>,
+    /// Name of the encoder that is to take the place of `models.joint`.
+    pub joint: Option<Name>,
+    /// Its other side, in place of `models.text`.
+    pub text: Option<Name>,
+    /// Most stored pictures embedded a second by the new models, so that cameras have the rest of the machine.
+    #[schemars(range(min = 1, max = 100_000))]
+    pub most_per_second: NonZeroU32,
+}
+
+impl MigrateConfig {
+    /// Whether any model is named.
+    #[must_use]
+    pub fn is_used(&self) -> bool {
+        self.appearance.is_some() || self.joint.is_some()
+    }
+}
+
+impl Default for MigrateConfig {
+    fn default() -> Self {
+        Self {
+            appearance: None,
+            joint: None,
+            text: None,
+            most_per_second: at_least_one(5),
+        }
+    }
+}
+
 /// `[models]`: the networks, the library that runs them, and on what.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]

@@ -43,8 +43,8 @@ pub use fault::{ConfigError, Fault, Faults};
 pub use inputs::{InputError, Inputs, Manifest, Recording, Start};
 pub use kafka::{GroupProtocol, KafkaConfig, SaslMechanism, Security};
 pub use machine::{
-    ApiConfig, LogFormat, LogLevel, ModelsConfig, ObserveConfig, Precision, Provider, QdrantConfig,
-    RetentionConfig, StoreConfig,
+    ApiConfig, LogFormat, LogLevel, MigrateConfig, ModelsConfig, ObserveConfig, Precision,
+    Provider, QdrantConfig, RetentionConfig, StoreConfig,
 };
 pub use persons::{MapCamera, MapConfig, MapWay, PersonsConfig};
 pub use raw::RawConfig;
@@ -68,6 +68,8 @@ pub struct Config {
     pub retention: RetentionConfig,
     /// The networks.
     pub models: ModelsConfig,
+    /// Models that the store moves to.
+    pub migrate: MigrateConfig,
     /// Pictures to boxes.
     pub detect: DetectConfig,
     /// Boxes to tracks.
@@ -146,6 +148,7 @@ impl Config {
             kafka: KafkaConfig::default(),
             retention: RetentionConfig::default(),
             models,
+            migrate: MigrateConfig::default(),
             detect: DetectConfig::default(),
             track: TrackConfig::default(),
             select: SelectConfig::default(),
@@ -174,6 +177,23 @@ impl Config {
             .get(camera)
             .map(|camera| camera.view.clone())
             .unwrap_or_default()
+    }
+
+    /// This configuration with the models that `migrate` names.
+    #[must_use]
+    pub fn migrated(&self, migrate: &MigrateConfig) -> Self {
+        let mut target = self.clone();
+        let models = &mut target.models;
+        for (name, place) in [
+            (&migrate.appearance, &mut models.appearance),
+            (&migrate.joint, &mut models.joint),
+            (&migrate.text, &mut models.text),
+        ] {
+            if let Some(name) = name {
+                place.clone_from(name);
+            }
+        }
+        target
     }
 
     /// The socket on which the process that holds the store answers.

@@ -7,7 +7,9 @@ use serde::Deserialize;
 
 use super::camera::{RawCamera, RawDefaults};
 use super::kafka::KafkaConfig;
-use super::machine::{ApiConfig, ModelsConfig, ObserveConfig, RetentionConfig, StoreConfig};
+use super::machine::{
+    ApiConfig, MigrateConfig, ModelsConfig, ObserveConfig, RetentionConfig, StoreConfig,
+};
 use super::persons::{MapConfig, PersonsConfig};
 use super::stages::{DetectConfig, EmbedConfig, SelectConfig, TrackConfig};
 use super::values::Name;
@@ -38,6 +40,9 @@ pub struct RawConfig {
     /// The networks, the library that runs them, and on what.
     #[serde(default)]
     pub models: ModelsConfig,
+    /// Models that the store moves to while everything goes on.
+    #[serde(default)]
+    pub migrate: MigrateConfig,
     /// Pictures to boxes of pedestrians.
     #[serde(default)]
     pub detect: DetectConfig,

@@ -127,6 +127,16 @@ fn settle(
             },
         );
     }
+    if raw.migrate.joint.is_some() != raw.migrate.text.is_some() {
+        document.blame(
+            &KeyPath::of(&["migrate"]),
+            Blame {
+                problem: "one side of a pair alone".into(),
+                expected: Some("`joint` and `text` together under [migrate]".into()),
+                ..Blame::default()
+            },
+        );
+    }
     if raw.track.low_score.get() > raw.track.high_score.get() {
         document.blame(
             &KeyPath::of(&["track", "low_score"]),
@@ -227,6 +237,7 @@ fn settle(
         kafka,
         retention: raw.retention,
         models,
+        migrate: raw.migrate,
         detect: raw.detect,
         track: raw.track,
         select: raw.select,

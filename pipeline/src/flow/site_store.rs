@@ -1,5 +1,6 @@
 //! The store of a site, filled from the log.
 
+use std::num::NonZeroU32;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,8 +9,8 @@ use anyhow::{Context as _, Result};
 use sightline_console::StoreCounts;
 use sightline_sink::log::ReceiveStatus;
 use sightline_sink::{
-    Answer, CameraCoverage, Filter, Forget, ForgetReport, IndexNews, PersonId, PersonRecord, Query,
-    Receiver, ReceiverOptions, StoreStatus, TrackId, VectorSpec,
+    Answer, CameraCoverage, Embed, Filter, Forget, ForgetReport, IndexNews, Migration, PersonId,
+    PersonRecord, Query, Receiver, ReceiverOptions, StoreStatus, TrackId, VectorSpec,
 };
 
 use super::store::{now_ns, store_options};
@@ -81,6 +82,27 @@ impl SiteStore {
     /// When the disk or the engine refuses.
     pub fn settle_persons(&self) -> Result<()> {
         Ok(self.store.settle_persons()?)
+    }
+
+    /// Begins to move to other models, or goes on where it was.
+    ///
+    /// # Errors
+    /// When the store moves to others already, several sites share it, or the disk or the engine refuses.
+    pub fn begin_migration(&self, to: &[VectorSpec]) -> Result<()> {
+        Ok(self.store.begin_migration(to)?)
+    }
+
+    /// Works at the move until nothing is left, or `go_on` says no; see the sink's.
+    ///
+    /// # Errors
+    /// When a model fails, or the disk or the engine refuses; what was done is done.
+    pub fn migrate(
+        &self,
+        embed: &mut dyn Embed,
+        most_per_second: Option<NonZeroU32>,
+        go_on: &dyn Fn() -> bool,
+    ) -> Result<Migration> {
+        Ok(self.store.migrate(embed, most_per_second, go_on)?)
     }
 
     /// A hash over everything that is searchable; see the sink's digest.

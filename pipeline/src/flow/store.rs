@@ -1,5 +1,6 @@
 //! The store of a configuration: opened, written to, asked.
 
+use std::num::NonZeroU32;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::sync::Arc;
@@ -9,9 +10,9 @@ use anyhow::{Context as _, Result, bail};
 use sightline_console::StoreCounts;
 use sightline_sink::spool::Limits;
 use sightline_sink::{
-    Answer, Backup, CameraCoverage, CropLimits, Event, Filter, Forget, ForgetReport, IndexNews,
-    PersonId, PersonRecord, Query, Retention, ServerLimits, ServerOptions, Sink, SinkOptions,
-    SinkStatus, StoreOptions, TrackId, VectorSpec, Verified, Writer,
+    Answer, Backup, CameraCoverage, CropLimits, Embed, Event, Filter, Forget, ForgetReport,
+    IndexNews, Migration, PersonId, PersonRecord, Query, Retention, ServerLimits, ServerOptions,
+    Sink, SinkOptions, SinkStatus, StoreOptions, TrackId, VectorSpec, Verified, Writer,
 };
 
 use super::EventWriter;
@@ -120,6 +121,32 @@ impl Store {
             .backup(to, now_ns(), is_dry_run, BACKUP_DEADLINE)?)
     }
 
+    /// Begins to move to other models, or goes on where it was.
+    ///
+    /// # Errors
+    /// When the store moves to others already, several sites share it, or the disk or the engine refuses.
+    pub fn begin_migration(&self, to: &[VectorSpec]) -> Result<()> {
+        Ok(self.sink.begin_migration(to)?)
+    }
+
+    /// Works at the move until nothing is left, or `go_on` says no; see the sink's.
+    ///
+    /// # Errors
+    /// When a model fails, or the disk or the engine refuses; what was done is done.
+    pub fn migrate(
+        &self,
+        embed: &mut dyn Embed,
+        most_per_second: Option<NonZeroU32>,
+        go_on: &dyn Fn() -> bool,
+    ) -> Result<Migration> {
+        Ok(self.sink.migrate(embed, most_per_second, go_on)?)
+    }
+
+    /// How the move stands; none when there is none.
+    pub fn migration(&self) -> Option<Migration> {
+        self.sink.migration()
+    }
+
     /// Looks at everything in the store.
     ///
     /// # Errors
@@ -207,7 +234,7 @@ pub fn store_options(config: &Config, vectors: Vec<VectorSpec>) -> Result<StoreO
 
 /// The server that holds the vectors, with its key.
 fn server(qdrant: &QdrantConfig, config: &Config) -> Result<ServerOptions> {
-    let millis = |value: std::num::NonZeroU32| Duration::from_millis(u64::from(value.get()));
+    let millis = |value: NonZeroU32| Duration::from_millis(u64::from(value.get()));
     Ok(ServerOptions {
         api_key: qdrant.api_key_file.as_deref().map(read_key).transpose()?,
         ca_file: qdrant.ca_file.clone(),

@@ -12,6 +12,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::{Metric, Registry};
 use sightline_console::{Audit, AuditEvent, LogAudit};
 use sightline_sink::IndexNews;
+use sightline_sink::Migration;
 use sightline_sink::log::ReceiveStatus;
 
 use super::clock::MonotonicClock;
@@ -70,6 +71,12 @@ pub struct Metrics {
     pub store_retries: Counter,
     /// Points that the vector server lost and was sent again.
     pub store_resent: Counter,
+    /// Sightings that are there by the models that the store moves to.
+    pub migration_done: Gauge,
+    /// Sightings that are not yet.
+    pub migration_left: Gauge,
+    /// Pictures embedded a second for it.
+    pub migration_rate: Seconds,
     /// Time from capture to being searchable.
     pub capture_to_indexed: Histogram,
     pub(super) index_behind_log: LogLimit,
@@ -227,6 +234,9 @@ impl Metrics {
             store_expired: Counter::default(),
             store_retries: Counter::default(),
             store_resent: Counter::default(),
+            migration_done: Gauge::default(),
+            migration_left: Gauge::default(),
+            migration_rate: Seconds::default(),
             index_behind_log: LogLimit::default(),
             spool_dropped_log: LogLimit::default(),
             cameras: RwLock::default(),
@@ -253,10 +263,33 @@ impl Metrics {
         put(&mut registry, names::STORE_EXPIRED, &metrics.store_expired);
         put(&mut registry, names::STORE_RETRIES, &metrics.store_retries);
         put(&mut registry, names::STORE_RESENT, &metrics.store_resent);
+        put(
+            &mut registry,
+            names::MIGRATION_DONE,
+            &metrics.migration_done,
+        );
+        put(
+            &mut registry,
+            names::MIGRATION_LEFT,
+            &metrics.migration_left,
+        );
+        put(
+            &mut registry,
+            names::MIGRATION_RATE,
+            &metrics.migration_rate,
+        );
         Self {
             registry,
             ..metrics
         }
+    }
+
+    /// Takes over how a move to other models stands.
+    pub fn take_migration(&self, status: &Migration) {
+        let count = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
+        self.migration_done.set(count(status.done));
+        self.migration_left.set(count(status.left));
+        self.migration_rate.set(status.per_second);
     }
 
     /// The handles of a camera, made at the first call.

@@ -65,6 +65,9 @@ names! {
     STORE_EXPIRED = "sightline_store_expired_total", "Tracks that went for age or room";
     STORE_RETRIES = "sightline_store_retries_total", "Calls to the vector server that were made again";
     STORE_RESENT = "sightline_store_resent_total", "Points that the vector server accepted, did not hold, and was sent again";
+    MIGRATION_DONE = "sightline_store_migration_done_sightings", "Sightings that the store has by the models that it moves to";
+    MIGRATION_LEFT = "sightline_store_migration_left_sightings", "Sightings that are to be embedded by the models that the store moves to";
+    MIGRATION_RATE = "sightline_store_migration_pictures_per_second", "Pictures embedded a second by the models that the store moves to";
     CAPTURE_TO_INDEXED = "sightline_capture_to_indexed_seconds", "Time from capture of a frame to its sighting being searchable";
     QUEUE_DEPTH = "sightline_queue_depth", "Items that wait in a queue";
     QUEUE_DROPPED = "sightline_queue_dropped_total", "Items a full queue dropped";

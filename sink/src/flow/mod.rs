@@ -9,6 +9,7 @@ mod intake;
 #[cfg(test)]
 mod tests;
 
+use std::num::NonZeroU32;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
@@ -23,8 +24,8 @@ use crate::coverage::CameraCoverage;
 use crate::persons::{Feedback, Join, Verdict, WalkingTime};
 use crate::spool::{Limits, Recovery, Spool, SpoolStatus};
 use crate::store::{
-    Applied, Backup, Expired, Forget, ForgetReport, IndexNews, Store, StoreOptions, StoreStatus,
-    Verified,
+    Applied, Backup, Embed, Expired, Forget, ForgetReport, IndexNews, Migration, Store,
+    StoreOptions, StoreStatus, VectorSpec, Verified,
 };
 use crate::{Answer, Error, Event, PersonId, PersonRecord, Query, Result, TrackId};
 
@@ -272,6 +273,35 @@ impl Sink {
     ) -> Result<Backup> {
         self.drain(limit)?;
         self.shared.store.backup(to, at_ns, is_dry_run)
+    }
+
+    /// Begins to move to other models, or goes on where it was; see [`Store::begin_migration`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Store::begin_migration`].
+    pub fn begin_migration(&self, to: &[VectorSpec]) -> Result<()> {
+        self.shared.store.begin_migration(to)
+    }
+
+    /// Works at the move to other models; see [`Store::migrate`]. May run beside everything else, once at a time.
+    ///
+    /// # Errors
+    ///
+    /// As [`Store::migrate`].
+    pub fn migrate(
+        &self,
+        embed: &mut dyn Embed,
+        most_per_second: Option<NonZeroU32>,
+        go_on: &dyn Fn() -> bool,
+    ) -> Result<Migration> {
+        let store = &self.shared.store;
+        store.migrate(embed, most_per_second, go_on)
+    }
+
+    /// How the move to other models stands; none when there is none.
+    pub fn migration(&self) -> Option<Migration> {
+        self.shared.store.migration()
     }
 
     /// Looks at everything in the store; see [`Store::verify`].

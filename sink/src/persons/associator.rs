@@ -12,12 +12,12 @@ use super::event::{Assigned, PersonEvent};
 use super::evidence::Evidence;
 use super::options::{AssociationCounts, AssociationOptions};
 use super::person::Person;
-use super::track::Track;
+use super::track::{Looks, Track};
 use super::transit::{Transit, WalkingTime, seconds};
 use super::waiting::Waiting;
 use super::word::{Feedback, Verdict, Words};
 use crate::event::{Event, Sighting};
-use crate::{PersonId, Result, TrackId};
+use crate::{PersonId, Result, SightingId, TrackId};
 
 /// Decisions are looked at again until a track's end lies this far back.
 pub(super) const REVISIT_NS: i64 = 60_000_000_000;
@@ -140,6 +140,30 @@ impl Associator {
         let all = self.in_order_of_start(|_| true);
         self.settle(all);
         self.say(decisions);
+    }
+
+    /// Takes on what tracks look like by another model, after everything that waits was compared by the former one. Views
+    /// of which nothing is known by it go, so that two models never meet.
+    pub(super) fn relook(
+        &mut self,
+        decisions: &mut Vec<PersonEvent>,
+        mut looks: impl FnMut(&[TrackId], &[SightingId]) -> Result<Looks>,
+    ) -> Result<()> {
+        const AT_ONCE: usize = 64;
+        self.finish(decisions);
+        let mut tracks: Vec<&mut Track> = self.state.tracks.values_mut().collect();
+        for some in tracks.chunks_mut(AT_ONCE) {
+            let ids: Vec<TrackId> = some.iter().map(|track| track.id).collect();
+            let views = some.iter().flat_map(|track| &track.exemplars);
+            let views: Vec<SightingId> = views.map(|view| view.sighting).collect();
+            let mut looks = looks(&ids, &views)?;
+            for track in some {
+                track.relook(&mut looks);
+            }
+        }
+        let persons: Vec<PersonId> = self.state.persons.keys().copied().collect();
+        persons.into_iter().for_each(|person| self.recentre(person));
+        Ok(())
     }
 
     /// Takes somebody's word on two tracks, which stands from now on. None when one of the tracks is not known

@@ -14,11 +14,12 @@ use serde::{Deserialize, Serialize};
 use super::associator::{Associator, State};
 use super::event::{Join, PersonEvent};
 use super::options::{AssociationCounts, AssociationOptions};
+use super::track::Looks;
 use super::transit::WalkingTime;
 use super::word::{self, Feedback, Verdict};
 use crate::event::{self, Event, Sighting};
 use crate::spool::record::{self, Parsed};
-use crate::{Error, PersonId, Result, TrackId};
+use crate::{Error, PersonId, Result, SightingId, TrackId};
 
 /// Bytes of log after which a new snapshot is written.
 const LOG_BYTES: u64 = 32 << 20;
@@ -167,6 +168,20 @@ impl PersonBook {
         let before = decisions.len();
         self.associator.take(event, decisions);
         self.note(&decisions[before..])
+    }
+
+    /// Takes on what tracks look like by another model, and makes it durable.
+    pub(crate) fn relook(
+        &mut self,
+        decisions: &mut Vec<PersonEvent>,
+        looks: impl FnMut(&[TrackId], &[SightingId]) -> Result<Looks>,
+    ) -> Result<()> {
+        let before = decisions.len();
+        self.associator.relook(decisions, looks)?;
+        self.note(&decisions[before..])?;
+        // The log holds looks by the former model, so it is given up for a snapshot without them.
+        self.is_finished = true;
+        self.flush()
     }
 
     /// Takes somebody's word on two tracks, and makes it durable; false when one of them is not compared any more.

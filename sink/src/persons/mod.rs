@@ -35,6 +35,7 @@ pub use event::{Assigned, Join, PersonEvent, RunnerUp};
 pub use evidence::Calibration;
 pub use map::{CameraPlace, SiteMap, Way};
 pub use options::{AssociationCounts, AssociationOptions};
+pub(crate) use track::{APPEARANCE, Looks};
 pub use transit::WalkingTime;
 pub use word::{Feedback, Verdict};
 

@@ -1,5 +1,7 @@
 //! What association knows of a track, gathered from its sightings.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use super::map::{Ground, SiteMap};
@@ -24,6 +26,13 @@ pub(crate) struct Exemplar {
     /// Of length 1.
     #[serde(with = "vectors::hex")]
     pub(crate) vector: Vec<f32>,
+}
+
+/// What tracks and sightings look like by a model: vectors of length 1.
+#[derive(Debug, Default)]
+pub(crate) struct Looks {
+    pub(crate) tracks: BTreeMap<TrackId, Vec<f32>>,
+    pub(crate) sightings: BTreeMap<SightingId, Vec<f32>>,
 }
 
 /// Where a track was at a time.
@@ -123,6 +132,16 @@ impl Track {
         }
         self.version += 1;
         true
+    }
+
+    /// Takes on its looks by another model; views without one go.
+    pub(crate) fn relook(&mut self, looks: &mut Looks) {
+        self.mean = looks.tracks.remove(&self.id).unwrap_or_default();
+        self.exemplars.retain_mut(|exemplar| {
+            let look = looks.sightings.remove(&exemplar.sighting);
+            look.map(|vector| exemplar.vector = vector).is_some()
+        });
+        self.version += 1;
     }
 
     /// Whether a sighting was taken in.

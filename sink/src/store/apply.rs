@@ -123,6 +123,13 @@ impl Store {
             })
             .collect::<Result<_>>()?;
         self.exemplars.upsert(points)?;
+        if let Some(next) = self.next() {
+            let sightings = accepted.iter().filter_map(|event| match event {
+                Event::Sighting(sighting) => Some((sighting.track, 1)),
+                Event::Coverage(_) | Event::Forgotten(_) => None,
+            });
+            next.note_changed(sightings);
+        }
         self.apply_tracklets(tracklets, &mut applied)?;
         self.associate(accepted.into_iter())?;
         Ok(applied)

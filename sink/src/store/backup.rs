@@ -16,7 +16,7 @@ use uuid::Uuid;
 use super::Store;
 use super::crops::Crops;
 use super::engine::{Engine, Point, Where};
-use super::options::{StoreOptions, VectorSpec};
+use super::options::{StoreOptions, VectorSpec, sorted};
 use super::points::{ExemplarPayload, from_payload};
 use crate::{Error, Result};
 
@@ -144,11 +144,6 @@ impl Backup {
 
     /// Refuses a store for other vectors than the backup's.
     pub(super) fn check_vectors(&self, dir: &Path, options: &StoreOptions) -> Result<()> {
-        let sorted = |vectors: &[VectorSpec]| {
-            let mut vectors = vectors.to_vec();
-            vectors.sort_by(|a, b| a.name.cmp(&b.name));
-            vectors
-        };
         if sorted(&self.vectors) == sorted(&options.vectors) {
             return Ok(());
         }

@@ -189,6 +189,10 @@ impl Store {
         let removed = self.remove_tracks(tracks, Pictures::LookAtAll)?;
         self.exemplars.scrub()?;
         self.tracklets.scrub()?;
+        if let Some(next) = self.next() {
+            next.generation.exemplars.scrub()?;
+            next.generation.tracklets.scrub()?;
+        }
         self.crops.flush()?;
         self.forgotten.finish()?;
         Ok(removed)
@@ -279,8 +283,12 @@ impl Store {
         }
         for some in tracks.chunks(MAX_FORGOTTEN) {
             let ids: Vec<_> = some.iter().map(TrackId::tracklet_point).collect();
-            let points = self.tracklets.retrieve(&ids, false)?.len() as u64
+            let mut points = self.tracklets.retrieve(&ids, false)?.len() as u64
                 + self.exemplars.count(&of_tracks(some))?;
+            if let Some(next) = self.next() {
+                points += next.generation.tracklets.retrieve(&ids, false)?.len() as u64
+                    + next.generation.exemplars.count(&of_tracks(some))?;
+            }
             proof.looked_up += 2 * some.len() as u64;
             if points > 0 {
                 return Err(found(format!("{points} points are there still")));

@@ -13,8 +13,12 @@ pub(crate) mod engine;
 mod expire;
 mod forget;
 mod forgotten;
+mod generation;
 mod list;
 mod lock;
+mod migrate;
+#[cfg(test)]
+mod migrate_tests;
 mod options;
 mod persons;
 pub(crate) mod points;
@@ -29,10 +33,9 @@ mod verify;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
-use fs_err::File;
 use serde::Serialize;
 
 pub use apply::Applied;
@@ -42,6 +45,7 @@ pub use engine::server::{ServerLimits, ServerOptions};
 pub use expire::{Expired, Retention};
 pub use forget::{Forget, ForgetReport, Proof};
 pub use list::verify_list;
+pub use migrate::{Embed, Migration};
 pub use options::{CropLimits, StoreOptions, VectorSpec};
 pub use restore::Restored;
 pub use verify::Verified;
@@ -50,12 +54,11 @@ use crate::coverage::{CameraCoverage, CoverageBook};
 use crate::persons::PersonBook;
 use crate::{Answer, Error, Query, Result, TrackId};
 use crops::Crops;
-use engine::embedded::Embedded;
-use engine::server::{Client, Server};
-use engine::{Collection, EXEMPLARS, Engine, TRACKLETS, Where};
+use engine::{Engine, Where};
 use forgotten::ForgottenBook;
+use generation::{Generation, Place};
 use lock::Lock;
-use options::Manifest;
+use migrate::Next;
 
 /// How a [`Store`] stands.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
@@ -92,8 +95,9 @@ pub struct Store {
     options: StoreOptions,
     exemplars: Box<dyn Engine>,
     tracklets: Box<dyn Engine>,
-    /// None where points lie in the folder.
-    client: Option<Arc<Client>>,
+    place: Place,
+    /// What other models make of it; none while the store does not move to others.
+    next: RwLock<Option<Arc<Next>>>,
     crops: Crops,
     coverage: CoverageBook,
     forgotten: ForgottenBook,
@@ -121,11 +125,38 @@ impl Store {
         fs_err::create_dir_all(dir).map_err(Error::io("make the store's folder"))?;
         let lock = Lock::take(dir)?;
         options::check_place(dir, options.server.as_ref())?;
-        let (exemplars, tracklets, client) = open_engines(dir, options)?;
+        let place = Place::new(dir, options)?;
+        let Generation {
+            exemplars,
+            tracklets,
+        } = place.open_current(&options.vectors)?;
+        let mut note = place.note()?;
+        if let Some(given_up) = note.take_if(|note| note.is_abandoned) {
+            place.delete(given_up.to)?;
+            place.strike_note()?;
+        }
+        let mut next = None;
+        if let Some(note) = &note {
+            let current = place.current()?;
+            if current == note.from {
+                let generation = place.open_next(note)?;
+                next = Some(Arc::new(Next::new(generation, note.clone())));
+            } else if current != note.to {
+                return Err(Error::Mismatch {
+                    path: dir.join("migration.json"),
+                    what: format!(
+                        "it is about generations {} and {} of the index, and {current} is searched",
+                        note.from, note.to
+                    ),
+                });
+            }
+        }
+        let is_moving = next.is_some();
         let store = Self {
             exemplars,
             tracklets,
-            client,
+            place,
+            next: RwLock::new(next),
             crops: Crops::open(&dir.join("crops"), options.crops)?,
             coverage: CoverageBook::open(&dir.join("coverage"))?,
             forgotten: ForgottenBook::open(&dir.join("forgotten"))?,
@@ -139,7 +170,16 @@ impl Store {
         };
         store.regain_persons()?;
         store.finish_forgetting()?;
+        if let Some(note) = note.filter(|_| !is_moving) {
+            store.finish_switch(&note)?;
+        }
         Ok(store)
+    }
+
+    /// Whether there is a store in a folder, with its points in it or on a server.
+    pub fn is_in(dir: &Path) -> bool {
+        let has_index = generation::current_index(dir).is_ok_and(|index| index.is_dir());
+        has_index || dir.join("server").is_file()
     }
 
     /// Makes everything applied so far durable.
@@ -152,6 +192,9 @@ impl Store {
         self.crops.flush()?;
         self.exemplars.flush()?;
         self.tracklets.flush()?;
+        if let Some(next) = self.next() {
+            next.flush()?;
+        }
         self.flush_persons()?;
         self.coverage.flush()
     }
@@ -165,7 +208,12 @@ impl Store {
     pub fn optimize(&self) -> Result<bool> {
         let exemplars = self.exemplars.optimize()?;
         let tracklets = self.tracklets.optimize()?;
-        Ok(exemplars || tracklets)
+        let mut is_done = exemplars || tracklets;
+        if let Some(next) = self.next() {
+            is_done |= next.generation.exemplars.optimize()?;
+            is_done |= next.generation.tracklets.optimize()?;
+        }
+        Ok(is_done)
     }
 
     /// Answers a query.
@@ -221,7 +269,7 @@ impl Store {
     ///
     /// When the engine refuses to count.
     pub fn status(&self) -> Result<StoreStatus> {
-        let counts = self.client.as_ref().map(|client| client.counts());
+        let counts = self.place.client.as_ref().map(|client| client.counts());
         let counts = counts.unwrap_or_default();
         Ok(StoreStatus {
             exemplars: self.exemplars.count(&Where::default())?,
@@ -258,55 +306,4 @@ impl Store {
     pub(crate) fn book(&self) -> &CoverageBook {
         &self.coverage
     }
-}
-
-type Engines = (Box<dyn Engine>, Box<dyn Engine>, Option<Arc<Client>>);
-
-fn open_engines(dir: &Path, options: &StoreOptions) -> Result<Engines> {
-    let (specs, exact_points) = (&options.vectors, options.exact_points);
-    if let Some(server) = &options.server {
-        let client = Client::new(server)?;
-        let open = |collection: Collection| -> Result<Box<dyn Engine>> {
-            let client = Arc::clone(&client);
-            Ok(Box::new(Server::open(
-                client,
-                specs,
-                &collection,
-                exact_points,
-            )?))
-        };
-        let (exemplars, tracklets) = (open(EXEMPLARS)?, open(TRACKLETS)?);
-        return Ok((exemplars, tracklets, Some(client)));
-    }
-    let index = dir.join("index");
-    if !index.exists() {
-        create(dir, &index, options)?;
-    }
-    Manifest::of(options).check(&index)?;
-    let open = |collection: Collection| -> Result<Box<dyn Engine>> {
-        let path = index.join(collection.name);
-        Ok(Box::new(Embedded::open(&path, specs, exact_points)?))
-    };
-    Ok((open(EXEMPLARS)?, open(TRACKLETS)?, None))
-}
-
-/// Makes an empty index beside its place and moves it there, so that there is never half of one.
-fn create(dir: &Path, index: &Path, options: &StoreOptions) -> Result<()> {
-    let what = "make the store's index";
-    let part = dir.join("index.part");
-    if part.exists() {
-        fs_err::remove_dir_all(&part).map_err(Error::io(what))?;
-    }
-    for collection in [EXEMPLARS, TRACKLETS] {
-        let path = part.join(collection.name);
-        fs_err::create_dir_all(&path).map_err(Error::io(what))?;
-        Embedded::create(&path, &options.vectors, &collection)?;
-    }
-    Manifest::of(options).write(&part)?;
-    let file = File::open(&part).map_err(Error::io(what))?;
-    rustix::fs::syncfs(file.file()).map_err(|error| Error::io(what)(error.into()))?;
-    fs_err::rename(&part, index).map_err(Error::io(what))?;
-    File::open(dir)
-        .and_then(|dir| dir.sync_all())
-        .map_err(Error::io(what))
 }

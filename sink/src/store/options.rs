@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::engine::server::ServerOptions;
 use super::expire::Retention;
+use super::generation::current_index;
 use crate::event::{MAX_DIMENSION, NamedVector};
 use crate::{AssociationOptions, Error, Result};
 
@@ -138,7 +139,7 @@ pub(super) fn check_place(dir: &Path, server: Option<&ServerOptions>) -> Result<
     match (held, wanted) {
         (Some(held), Some(wanted)) if held == wanted => Ok(()),
         (None, None) => Ok(()),
-        (None, Some(wanted)) if !dir.join("index").exists() => {
+        (None, Some(wanted)) if !current_index(dir)?.exists() => {
             fs_err::write(&note, wanted + "\n").map_err(Error::io("note where points lie"))
         }
         (None, Some(_)) => mismatch(
@@ -148,6 +149,13 @@ pub(super) fn check_place(dir: &Path, server: Option<&ServerOptions>) -> Result<
             "its points lie on a server, in collections `{held}-…`, and other ones are asked for"
         )),
     }
+}
+
+/// In the order of their names, to compare them.
+pub(super) fn sorted(vectors: &[VectorSpec]) -> Vec<VectorSpec> {
+    let mut vectors = vectors.to_vec();
+    vectors.sort_by(|a, b| a.name.cmp(&b.name));
+    vectors
 }
 
 /// What `index/store.json` says.
@@ -161,12 +169,10 @@ const FORMAT: u32 = 1;
 const FILE: &str = "store.json";
 
 impl Manifest {
-    pub(super) fn of(options: &StoreOptions) -> Self {
-        let mut vectors = options.vectors.clone();
-        vectors.sort_by(|a, b| a.name.cmp(&b.name));
+    pub(super) fn of(vectors: &[VectorSpec]) -> Self {
         Self {
             format: FORMAT,
-            vectors,
+            vectors: sorted(vectors),
         }
     }
 

@@ -1,18 +1,20 @@
 //! Persons in the store: sightings go through association, and its decisions into the tracklets' payloads.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use serde_json::Map;
+use uuid::Uuid;
 
 use super::Store;
-use super::engine::{Condition, Where};
-use super::points::{TrackletPayload, from_payload};
+use super::engine::{Condition, Engine, Where};
+use super::points::{TrackletPayload, exemplar_id, from_payload};
 use crate::event::Event;
 use crate::persons::{
-    AssociationCounts, Feedback, Join, PersonBook, PersonEvent, Verdict, WalkingTime,
+    APPEARANCE, AssociationCounts, Feedback, Join, Looks, PersonBook, PersonEvent, Verdict,
+    WalkingTime,
 };
-use crate::{Error, PersonId, PersonRecord, Result, TrackId};
+use crate::{Error, PersonId, PersonRecord, Result, SightingId, TrackId};
 
 impl Store {
     /// Takes events through association, and writes whose each track is.
@@ -126,6 +128,41 @@ impl Store {
         Ok(known)
     }
 
+    /// Tells association what its tracks look like by the models of the generation that is searched now.
+    pub(super) fn relook_persons(&self) -> Result<()> {
+        let looks = |tracks: &[TrackId], sightings: &[SightingId]| -> Result<Looks> {
+            let points: Vec<_> = tracks.iter().map(TrackId::tracklet_point).collect();
+            let mut of_tracks = looks_of(self.tracklets.as_ref(), &points)?;
+            let points: Vec<_> = sightings.iter().copied().map(exemplar_id).collect();
+            let mut of_sightings = looks_of(self.exemplars.as_ref(), &points)?;
+            let tracks = tracks.iter().filter_map(|track| {
+                let look = of_tracks.remove(&track.tracklet_point());
+                look.map(|look| (*track, look))
+            });
+            let sightings = sightings.iter().filter_map(|sighting| {
+                let look = of_sightings.remove(&exemplar_id(*sighting));
+                look.map(|look| (*sighting, look))
+            });
+            Ok(Looks {
+                tracks: tracks.collect(),
+                sightings: sightings.collect(),
+            })
+        };
+        let mut decisions = Vec::new();
+        let Some(mut book) = self.book_of_persons() else {
+            // Association is off, and may be switched on again.
+            let dir = self.dir.join("persons");
+            if !dir.exists() {
+                return Ok(());
+            }
+            let mut book = PersonBook::open(dir, crate::AssociationOptions::default())?;
+            return book.relook(&mut decisions, looks);
+        };
+        book.relook(&mut decisions, looks)?;
+        drop(book);
+        self.write_persons(latest(&decisions))
+    }
+
     /// Every track that belongs to a person now.
     pub(super) fn tracks_of(&self, person: PersonId) -> Result<BTreeSet<TrackId>> {
         let record = self.person(person);
@@ -155,21 +192,19 @@ impl Store {
             Some(book) => book.feedback(after, most)?,
             None => return Ok(Vec::new()),
         };
-        said.into_iter()
-            .map(|pair| {
-                let ids = pair.tracks.map(|track| track.tracklet_point());
-                let mut crops = [None, None];
-                for record in self.tracklets.retrieve(&ids, false)? {
-                    let payload: TrackletPayload = from_payload(record.payload)?;
-                    for (track, crop) in pair.tracks.iter().zip(&mut crops) {
-                        if *track == payload.track {
-                            crop.clone_from(&payload.best.crop);
-                        }
-                    }
-                }
-                Ok((pair, crops))
-            })
-            .collect()
+        let tracks: BTreeSet<TrackId> = said.iter().flat_map(|pair| pair.tracks).collect();
+        let points: Vec<Uuid> = tracks.iter().map(TrackId::tracklet_point).collect();
+        let mut crops: HashMap<TrackId, String> = HashMap::with_capacity(points.len());
+        for record in self.tracklets.retrieve(&points, false)? {
+            let payload: TrackletPayload = from_payload(record.payload)?;
+            crops.extend(payload.best.crop.map(|crop| (payload.track, crop)));
+        }
+        let said = said.into_iter();
+        let with_crops = said.map(|pair| {
+            let of_pair = pair.tracks.map(|track| crops.get(&track).cloned());
+            (pair, of_pair)
+        });
+        Ok(with_crops.collect())
     }
 
     /// Writes again what was decided since the last snapshot: the engine may have lost it.
@@ -218,11 +253,26 @@ impl Store {
                 {
                     let fields = Map::from_iter([("person".to_owned(), person.into())]);
                     self.tracklets.set_payload(track.tracklet_point(), fields)?;
+                    if let Some(next) = self.next() {
+                        next.note_changed([(*track, 0)]);
+                    }
                 }
             }
         }
         Ok(())
     }
+}
+
+/// The vectors that tell people apart, of these points.
+fn looks_of(engine: &dyn Engine, points: &[Uuid]) -> Result<HashMap<Uuid, Vec<f32>>> {
+    let mut looks = HashMap::with_capacity(points.len());
+    for found in engine.retrieve(points, true)? {
+        let mut vectors = found.vectors.into_iter();
+        if let Some((_, values)) = vectors.find(|(name, _)| name == APPEARANCE) {
+            looks.insert(found.id, values);
+        }
+    }
+    Ok(looks)
 }
 
 fn latest(decisions: &[PersonEvent]) -> BTreeMap<TrackId, PersonId> {

@@ -93,6 +93,10 @@ impl Store {
                 removed.pictures.insert(name);
             }
         }
+        if let Some(next) = self.next() {
+            next.generation.exemplars.delete(&of_tracks)?;
+            next.generation.tracklets.delete_ids(&ids)?;
+        }
         self.exemplars.delete(&of_tracks)?;
         self.tracklets.delete_ids(&ids)?;
         Ok(removed)

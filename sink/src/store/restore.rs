@@ -9,6 +9,7 @@ use serde::Serialize;
 use super::backup::{Backup, copy, files_in, read_points};
 use super::engine::{Engine, Point};
 use super::forgotten::entries_of;
+use super::generation::current_index;
 use super::points::{ExemplarPayload, TrackletPayload, from_payload};
 use super::remove::Pictures;
 use super::{Store, StoreOptions};
@@ -55,8 +56,9 @@ impl Store {
             is_same: false,
         };
         restored.backup.check_vectors(from, options)?;
-        for name in ["index", "crops", "coverage", "persons"] {
-            let place = to.join(name);
+        let index = current_index(to)?;
+        let places = ["crops", "coverage", "persons"].map(|name| to.join(name));
+        for place in [index].into_iter().chain(places) {
             if !files_in(&place)?.is_empty() {
                 return Err(Error::Query {
                     what: format!(

@@ -49,7 +49,7 @@ const OVERSAMPLING: f64 = 3.0;
 /// A field that tells of two states of a point which is newer.
 const REVISION: &str = "revision";
 
-/// One collection on a server. It is reached by its alias.
+/// One collection on a server. It is reached by its alias, or by its name before one stands for it.
 pub(crate) struct Server {
     client: Arc<Client>,
     alias: String,
@@ -64,6 +64,34 @@ impl fmt::Debug for Server {
     }
 }
 
+/// The number of the generation that a collection's alias stands for.
+pub(in crate::store) fn current(client: &Client, collection: &Collection) -> Result<u32> {
+    setup::current(client, &client.options().collection(collection.name))
+}
+
+/// Lets the aliases of collections stand for another generation, in one step.
+pub(in crate::store) fn switch(
+    client: &Client,
+    collections: &[Collection],
+    number: u32,
+) -> Result<()> {
+    let aliases = collections.iter();
+    let aliases = aliases.map(|collection| client.options().collection(collection.name));
+    setup::switch(client, &aliases.collect::<Vec<_>>(), number)
+}
+
+/// Deletes a generation of collections, as far as it is there.
+pub(in crate::store) fn delete(
+    client: &Client,
+    collections: &[Collection],
+    number: u32,
+) -> Result<()> {
+    collections.iter().try_for_each(|collection| {
+        let alias = client.options().collection(collection.name);
+        setup::delete(client, &setup::numbered(&alias, number))
+    })
+}
+
 impl Server {
     /// Opens a collection; makes it where it is missing, and refuses one that is made for something else.
     pub(in crate::store) fn open(
@@ -74,15 +102,32 @@ impl Server {
     ) -> Result<Self> {
         let alias = client.options().collection(collection.name);
         setup::prepare(&client, &alias, specs, collection)?;
+        Ok(Self::new(client, alias, specs, exact_points))
+    }
+
+    /// As [`Server::open`], for the collection of a generation that no alias stands for yet.
+    pub(in crate::store) fn open_generation(
+        client: Arc<Client>,
+        specs: &[VectorSpec],
+        collection: &Collection,
+        exact_points: u64,
+        number: u32,
+    ) -> Result<Self> {
+        let name = setup::numbered(&client.options().collection(collection.name), number);
+        setup::prepare_unnamed(&client, &name, specs, collection)?;
+        Ok(Self::new(client, name, specs, exact_points))
+    }
+
+    fn new(client: Arc<Client>, alias: String, specs: &[VectorSpec], exact_points: u64) -> Self {
         let names = specs
             .iter()
             .map(|spec| (spec.name.clone(), setup::vector_name(spec)));
-        Ok(Self {
+        Self {
             names: names.collect(),
             client,
             alias,
             exact_points,
-        })
+        }
     }
 
     /// A filter in the server's words; points of other sites never pass.

@@ -5,13 +5,15 @@ use std::collections::HashMap;
 use tonic::Code;
 
 use super::client::Client;
+use super::proto::alias_operations::Action;
 use super::proto::quantization_config::Quantization;
 use super::proto::vectors_config::Config;
 use super::proto::{
     AliasOperations, Call, ChangeAliases, CollectionInfo, CollectionOperationResponse, CreateAlias,
-    CreateCollection, CreateFieldIndexCollection, Distance, FieldType, GetCollectionInfoRequest,
-    KeywordIndexParams, PayloadIndexParams, QuantizationType, ScalarQuantization, VectorParams,
-    VectorsConfig, alias_operations, payload_index_params,
+    CreateCollection, CreateFieldIndexCollection, DeleteAlias, DeleteCollection, Distance,
+    FieldType, GetCollectionInfoRequest, KeywordIndexParams, ListAliasesRequest,
+    PayloadIndexParams, QuantizationType, ScalarQuantization, VectorParams, VectorsConfig,
+    payload_index_params,
 };
 use crate::store::engine::{Collection, Kind};
 use crate::store::options::VectorSpec;
@@ -22,6 +24,11 @@ pub(super) fn vector_name(spec: &VectorSpec) -> String {
     format!("{}:{}", spec.name, spec.model)
 }
 
+/// The collection of a generation.
+pub(super) fn numbered(alias: &str, number: u32) -> String {
+    format!("{alias}-{number}")
+}
+
 /// Makes the collection behind `alias` if there is none, and refuses one that was made for something else.
 pub(super) fn prepare(
     client: &Client,
@@ -29,25 +36,104 @@ pub(super) fn prepare(
     specs: &[VectorSpec],
     collection: &Collection,
 ) -> Result<()> {
-    let found = match look(client, alias)? {
-        Some(found) => found,
-        None => {
-            create(client, alias, specs)?;
-            look(client, alias)?.ok_or_else(|| {
-                client.error(
-                    "make a collection",
-                    format!("`{alias}` is not there afterwards"),
-                )
-            })?
-        }
-    };
-    check(client, alias, specs, &found)?;
+    if look(client, alias)?.is_none() {
+        let name = numbered(alias, 1);
+        create(client, &name, specs)?;
+        let named = CreateAlias {
+            collection_name: name,
+            alias_name: alias.to_owned(),
+        };
+        name_so(client, vec![Action::CreateAlias(named)])?;
+    }
+    complete(client, alias, specs, collection)
+}
+
+/// Makes a collection by its own name if there is none, and refuses one that was made for something else.
+pub(super) fn prepare_unnamed(
+    client: &Client,
+    name: &str,
+    specs: &[VectorSpec],
+    collection: &Collection,
+) -> Result<()> {
+    if look(client, name)?.is_none() {
+        create(client, name, specs)?;
+    }
+    complete(client, name, specs, collection)
+}
+
+fn complete(
+    client: &Client,
+    name: &str,
+    specs: &[VectorSpec],
+    collection: &Collection,
+) -> Result<()> {
+    let found = look(client, name)?.ok_or_else(|| {
+        client.error(
+            "make a collection",
+            format!("`{name}` is not there afterwards"),
+        )
+    })?;
+    check(client, name, specs, &found)?;
     for (field, kind) in collection.fields {
         if !found.payload_schema.contains_key(*field) {
-            index(client, alias, field, *kind)?;
+            index(client, name, field, *kind)?;
         }
     }
     Ok(())
+}
+
+/// The number of the generation that an alias stands for.
+pub(super) fn current(client: &Client, alias: &str) -> Result<u32> {
+    let aliases = client.call("look at the names of collections", &ListAliasesRequest {})?;
+    let mut aliases = aliases.aliases.into_iter();
+    let held = aliases.find(|held| held.alias_name == alias);
+    let number = held.as_ref().and_then(|held| {
+        let rest = held.collection_name.strip_prefix(alias)?;
+        rest.strip_prefix('-')?.parse().ok()
+    });
+    number.ok_or_else(|| Error::Mismatch {
+        path: format!("{}/{alias}", client.url()).into(),
+        what: match held {
+            Some(held) => format!(
+                "it stands for `{}`, not for one of ours",
+                held.collection_name
+            ),
+            None => "it stands for no collection".to_owned(),
+        },
+    })
+}
+
+/// Lets aliases stand for another generation: all of them in one step, or none.
+pub(super) fn switch(client: &Client, aliases: &[String], number: u32) -> Result<()> {
+    let moves = aliases.iter().flat_map(|alias| {
+        let old = Action::DeleteAlias(DeleteAlias::from(alias.as_str()));
+        let new = Action::CreateAlias(CreateAlias {
+            collection_name: numbered(alias, number),
+            alias_name: alias.clone(),
+        });
+        [old, new]
+    });
+    name_so(client, moves.collect())
+}
+
+/// Deletes a collection, if it is there.
+pub(super) fn delete(client: &Client, name: &str) -> Result<()> {
+    const DOING: &str = "delete a collection";
+    match client.block_on(client.answered(DOING, &DeleteCollection::from(name)))? {
+        Err(status) if status.code() != Code::NotFound => Err(client.refusal(DOING, &status)),
+        Ok(_) | Err(_) => Ok(()),
+    }
+}
+
+fn name_so(client: &Client, actions: Vec<Action>) -> Result<()> {
+    let actions = actions.into_iter().map(|action| AliasOperations {
+        action: Some(action),
+    });
+    let request = ChangeAliases {
+        actions: actions.collect(),
+        ..ChangeAliases::default()
+    };
+    unless_there(client, "name a collection", &request)
 }
 
 fn look(client: &Client, alias: &str) -> Result<Option<CollectionInfo>> {
@@ -64,7 +150,7 @@ fn look(client: &Client, alias: &str) -> Result<Option<CollectionInfo>> {
     deprecated,
     reason = "servers before 1.20 know nothing of what takes the place of these, and newer ones know both"
 )]
-fn create(client: &Client, alias: &str, specs: &[VectorSpec]) -> Result<()> {
+fn create(client: &Client, name: &str, specs: &[VectorSpec]) -> Result<()> {
     let params = |spec: &VectorSpec| VectorParams {
         size: spec.dimension as u64,
         distance: Distance::Cosine.into(),
@@ -86,10 +172,8 @@ fn create(client: &Client, alias: &str, specs: &[VectorSpec]) -> Result<()> {
         .map(|spec| (vector_name(spec), params(spec)))
         .collect();
     let options = client.options();
-    // The alias can be moved to another collection later without anybody's noticing.
-    let name = format!("{alias}-1");
     let request = CreateCollection {
-        collection_name: name.clone(),
+        collection_name: name.to_owned(),
         on_disk_payload: Some(true),
         vectors_config: Some(VectorsConfig {
             config: Some(Config::ParamsMap(map.into())),
@@ -100,17 +184,7 @@ fn create(client: &Client, alias: &str, specs: &[VectorSpec]) -> Result<()> {
         write_consistency_factor: Some(options.replicas / 2 + 1),
         ..CreateCollection::default()
     };
-    unless_there(client, "make a collection", &request)?;
-    let request = ChangeAliases {
-        actions: vec![AliasOperations {
-            action: Some(alias_operations::Action::CreateAlias(CreateAlias {
-                collection_name: name,
-                alias_name: alias.to_owned(),
-            })),
-        }],
-        ..ChangeAliases::default()
-    };
-    unless_there(client, "name a collection", &request)
+    unless_there(client, "make a collection", &request)
 }
 
 /// Two that start together make the same.
