@@ -11,9 +11,8 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::{Metric, Registry};
 use sightline_console::{Audit, AuditEvent, LogAudit};
-use sightline_sink::IndexNews;
-use sightline_sink::Migration;
 use sightline_sink::log::ReceiveStatus;
+use sightline_sink::{IndexNews, Migration};
 
 use super::clock::MonotonicClock;
 use super::histogram::Histogram;
