@@ -200,15 +200,17 @@ impl Store {
             (work.done, work.without_picture) = (found.done, found.without_picture);
             work.is_scanned = true;
         }
-        let mut is_changed = false;
         while go_on() {
             let begin = Instant::now();
             let tracks = next.take(TRACKS_AT_ONCE);
             if tracks.is_empty() {
                 break;
             }
-            is_changed = true;
-            let pictures = match self.migrate_tracks(&next, &tracks, embed) {
+            // What is not durable is not there after a kill.
+            let pictures = match self
+                .migrate_tracks(&next, &tracks, embed)
+                .and_then(|pictures| next.flush().map(|()| pictures))
+            {
                 Ok(pictures) => pictures,
                 Err(error) => {
                     next.note_changed(tracks);
@@ -224,9 +226,6 @@ impl Store {
             let mut work = next.work();
             work.embedded += pictures;
             work.seconds += begin.elapsed().as_secs_f64();
-        }
-        if is_changed {
-            next.flush()?;
         }
         let work = next.work();
         Ok(self.status_of(&next.note.vectors, &work))
