@@ -13,6 +13,7 @@ pub(crate) mod engine;
 mod expire;
 mod forget;
 mod forgotten;
+mod identity;
 mod list;
 mod lock;
 mod options;
@@ -78,6 +79,8 @@ pub struct StoreStatus {
 #[derive(Debug)]
 pub struct Store {
     dir: PathBuf,
+    /// What only this store is called.
+    identity: String,
     options: StoreOptions,
     exemplars: Box<dyn Engine>,
     tracklets: Box<dyn Engine>,
@@ -108,6 +111,7 @@ impl Store {
         fs_err::create_dir_all(dir).map_err(Error::io("make the store's folder"))?;
         let lock = Lock::take(dir)?;
         options::check_place(dir, options.server.as_ref())?;
+        let identity = identity::of(dir, options)?;
         let (exemplars, tracklets, client) = open_engines(dir, options)?;
         let store = Self {
             exemplars,
@@ -119,6 +123,7 @@ impl Store {
             expired: AtomicU64::new(0),
             persons: persons::open(dir, options.persons.as_ref())?,
             dir: dir.to_path_buf(),
+            identity,
             options: options.clone(),
             writer: Mutex::new(()),
             _lock: lock,
@@ -211,6 +216,16 @@ impl Store {
     /// The folder of the store.
     pub fn dir(&self) -> &Path {
         &self.dir
+    }
+
+    /// What only this store is called.
+    pub(crate) fn identity(&self) -> &str {
+        &self.identity
+    }
+
+    /// Whether several processes may hold it at a time.
+    pub(crate) fn is_shared(&self) -> bool {
+        self.options.server.is_some()
     }
 
     pub(crate) fn options(&self) -> &StoreOptions {
