@@ -1,4 +1,4 @@
-//! Compiles the schemas in `proto/` to Rust, without `protoc`: our own, and the part of Qdrant's that we use.
+//! Compiles our schemas in `proto/` to Rust, without `protoc`.
 
 use std::error::Error;
 
@@ -9,7 +9,5 @@ fn main() -> Result<(), Box<dyn Error>> {
         ["proto"],
     )?;
     prost_build::Config::new().bytes(["."]).compile_fds(files)?;
-    let files = protox::compile(["qdrant.proto"], ["proto/qdrant"])?;
-    prost_build::Config::new().compile_fds(files)?;
     Ok(())
 }

@@ -5,11 +5,11 @@ use std::sync::atomic::Ordering;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use rdkafka::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{DeliveryResult, Message as _};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _, ProducerContext};
+use rdkafka::{ClientConfig, ClientContext};
 
 use super::ear;
 use super::forgotten::Feed;
@@ -407,6 +407,12 @@ impl<'s> Session<'s> {
 
 /// An idempotent producer: nothing twice and nothing out of order within one life of it.
 pub(super) fn producer(options: &LogOptions) -> Result<BaseProducer<Reports>> {
+    producer_config(options)
+        .create_with_context(Reports::default())
+        .map_err(|error| options.error("connect", &error))
+}
+
+fn producer_config(options: &LogOptions) -> ClientConfig {
     let mut config = options.client();
     config
         .set("enable.idempotence", "true")
@@ -415,7 +421,7 @@ pub(super) fn producer(options: &LogOptions) -> Result<BaseProducer<Reports>> {
         .set("message.timeout.ms", "0")
         .set("queue.buffering.max.messages", (2 * WINDOW.0).to_string());
     for (name, value) in [
-        ("compression.type", "lz4"),
+        ("compression.type", "zstd"),
         ("linger.ms", "20"),
         ("batch.size", "524288"),
         // As every other client does it: the same key goes to the same partition.
@@ -426,8 +432,6 @@ pub(super) fn producer(options: &LogOptions) -> Result<BaseProducer<Reports>> {
         }
     }
     config
-        .create_with_context(Reports::default())
-        .map_err(|error| options.error("connect", &error))
 }
 
 /// Sends one message as fast as the client takes it.
@@ -500,5 +504,29 @@ impl Budget {
 
     fn take(&mut self) {
         self.left -= 1.0;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The client refuses what it was not built with when it is made.
+    #[test]
+    fn batches_are_compressed_with_zstd_unless_somebody_wants_it_otherwise() {
+        let mut options = LogOptions::new(vec!["127.0.0.1:1".to_owned()]);
+        let compression = |options: &LogOptions| {
+            let config = producer_config(options);
+            config.get("compression.type").map(str::to_owned)
+        };
+        assert_eq!(compression(&options).as_deref(), Some("zstd"));
+        producer(&options).unwrap();
+        let property = ("compression.type".to_owned(), "gzip".to_owned());
+        options.properties.extend([property]);
+        assert_eq!(compression(&options).as_deref(), Some("gzip"));
+        producer(&options).unwrap();
+        let property = ("compression.type".to_owned(), "brotli".to_owned());
+        options.properties.extend([property]);
+        assert!(producer(&options).is_err());
     }
 }

@@ -7,16 +7,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use prost::Message;
 use tokio::runtime::Runtime;
-use tonic::client::Grpc;
-use tonic::codegen::http::uri::PathAndQuery;
 use tonic::metadata::{Ascii, MetadataValue};
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint};
 use tonic::{Code, Request, Status};
-use tonic_prost::ProstCodec;
 
-use super::proto::{PointsOperationResponse, UpdateStatus};
+use super::proto::{Call, PointsOperationResponse, UpdateStatus};
 use crate::error::Reaction;
 use crate::{Error, Result};
 
@@ -28,9 +24,6 @@ const THREADS: usize = 2;
 
 /// How often a connection that nobody uses is tried.
 const KEEP_ALIVE: Duration = Duration::from_secs(20);
-
-/// Largest answer that is read.
-const MOST_ANSWER_BYTES: usize = 64 << 20;
 
 /// Whom to trust where nothing else is said: what the system trusts.
 const SYSTEM_CA_FILE: &str = "/etc/ssl/certs/ca-certificates.crt";
@@ -227,51 +220,32 @@ impl Client {
     }
 
     /// Makes a call and waits for its answer.
-    pub(super) fn call<Q, R>(
-        &self,
-        doing: &'static str,
-        path: &'static str,
-        request: &Q,
-    ) -> Result<R>
-    where
-        Q: Message + Clone + 'static,
-        R: Message + Default + 'static,
-    {
-        self.block_on(self.retried(doing, path, request))
+    pub(super) fn call<Q: Call>(&self, doing: &'static str, request: &Q) -> Result<Q::Answer> {
+        self.block_on(self.retried(doing, request))
     }
 
     /// Makes a call, again where that can help.
-    pub(super) async fn retried<Q, R>(
+    pub(super) async fn retried<Q: Call>(
         &self,
         doing: &'static str,
-        path: &'static str,
         request: &Q,
-    ) -> Result<R>
-    where
-        Q: Message + Clone + 'static,
-        R: Message + Default + 'static,
-    {
-        match self.answered(doing, path, request).await? {
+    ) -> Result<Q::Answer> {
+        match self.answered(doing, request).await? {
             Ok(answer) => Ok(answer),
             Err(status) => Err(self.refusal(doing, &status)),
         }
     }
 
     /// As [`Client::retried`]; gives a refusal that no other attempt would change to the caller.
-    pub(super) async fn answered<Q, R>(
+    pub(super) async fn answered<Q: Call>(
         &self,
         doing: &'static str,
-        path: &'static str,
         request: &Q,
-    ) -> Result<Result<R, Status>>
-    where
-        Q: Message + Clone + 'static,
-        R: Message + Default + 'static,
-    {
+    ) -> Result<Result<Q::Answer, Status>> {
         let limit = self.options.limits.attempt;
         let mut attempt = self.attempt(doing);
         loop {
-            let what = match tokio::time::timeout(limit, self.unary(path, request.clone())).await {
+            let what = match tokio::time::timeout(limit, self.once(request.clone())).await {
                 Ok(Ok(answer)) => return Ok(Ok(answer)),
                 Ok(Err(status)) => match verdict(&status) {
                     Verdict::Again(at_least) => {
@@ -287,18 +261,13 @@ impl Client {
     }
 
     /// Makes a call that changes points, again until it is done, and not only taken in.
-    pub(super) async fn until_done<Q>(
-        &self,
-        doing: &'static str,
-        path: &'static str,
-        request: &Q,
-    ) -> Result<()>
+    pub(super) async fn until_done<Q>(&self, doing: &'static str, request: &Q) -> Result<()>
     where
-        Q: Message + Clone + 'static,
+        Q: Call<Answer = PointsOperationResponse>,
     {
         let mut attempt = self.attempt(doing);
         loop {
-            let response: PointsOperationResponse = self.retried(doing, path, request).await?;
+            let response = self.retried(doing, request).await?;
             let status = response.result.map(|result| result.status);
             if status == Some(UpdateStatus::Completed.into()) {
                 return Ok(());
@@ -309,22 +278,13 @@ impl Client {
         }
     }
 
-    async fn unary<Q, R>(&self, path: &'static str, request: Q) -> Result<R, Status>
-    where
-        Q: Message + 'static,
-        R: Message + Default + 'static,
-    {
+    async fn once<Q: Call>(&self, request: Q) -> Result<Q::Answer, Status> {
         let mut request = Request::new(request);
         request.set_timeout(self.options.limits.attempt);
         if let Some(key) = &self.key {
             request.metadata_mut().insert("api-key", key.clone());
         }
-        let mut grpc = Grpc::new(self.channel.clone()).max_decoding_message_size(MOST_ANSWER_BYTES);
-        grpc.ready()
-            .await
-            .map_err(|error| Status::unavailable(chain(&error)))?;
-        let path = PathAndQuery::from_static(path);
-        let response = grpc.unary(request, path, ProstCodec::default()).await?;
+        let response = Q::send(self.channel.clone(), request).await?;
         Ok(response.into_inner())
     }
 

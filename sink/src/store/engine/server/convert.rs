@@ -5,18 +5,11 @@ use std::collections::HashMap;
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
-use super::proto::condition::ConditionOneOf;
-use super::proto::r#match::MatchValue;
 use super::proto::point_id::PointIdOptions;
 use super::proto::value::Kind;
 use super::proto::vector_output::Vector;
-use super::proto::vectors::VectorsOptions;
-use super::proto::{
-    self, DenseVector, FieldCondition, Filter, ListValue, Match, NamedVectors,
-    PayloadIncludeSelector, PointId, Range, RepeatedStrings, Struct, Vectors, VectorsOutput,
-    WithPayloadSelector, WithVectorsSelector, vector, vectors_output, with_payload_selector,
-    with_vectors_selector,
-};
+use super::proto::vectors_output::VectorsOptions;
+use super::proto::{self, Filter, ListValue, PointId, Range, Struct, VectorsOutput};
 use crate::store::engine::{Condition, Where};
 
 /// A filter; none where everything passes.
@@ -28,44 +21,34 @@ pub(super) fn filter(filter: &Where) -> Option<Filter> {
     Some(Filter {
         must: conditions(&filter.must),
         must_not: conditions(&filter.must_not),
+        ..Filter::default()
     })
 }
 
 fn condition(condition: &Condition) -> proto::Condition {
-    let field = match condition {
-        Condition::Any(key, values) => FieldCondition {
-            key: (*key).to_owned(),
-            r#match: Some(Match {
-                match_value: Some(MatchValue::Keywords(RepeatedStrings {
-                    strings: values.clone(),
-                })),
-            }),
-            range: None,
-        },
-        Condition::Range(key, gte, lte) => FieldCondition {
-            key: (*key).to_owned(),
-            r#match: None,
-            range: Some(Range {
+    match condition {
+        Condition::Any(key, values) => proto::Condition::matches(*key, values.clone()),
+        Condition::Range(key, gte, lte) => proto::Condition::range(
+            *key,
+            Range {
                 gte: *gte,
                 lte: *lte,
-            }),
-        },
-    };
-    proto::Condition {
-        condition_one_of: Some(ConditionOneOf::Field(field)),
+                ..Range::default()
+            },
+        ),
     }
 }
 
 pub(super) fn id(id: Uuid) -> PointId {
-    PointId {
-        point_id_options: Some(PointIdOptions::Uuid(id.to_string())),
-    }
+    id.to_string().into()
 }
 
 /// None for an id that no sightline gives.
 pub(super) fn uuid(id: Option<PointId>) -> Option<Uuid> {
-    let PointIdOptions::Uuid(text) = id?.point_id_options?;
-    text.parse().ok()
+    match id?.point_id_options? {
+        PointIdOptions::Uuid(text) => text.parse().ok(),
+        PointIdOptions::Num(_) => None,
+    }
 }
 
 pub(super) fn fields(fields: Map<String, Value>) -> HashMap<String, proto::Value> {
@@ -109,56 +92,15 @@ pub(super) fn payload(fields: HashMap<String, proto::Value>) -> Map<String, Valu
     fields.map(|(key, value)| (key, to_json(value))).collect()
 }
 
-pub(super) fn named(vectors: HashMap<String, Vec<f32>>) -> Vectors {
-    let vectors = vectors.into_iter().map(|(name, data)| {
-        let vector = proto::Vector {
-            vector: Some(vector::Vector::Dense(DenseVector { data })),
-        };
-        (name, vector)
-    });
-    Vectors {
-        vectors_options: Some(VectorsOptions::Vectors(NamedVectors {
-            vectors: vectors.collect(),
-        })),
-    }
-}
-
+/// Named dense vectors; others are not ours.
 pub(super) fn vectors(vectors: Option<VectorsOutput>) -> Vec<(String, Vec<f32>)> {
-    let Some(vectors_output::VectorsOptions::Vectors(named)) =
-        vectors.and_then(|it| it.vectors_options)
-    else {
+    let Some(VectorsOptions::Vectors(named)) = vectors.and_then(|it| it.vectors_options) else {
         return Vec::new();
     };
-    let dense = named
-        .vectors
-        .into_iter()
-        .map(|(name, vector)| match vector.vector {
-            Some(Vector::Dense(dense)) => (name, dense.data),
-            // As servers before 1.16 put it.
-            None => (name, vector.data),
-        });
+    let named = named.vectors.into_iter();
+    let dense = named.filter_map(|(name, vector)| match vector.into_vector() {
+        Vector::Dense(dense) => Some((name, dense.data)),
+        Vector::Sparse(_) | Vector::MultiDense(_) => None,
+    });
     dense.collect()
-}
-
-pub(super) fn with_vectors(is_wanted: bool) -> WithVectorsSelector {
-    WithVectorsSelector {
-        selector_options: Some(with_vectors_selector::SelectorOptions::Enable(is_wanted)),
-    }
-}
-
-pub(super) fn whole_payload() -> WithPayloadSelector {
-    WithPayloadSelector {
-        selector_options: Some(with_payload_selector::SelectorOptions::Enable(true)),
-    }
-}
-
-/// One field of the payload.
-pub(super) fn only(field: &str) -> WithPayloadSelector {
-    WithPayloadSelector {
-        selector_options: Some(with_payload_selector::SelectorOptions::Include(
-            PayloadIncludeSelector {
-                fields: vec![field.to_owned()],
-            },
-        )),
-    }
 }

@@ -26,11 +26,10 @@ pub use client::{ServerLimits, ServerOptions};
 
 use proto::read_consistency::Value as Consistency;
 use proto::{
-    AcornSearchParams, CountPoints, CountResponse, DeletePoints, GetPoints, GetResponse, OrderBy,
-    PointStruct, PointsIdsList, PointsSelector, QuantizationSearchParams, Query, QueryPoints,
-    QueryResponse, ReadConsistency, ReadConsistencyType, ScrollPoints, ScrollResponse,
-    SearchParams, SetPayloadPoints, UpsertPoints, VectorInput, points_selector, query,
-    vector_input,
+    AcornSearchParams, CountPoints, DeletePoints, GetPoints, OrderBy, PointId, PointStruct,
+    PointsSelector, QuantizationSearchParams, Query, QueryPoints, ReadConsistency,
+    ReadConsistencyType, RetrievedPoint, ScrollPoints, SearchParams, SetPayloadPoints,
+    UpsertPoints,
 };
 
 use super::{Collection, Condition, Engine, Found, Order, Point, Where};
@@ -104,14 +103,14 @@ impl Server {
         let vectors: HashMap<String, Vec<f32>> = vectors.collect::<Result<_>>()?;
         Ok(PointStruct {
             id: Some(convert::id(point.id)),
-            vectors: Some(convert::named(vectors)),
+            vectors: Some(vectors.into()),
             payload: convert::fields(point.payload),
         })
     }
 
     fn found(
         &self,
-        id: Option<proto::PointId>,
+        id: Option<PointId>,
         payload: HashMap<String, proto::Value>,
         vectors: Option<proto::VectorsOutput>,
         score: f32,
@@ -134,22 +133,37 @@ impl Server {
         })
     }
 
-    fn delete_what(&self, what: points_selector::PointsSelectorOneOf) -> Result<()> {
+    fn retrieved(&self, points: Vec<RetrievedPoint>) -> Result<Vec<Found>> {
+        let points = points.into_iter();
+        points
+            .map(|point| self.found(point.id, point.payload, point.vectors, 0.0))
+            .collect()
+    }
+
+    fn scroll(&self, filter: &Where, limit: usize, with_vectors: bool) -> ScrollPoints {
+        ScrollPoints {
+            collection_name: self.alias.clone(),
+            filter: self.filter(filter),
+            limit: Some(u32::try_from(limit).unwrap_or(u32::MAX)),
+            with_payload: Some(true.into()),
+            with_vectors: Some(with_vectors.into()),
+            ..ScrollPoints::default()
+        }
+    }
+
+    fn delete_what(&self, what: PointsSelector) -> Result<()> {
         let request = DeletePoints {
             collection_name: self.alias.clone(),
             wait: Some(true),
-            points: Some(PointsSelector {
-                points_selector_one_of: Some(what),
-            }),
+            points: Some(what),
+            ..DeletePoints::default()
         };
-        let work = self
-            .client
-            .until_done("delete points", "/qdrant.Points/Delete", &request);
+        let work = self.client.until_done("delete points", &request);
         self.client.block_on(work)
     }
 }
 
-fn ids(points: &[PointStruct]) -> Vec<proto::PointId> {
+fn ids(points: &[PointStruct]) -> Vec<PointId> {
     points.iter().filter_map(|point| point.id.clone()).collect()
 }
 
@@ -162,22 +176,20 @@ async fn write(client: Arc<Client>, collection: String, points: Vec<PointStruct>
             collection_name: collection.clone(),
             wait: Some(true),
             points: missing.clone(),
+            ..UpsertPoints::default()
         };
-        client
-            .until_done("write points", "/qdrant.Points/Upsert", &upsert)
-            .await?;
+        client.until_done("write points", &upsert).await?;
         let get = GetPoints {
             collection_name: collection.clone(),
             ids: ids(&missing),
-            with_payload: Some(convert::only(REVISION)),
-            with_vectors: Some(convert::with_vectors(false)),
+            with_payload: Some(vec![REVISION].into()),
+            with_vectors: Some(false.into()),
             read_consistency: Some(ReadConsistency {
                 value: Some(Consistency::Type(ReadConsistencyType::Majority.into())),
             }),
+            ..GetPoints::default()
         };
-        let held: GetResponse = client
-            .retried("look for what was written", "/qdrant.Points/Get", &get)
-            .await?;
+        let held = client.retried("look for what was written", &get).await?;
         let held: HashMap<Uuid, Option<proto::Value>> = held
             .result
             .into_iter()
@@ -232,16 +244,10 @@ impl Engine for Server {
             collection_name: self.alias.clone(),
             wait: Some(true),
             payload: convert::fields(fields),
-            points_selector: Some(PointsSelector {
-                points_selector_one_of: Some(points_selector::PointsSelectorOneOf::Points(
-                    PointsIdsList {
-                        ids: vec![convert::id(id)],
-                    },
-                )),
-            }),
+            points_selector: Some(vec![convert::id(id)].into()),
+            ..SetPayloadPoints::default()
         };
-        let path = "/qdrant.Points/SetPayload";
-        let work = self.client.until_done("write a payload", path, &request);
+        let work = self.client.until_done("write a payload", &request);
         self.client.block_on(work)
     }
 
@@ -252,17 +258,12 @@ impl Engine for Server {
         let request = GetPoints {
             collection_name: self.alias.clone(),
             ids: ids.iter().map(|id| convert::id(*id)).collect(),
-            with_payload: Some(convert::whole_payload()),
-            with_vectors: Some(convert::with_vectors(with_vectors)),
-            read_consistency: None,
+            with_payload: Some(true.into()),
+            with_vectors: Some(with_vectors.into()),
+            ..GetPoints::default()
         };
-        let response: GetResponse =
-            self.client
-                .call("read points", "/qdrant.Points/Get", &request)?;
-        let points = response.result.into_iter();
-        points
-            .map(|point| self.found(point.id, point.payload, point.vectors, 0.0))
-            .collect()
+        let points = self.client.call("read points", &request)?.result;
+        self.retrieved(points)
     }
 
     fn search(
@@ -273,21 +274,11 @@ impl Engine for Server {
         limit: usize,
         is_exact: bool,
     ) -> Result<Vec<Found>> {
+        let using = self.names.get(name).map_or(name, String::as_str);
         let request = QueryPoints {
             collection_name: self.alias.clone(),
-            query: Some(Query {
-                variant: Some(query::Variant::Nearest(VectorInput {
-                    variant: Some(vector_input::Variant::Dense(proto::DenseVector {
-                        data: vector.to_vec(),
-                    })),
-                })),
-            }),
-            using: Some(
-                self.names
-                    .get(name)
-                    .cloned()
-                    .unwrap_or_else(|| name.to_owned()),
-            ),
+            query: Some(Query::new_nearest(vector.to_vec())),
+            using: Some(using.to_owned()),
             filter: self.filter(filter),
             params: Some(SearchParams {
                 hnsw_ef: Some(SEARCH_BREADTH.max(limit as u64)),
@@ -302,16 +293,14 @@ impl Engine for Server {
                     enable: Some(true),
                     max_selectivity: Some(1.0),
                 }),
+                ..SearchParams::default()
             }),
             limit: Some(limit as u64),
-            with_payload: Some(convert::whole_payload()),
-            with_vectors: Some(convert::with_vectors(false)),
+            with_payload: Some(true.into()),
+            with_vectors: Some(false.into()),
             ..QueryPoints::default()
         };
-        let response: QueryResponse =
-            self.client
-                .call("search", "/qdrant.Points/Query", &request)?;
-        let points = response.result.into_iter();
+        let points = self.client.call("search", &request)?.result.into_iter();
         points
             .map(|point| self.found(point.id, point.payload, point.vectors, point.score))
             .collect()
@@ -319,24 +308,15 @@ impl Engine for Server {
 
     fn ordered(&self, filter: &Where, order: Order, limit: usize) -> Result<Vec<Found>> {
         let request = ScrollPoints {
-            collection_name: self.alias.clone(),
-            filter: self.filter(filter),
-            limit: Some(u32::try_from(limit).unwrap_or(u32::MAX)),
-            with_payload: Some(convert::whole_payload()),
-            with_vectors: Some(convert::with_vectors(false)),
             order_by: Some(OrderBy {
                 key: order.by.to_owned(),
                 direction: Some(i32::from(order.is_falling)),
+                start_from: None,
             }),
-            ..ScrollPoints::default()
+            ..self.scroll(filter, limit, false)
         };
-        let response: ScrollResponse =
-            self.client
-                .call("list points", "/qdrant.Points/Scroll", &request)?;
-        let points = response.result.into_iter();
-        points
-            .map(|point| self.found(point.id, point.payload, point.vectors, 0.0))
-            .collect()
+        let points = self.client.call("list points", &request)?.result;
+        self.retrieved(points)
     }
 
     fn page(
@@ -347,22 +327,14 @@ impl Engine for Server {
         with_vectors: bool,
     ) -> Result<(Vec<Found>, Option<Uuid>)> {
         let request = ScrollPoints {
-            collection_name: self.alias.clone(),
-            filter: self.filter(filter),
             offset: from.map(convert::id),
-            limit: Some(u32::try_from(limit).unwrap_or(u32::MAX)),
-            with_payload: Some(convert::whole_payload()),
-            with_vectors: Some(convert::with_vectors(with_vectors)),
-            ..ScrollPoints::default()
+            ..self.scroll(filter, limit, with_vectors)
         };
-        let response: ScrollResponse =
-            self.client
-                .call("read points", "/qdrant.Points/Scroll", &request)?;
-        let points = response.result.into_iter();
-        let found = points
-            .map(|point| self.found(point.id, point.payload, point.vectors, 0.0))
-            .collect::<Result<_>>()?;
-        Ok((found, convert::uuid(response.next_page_offset)))
+        let response = self.client.call("read points", &request)?;
+        Ok((
+            self.retrieved(response.result)?,
+            convert::uuid(response.next_page_offset),
+        ))
     }
 
     fn count(&self, filter: &Where) -> Result<u64> {
@@ -372,9 +344,7 @@ impl Engine for Server {
             exact: Some(true),
             ..CountPoints::default()
         };
-        let response: CountResponse =
-            self.client
-                .call("count", "/qdrant.Points/Count", &request)?;
+        let response = self.client.call("count", &request)?;
         Ok(response.result.map_or(0, |result| result.count))
     }
 
@@ -384,14 +354,12 @@ impl Engine for Server {
         let filter = filter.ok_or_else(|| Error::Query {
             what: "nothing says which points to delete".to_owned(),
         })?;
-        self.delete_what(points_selector::PointsSelectorOneOf::Filter(filter))
+        self.delete_what(filter.into())
     }
 
     fn delete_ids(&self, ids: &[Uuid]) -> Result<()> {
-        let ids = ids.iter().map(|id| convert::id(*id)).collect();
-        self.delete_what(points_selector::PointsSelectorOneOf::Points(
-            PointsIdsList { ids },
-        ))
+        let ids: Vec<PointId> = ids.iter().map(|id| convert::id(*id)).collect();
+        self.delete_what(ids.into())
     }
 
     fn is_exact_for(&self, candidates: u64) -> bool {

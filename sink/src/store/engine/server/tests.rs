@@ -67,23 +67,12 @@ fn a_real_server_keeps_the_contract() {
         prefix: format!("sightline-test-{}", std::process::id()),
         ..ServerOptions::new(url)
     };
-    #[derive(Clone, PartialEq, prost::Message)]
-    struct DeleteCollection {
-        #[prost(string, tag = "1")]
-        collection_name: String,
-    }
     /// Takes its collection away, whatever comes.
     struct Gone(Arc<Client>, String);
     impl Drop for Gone {
         fn drop(&mut self) {
-            let name = format!("{}-1", self.1);
-            let request = DeleteCollection {
-                collection_name: name,
-            };
-            let path = "/qdrant.Collections/Delete";
-            let answer: Result<proto::CollectionOperationResponse> =
-                self.0.call("delete a collection", path, &request);
-            answer.ok();
+            let request = proto::DeleteCollection::from(format!("{}-1", self.1));
+            self.0.call("delete a collection", &request).ok();
         }
     }
     let client = Client::new(&options).unwrap();
@@ -106,8 +95,10 @@ fn collections_are_made_as_they_should_be_and_once() {
     let fields = (TRACKLETS.fields.len() + EXEMPLARS.fields.len()) as u64;
     assert_eq!(server.calls("create_field_index"), fields);
     let made = server.made("sightline-tracklets-1").unwrap();
-    let proto::vectors_config::Config::ParamsMap(map) =
-        made.vectors_config.unwrap().config.unwrap();
+    let config = made.vectors_config.unwrap().config.unwrap();
+    let proto::vectors_config::Config::ParamsMap(map) = config else {
+        panic!("one vector without a name");
+    };
     let params = &map.map["appearance:m@0123456789ab"];
     assert_eq!(params.size, 4);
     assert!(params.quantization_config.is_some());
