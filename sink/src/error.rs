@@ -144,6 +144,19 @@ pub enum Error {
         what: String,
     },
 
+    /// Another store indexes for the same consumer group.
+    #[error(
+        "kafka at {brokers}: group `{group}` indexes into another store, {other}: this one would hold a part only; give each store a `group` of its own, and it reads everything"
+    )]
+    GroupTaken {
+        /// The brokers that were asked.
+        brokers: String,
+        /// The group.
+        group: String,
+        /// What the other one said of itself.
+        other: String,
+    },
+
     /// The sink takes no more events.
     #[error("sink takes no more events: {what}")]
     Closed {
@@ -187,7 +200,8 @@ impl Error {
             | Self::Embed { .. }
             | Self::Corrupt { .. }
             | Self::Options { .. }
-            | Self::LogPromise { .. } => Reaction::Configuration,
+            | Self::LogPromise { .. }
+            | Self::GroupTaken { .. } => Reaction::Configuration,
             Self::Io { .. }
             | Self::SpoolFull { .. }
             | Self::Held { .. }

@@ -24,10 +24,12 @@ pub mod event;
 pub mod flow;
 pub mod ids;
 pub mod log;
+mod made_up;
 pub mod persons;
 pub mod search;
 pub mod spool;
 pub mod store;
+mod threads;
 
 pub use bytes::Bytes;
 pub use half::f16;

@@ -8,6 +8,8 @@ mod bad_files;
 mod box_live;
 #[path = "system/box_replay.rs"]
 mod box_replay;
+#[path = "system/compose.rs"]
+mod compose;
 #[path = "system/evaluate.rs"]
 mod evaluate;
 #[path = "system/foreign.rs"]

@@ -149,7 +149,25 @@ pub struct BenchArgs {
     /// Events that are sent through the log
     #[arg(long, value_name = "N", default_value = "20000", requires = "log", value_parser = clap::value_parser!(u32).range(1000..=2_000_000))]
     pub events: u32,
-    /// Print one JSON value: stages, replay_fps, floor_fps, ratio; with --log the rates and latencies
+    /// Measure searches in place of the stages: latency, and what they miss, by filter, in an embedded store of made-up tracks
+    #[arg(long, conflicts_with_all = ["inputs", "frames", "config", "log"])]
+    pub search: bool,
+    /// Tracks in that store, each with a sighting
+    #[arg(long, value_name = "N", default_value = "100000", requires = "search", value_parser = clap::value_parser!(u32).range(1000..=10_000_000))]
+    pub tracklets: u32,
+    /// As --search with a million tracks: takes hours, and 8 GB of disk
+    #[arg(long, conflicts_with_all = ["inputs", "frames", "config", "log", "search", "tracklets"])]
+    pub large: bool,
+    /// Searches for each filter
+    #[arg(long, value_name = "N", default_value = "200", value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub searches: u32,
+    /// Search by graphs from 10,000 points on, as stores above 200,000 are searched, in place of comparing everything
+    #[arg(long)]
+    pub graphs: bool,
+    /// Folder for that store, which must not be there and goes afterwards; the system's for temporary files
+    #[arg(long, value_name = "DIR")]
+    pub scratch: Option<PathBuf>,
+    /// Print one JSON value: stages, replay_fps, floor_fps, ratio; with --log or --search the rates and latencies
     #[arg(long)]
     pub json: bool,
 }

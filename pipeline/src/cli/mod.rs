@@ -41,7 +41,7 @@ pub use log::{
 };
 pub use measure::{EvalArgs, EvalCommand, RetrievalEvalArgs, TracksEvalArgs};
 pub use output::{ExitStatus, Stdout, StdoutClosed, exit_status, report, stdout};
-pub use plan::{PlanArgs, PlanNumbers};
+pub use plan::{PlanArgs, PlanAssumed, PlanMeasured};
 pub use teach::{
     FeedbackArgs, FeedbackCommand, FeedbackExportArgs, SiteArgs, SiteCommand, SiteLearnArgs,
 };
@@ -217,6 +217,8 @@ mod tests {
             "sightline check --schema",
             "sightline bench --json",
             "sightline bench --log --config c.toml --events 5000 --json",
+            "sightline bench --search --tracklets 5000 --searches 20 --graphs --json",
+            "sightline bench --large --scratch d",
             "sightline plan --cameras 10000 --log-days 3",
             "sightline eval mot --gt MOT17/train --tracks out --json",
             "sightline eval mtmc --gt ground_truth.txt --tracks persons.txt",
@@ -252,6 +254,8 @@ mod tests {
             "sightline plan",
             "sightline plan --cameras 5 --log-days 0",
             "sightline bench --log",
+            "sightline bench --search --large",
+            "sightline bench --tracklets 5000",
             "sightline eval",
             "sightline eval mot --gt a.txt",
             "sightline eval text --model joint-picture",

@@ -69,6 +69,9 @@ pub fn run(args: &BenchArgs) -> Result<()> {
     if args.log {
         return super::bench_log::run(args);
     }
+    if args.search || args.large {
+        return super::bench_search::run(args);
+    }
     if args.inputs.is_empty() {
         bail!("name a recording or a manifest to measure on: `sightline bench INPUT`");
     }

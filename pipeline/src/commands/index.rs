@@ -90,9 +90,13 @@ pub fn run(args: &IndexArgs) -> Result<()> {
         if polled.elapsed() >= POLL {
             polled = Instant::now();
             let received = store.received();
-            if let Some(failure) = &received.failure {
-                break Err(anyhow::anyhow!("{failure}"));
+            if let Some(failure) = store.take_failure() {
+                break Err(failure.into());
             }
+            let forgotten = received.applied.forgotten;
+            metrics
+                .index_forgotten
+                .inc_by(forgotten.saturating_sub(told.applied.forgotten));
             metrics.log.take_over(&received, &mut told);
             metrics.index_news(&store.take_index_news());
         }
@@ -127,8 +131,8 @@ fn catch_up(
         match store.catch_up(A_WHILE) {
             Ok(()) => break,
             Err(error) => {
-                if let Some(failure) = store.received().failure {
-                    bail!(failure);
+                if let Some(failure) = store.take_failure() {
+                    return Err(failure.into());
                 }
                 tracing::debug!(error = format!("{error:#}"), "not level yet");
             }

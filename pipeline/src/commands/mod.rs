@@ -3,6 +3,7 @@
 pub mod answering;
 pub mod bench;
 mod bench_log;
+mod bench_search;
 pub mod cameras;
 pub mod check;
 pub mod completions;

@@ -22,8 +22,6 @@ pub struct SiteStore {
     store: Arc<sightline_sink::Store>,
     receiver: Arc<Receiver>,
     folder: Arc<Path>,
-    /// How long the log keeps a message.
-    log_retention: Duration,
 }
 
 /// Longest wait for the index before something is forgotten.
@@ -44,15 +42,17 @@ impl SiteStore {
             store,
             receiver: Arc::new(receiver),
             folder: folder.into(),
-            log_retention: Duration::from_secs(
-                u64::from(config.kafka.retention_hours.get()) * 3600,
-            ),
         })
     }
 
     /// How indexing stands.
     pub fn received(&self) -> ReceiveStatus {
         self.receiver.status()
+    }
+
+    /// Why indexing ended for good, once.
+    pub fn take_failure(&self) -> Option<sightline_sink::Error> {
+        self.receiver.take_failure()
     }
 
     /// How the store stands.
@@ -139,17 +139,10 @@ impl sightline_console::Store for SiteStore {
         self.store.similarities(name, model, values, tracks)
     }
 
-    /// What is in the log now is indexed first, so that it is found; what comes later is refused by the store.
+    /// What is in the log now is indexed first, so that it is found; what comes later is refused, here and by the boxes.
     fn forget(&self, asked: &Forget, is_dry_run: bool) -> sightline_sink::Result<ForgetReport> {
-        self.receiver.catch_up(FORGET_DEADLINE)?;
-        let at_ns = now_ns();
-        let mut report = self.store.forget(asked, at_ns, is_dry_run)?;
-        if !is_dry_run {
-            let kept = i64::try_from(self.log_retention.as_nanos()).unwrap_or(i64::MAX);
-            report.leaves_log_ns = at_ns.saturating_add(kept);
-            self.store.write_list(&mut report)?;
-        }
-        Ok(report)
+        self.receiver
+            .forget(asked, now_ns(), is_dry_run, FORGET_DEADLINE)
     }
 
     fn walking_times(&self) -> Vec<sightline_sink::persons::WalkingTime> {

@@ -199,6 +199,10 @@ impl Telemetry {
         log.refused
             .inc_by(send.refused.saturating_sub(told.refused));
         (told.sent, told.refused) = (send.sent, send.refused);
+        self.metrics
+            .index_forgotten
+            .inc_by(send.forgotten.saturating_sub(told.forgotten));
+        told.forgotten = send.forgotten;
         drop(told);
         // What has left for the log is searchable elsewhere, and not known here.
         self.waiting

@@ -60,7 +60,7 @@ names! {
     INDEX_LOST = "sightline_index_lost_total", "Messages, at least, that left the log before anybody indexed them";
     INDEX_SECONDS = "sightline_index_seconds", "Time of one upsert into the index";
     INDEX_WATERMARK = "sightline_index_watermark_seconds", "Unix time up to which the index is complete";
-    INDEX_FORGOTTEN = "sightline_index_forgotten_total", "Sightings that were refused because their track is forgotten";
+    INDEX_FORGOTTEN = "sightline_index_forgotten_total", "Sightings that were refused, or not sent, because their track is forgotten";
     STORE_FORGOTTEN = "sightline_store_forgotten_tracks", "Tracks that are forgotten, and refused from then on";
     STORE_EXPIRED = "sightline_store_expired_total", "Tracks that went for age or room";
     STORE_RETRIES = "sightline_store_retries_total", "Calls to the vector server that were made again";

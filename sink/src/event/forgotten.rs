@@ -1,5 +1,7 @@
 //! What is to be gone and never to come back.
 
+use std::collections::{BTreeMap, HashSet};
+
 use serde::{Deserialize, Serialize};
 
 use super::Sighting;
@@ -37,5 +39,81 @@ impl Stretch {
         self.camera == sighting.camera
             && state.start_ns.min(sighting.capture_ns) <= self.to_ns
             && state.end_ns.max(sighting.capture_ns) >= self.from_ns
+    }
+}
+
+/// Why a sighting is not to be written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reason {
+    /// Its track is forgotten.
+    Track,
+    /// Its camera's time is forgotten, and its track by itself is not known to be.
+    Stretch,
+}
+
+/// Everything that is forgotten, to hold sightings against.
+#[derive(Debug, Default)]
+pub(crate) struct ForgottenSet {
+    tracks: HashSet<TrackId>,
+    /// By camera.
+    stretches: BTreeMap<String, Vec<Stretch>>,
+}
+
+impl ForgottenSet {
+    /// Takes in what is forgotten from now on.
+    pub(crate) fn note(&mut self, forgotten: &Forgotten) {
+        self.tracks.extend(&forgotten.tracks);
+        for stretch in &forgotten.stretches {
+            let of_camera = self.stretches.entry(stretch.camera.clone()).or_default();
+            if !of_camera.contains(stretch) {
+                of_camera.push(stretch.clone());
+            }
+        }
+    }
+
+    /// What of it is not in the set yet; none when all is.
+    pub(crate) fn new_in(&self, forgotten: &Forgotten) -> Option<Forgotten> {
+        let mut new = forgotten.clone();
+        new.tracks.retain(|track| !self.tracks.contains(track));
+        new.stretches.retain(|stretch| {
+            let known = self.stretches.get(&stretch.camera);
+            known.is_none_or(|known| !known.contains(stretch))
+        });
+        (!new.tracks.is_empty() || !new.stretches.is_empty()).then_some(new)
+    }
+
+    /// Whether a sighting must not be written, and why.
+    pub(crate) fn refuses(&self, sighting: &Sighting) -> Option<Reason> {
+        if self.tracks.contains(&sighting.track) {
+            return Some(Reason::Track);
+        }
+        let stretches = self.stretches.get(&sighting.camera)?;
+        let is_covered = stretches.iter().any(|stretch| stretch.covers(sighting));
+        is_covered.then_some(Reason::Stretch)
+    }
+
+    /// Whether a track is in the set.
+    pub(crate) fn has(&self, track: TrackId) -> bool {
+        self.tracks.contains(&track)
+    }
+
+    /// Whether a track that a camera saw from a time to another falls under what is forgotten of that camera.
+    pub(crate) fn has_time(&self, camera: &str, start_ns: i64, end_ns: i64) -> bool {
+        let stretches = self.stretches.get(camera);
+        stretches.is_some_and(|stretches| {
+            stretches
+                .iter()
+                .any(|stretch| start_ns <= stretch.to_ns && end_ns >= stretch.from_ns)
+        })
+    }
+
+    /// Tracks that are in the set.
+    pub(crate) fn tracks(&self) -> usize {
+        self.tracks.len()
+    }
+
+    /// Tracks and stretches.
+    pub(crate) fn len(&self) -> usize {
+        self.tracks.len() + self.stretches.values().map(Vec::len).sum::<usize>()
     }
 }

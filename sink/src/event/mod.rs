@@ -11,6 +11,7 @@ use bytes::Bytes;
 use half::f16;
 
 pub use forgotten::{Forgotten, MAX_FORGOTTEN, Stretch};
+pub(crate) use forgotten::{ForgottenSet, Reason};
 pub use wire::{decode, encode};
 
 use crate::{SightingId, TrackId};

@@ -6,6 +6,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use crate::spool::Spool;
+use crate::threads::Threads;
 use crate::{Error, Event, Result};
 
 /// Time between attempts when the disk refuses.
@@ -14,8 +15,8 @@ const RETRY: Duration = Duration::from_millis(200);
 /// A spool with those who append to it, and with whoever takes its events on.
 #[derive(Debug)]
 pub(crate) struct Intake {
-    /// The folder that messages name.
-    pub(crate) dir: PathBuf,
+    /// The folder that errors name.
+    dir: PathBuf,
     pub(crate) spool: Spool,
     sync_after: Duration,
     sync_records: u64,
@@ -49,6 +50,14 @@ impl Intake {
         }
     }
 
+    /// Begins to make appended events safe; the threads that take them on come beside the one that does it.
+    pub(crate) fn start(self: &Arc<Self>, owner: &'static str) -> Result<Threads> {
+        let (stopped, syncing) = (Arc::clone(self), Arc::clone(self));
+        let mut threads = Threads::new(owner, move || stopped.stop());
+        threads.spawn("spool-sync", move || syncing.sync_groups())?;
+        Ok(threads)
+    }
+
     pub(crate) fn writer(self: &Arc<Self>) -> Writer {
         Writer {
             intake: Arc::downgrade(self),
@@ -68,7 +77,7 @@ impl Intake {
         self.must_stop.load(Ordering::Acquire)
     }
 
-    pub(crate) fn stop(&self) {
+    fn stop(&self) {
         self.must_stop.store(true, Ordering::Release);
         self.notify();
     }
@@ -77,15 +86,34 @@ impl Intake {
         self.is_draining.load(Ordering::Acquire)
     }
 
-    /// Waits until everything appended before is acknowledged; `false` when `limit` passes first.
-    pub(crate) fn drain(&self, limit: Duration) -> bool {
+    /// Waits until everything appended before is acknowledged, or else says how many events were not `done` within
+    /// `limit`, and why.
+    pub(crate) fn drain(
+        &self,
+        limit: Duration,
+        done: &str,
+        trouble: impl FnOnce() -> Option<String>,
+    ) -> Result<()> {
         let deadline = Instant::now() + limit;
         let target = self.spool.status().appended;
         self.is_draining.store(true, Ordering::Release);
         self.notify();
         let is_done = self.wait_until(deadline, || self.spool.status().acknowledged >= target);
         self.is_draining.store(false, Ordering::Release);
-        is_done
+        if is_done {
+            return Ok(());
+        }
+        let records = self.spool.status().records;
+        let why = in_brackets(self.trouble().or_else(trouble));
+        Err(self.too_late(limit, format!("{records} events were not {done}{why}")))
+    }
+
+    fn too_late(&self, limit: Duration, what: String) -> Error {
+        Error::Deadline {
+            path: self.dir.clone(),
+            what,
+            limit_ms: limit.as_millis() as u64,
+        }
     }
 
     /// Waits until a condition holds; `false` when the deadline comes first.
@@ -111,7 +139,7 @@ impl Intake {
     }
 
     /// Makes appended events safe, a group at a time, until all stops.
-    pub(crate) fn sync_groups(&self) {
+    fn sync_groups(&self) {
         // How long an idle thread sleeps at most.
         const IDLE: Duration = Duration::from_millis(500);
         while !self.must_stop() {
@@ -176,13 +204,8 @@ impl Writer {
         if intake.must_stop() {
             return Err(closed());
         }
-        let trouble = intake.trouble();
-        let trouble = trouble.map(|text| format!(" ({text})")).unwrap_or_default();
-        Err(Error::Deadline {
-            path: intake.dir.clone(),
-            what: format!("event {sequence} was not safe{trouble}"),
-            limit_ms: limit.as_millis() as u64,
-        })
+        let why = in_brackets(intake.trouble());
+        Err(intake.too_late(limit, format!("event {sequence} was not safe{why}")))
     }
 
     fn open(&self) -> Result<Arc<Intake>> {
@@ -191,6 +214,10 @@ impl Writer {
             .filter(|intake| !intake.must_stop())
             .ok_or_else(closed)
     }
+}
+
+fn in_brackets(trouble: Option<String>) -> String {
+    trouble.map(|text| format!(" ({text})")).unwrap_or_default()
 }
 
 fn closed() -> Error {

@@ -12,7 +12,6 @@ mod tests;
 use std::num::NonZeroU32;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::thread::JoinHandle;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -27,7 +26,8 @@ use crate::store::{
     Applied, Backup, Embed, Expired, Forget, ForgetReport, IndexNews, Migration, Store,
     StoreOptions, StoreStatus, VectorSpec, Verified,
 };
-use crate::{Answer, Error, Event, PersonId, PersonRecord, Query, Result, TrackId};
+use crate::threads::Threads;
+use crate::{Answer, Event, PersonId, PersonRecord, Query, Result, TrackId};
 
 /// How a [`Sink`] is set up.
 #[derive(Debug, Clone)]
@@ -105,7 +105,7 @@ pub struct IndexingTime {
 pub struct Sink {
     shared: Arc<Shared>,
     recovery: Recovery,
-    threads: Vec<JoinHandle<()>>,
+    threads: Threads,
 }
 
 #[derive(Debug)]
@@ -145,18 +145,21 @@ impl Sink {
                 ..Progress::default()
             }),
         });
-        let mut sink = Self {
+        let mut threads = shared.intake.start("sink")?;
+        let mut spawn = |name, run: fn(&Shared)| {
+            let shared = Arc::clone(&shared);
+            threads.spawn(name, move || run(&shared))
+        };
+        spawn("sink-index", indexer::run)?;
+        spawn("sink-tidy", indexer::tidy)?;
+        if shared.options.expire_every.is_some() {
+            spawn("sink-expire", indexer::expire)?;
+        }
+        Ok(Self {
             shared,
             recovery,
-            threads: Vec::new(),
-        };
-        sink.spawn("sink-sync", |shared| shared.intake.sync_groups())?;
-        sink.spawn("sink-index", indexer::run)?;
-        sink.spawn("sink-tidy", indexer::tidy)?;
-        if sink.shared.options.expire_every.is_some() {
-            sink.spawn("sink-expire", indexer::expire)?;
-        }
-        Ok(sink)
+            threads,
+        })
     }
 
     /// What opening the spool found and mended.
@@ -217,7 +220,7 @@ impl Sink {
     ///
     /// # Errors
     ///
-    /// [`Error::Deadline`] when that does not happen within `limit`; as [`Store::forget`] and
+    /// [`crate::Error::Deadline`] when that does not happen within `limit`; as [`Store::forget`] and
     /// [`Store::write_list`].
     pub fn forget(
         &self,
@@ -263,7 +266,7 @@ impl Sink {
     ///
     /// # Errors
     ///
-    /// [`Error::Deadline`] when the spool is not indexed within `limit`; as [`Store::backup`].
+    /// [`crate::Error::Deadline`] when the spool is not indexed within `limit`; as [`Store::backup`].
     pub fn backup(
         &self,
         to: &Path,
@@ -414,22 +417,10 @@ impl Sink {
     ///
     /// # Errors
     ///
-    /// [`Error::Deadline`] when that does not happen within `limit`; nothing is lost then.
+    /// [`crate::Error::Deadline`] when that does not happen within `limit`; nothing is lost then.
     pub fn drain(&self, limit: Duration) -> Result<()> {
-        if self.shared.intake.drain(limit) {
-            return Ok(());
-        }
-        let status = self.shared.intake.spool.status();
-        let trouble = self
-            .status()?
-            .trouble
-            .map(|text| format!(" ({text})"))
-            .unwrap_or_default();
-        Err(Error::Deadline {
-            path: self.shared.intake.dir.clone(),
-            what: format!("{} events were not indexed{trouble}", status.records),
-            limit_ms: limit.as_millis() as u64,
-        })
+        let trouble = || self.shared.progress().index_trouble.clone();
+        self.shared.intake.drain(limit, "indexed", trouble)
     }
 
     /// Stops all threads and closes the store. What is not indexed yet stays in the spool, safe.
@@ -438,34 +429,9 @@ impl Sink {
     ///
     /// When the last sync or flush fails.
     pub fn close(mut self) -> Result<()> {
-        self.stop();
+        self.threads.stop();
         self.shared.intake.spool.sync()?;
         self.shared.store.flush()
-    }
-
-    fn spawn(&mut self, name: &str, run: fn(&Shared)) -> Result<()> {
-        let shared = Arc::clone(&self.shared);
-        let thread = std::thread::Builder::new()
-            .name(name.to_owned())
-            .spawn(move || run(&shared))
-            .map_err(Error::io("start a thread of the sink"))?;
-        self.threads.push(thread);
-        Ok(())
-    }
-
-    fn stop(&mut self) {
-        self.shared.intake.stop();
-        for thread in self.threads.drain(..) {
-            if thread.join().is_err() {
-                tracing::error!("a thread of the sink had panicked");
-            }
-        }
-    }
-}
-
-impl Drop for Sink {
-    fn drop(&mut self) {
-        self.stop();
     }
 }
 

@@ -6,10 +6,10 @@ use std::process::{Command, Stdio};
 use std::time::Instant;
 
 use super::*;
-use crate::Event;
 use crate::event::testing::{coverage, sighting};
 use crate::search::{Filter, QueryKind};
 use crate::store::VectorSpec;
+use crate::{Error, Event};
 
 const LONG: Duration = Duration::from_secs(120);
 

@@ -3,6 +3,7 @@
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
+use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _};
 use rdkafka::error::KafkaError;
 use rdkafka::message::{
@@ -12,10 +13,14 @@ use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _, ProducerContext
 use rdkafka::{ClientContext, Message, Offset, TopicPartitionList};
 use serde::Serialize;
 
+use super::ear;
+use super::forgotten::Feed;
 use super::lanes::Place;
+use super::message::{Outgoing, event_of};
 use super::options::LogOptions;
 use super::topics::Topic;
-use crate::Result;
+use crate::event::ForgottenSet;
+use crate::{Event, Result};
 
 /// Header that says why a message is dead.
 const REASON: &str = "sightline_reason";
@@ -53,7 +58,11 @@ impl Outcome {
     }
 }
 
-impl ClientContext for Outcome {}
+impl ClientContext for Outcome {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, words: &str) {
+        ear::note(level, facility, words);
+    }
+}
 
 impl ProducerContext for Outcome {
     type DeliveryOpaque = ();
@@ -117,12 +126,26 @@ impl Forwarder {
         self.send(&self.options.topic(Topic::Dead), message, headers)
     }
 
+    /// Sends an event.
+    pub(super) fn send_event(&self, message: Outgoing) -> Result<()> {
+        let topic = self.options.topic(message.topic);
+        let record = BaseRecord::<[u8], [u8]>::to(&topic)
+            .key(message.key.as_bytes())
+            .payload(&message.value)
+            .headers(message.headers);
+        self.send_record(record)
+    }
+
     fn send(&self, topic: &str, message: &impl Message, headers: OwnedHeaders) -> Result<()> {
-        const MOST_WAIT: Duration = Duration::from_secs(30);
-        let deadline = Instant::now() + MOST_WAIT;
         let mut record = BaseRecord::<[u8], [u8]>::to(topic).headers(headers);
         record.key = message.key();
         record.payload = message.payload();
+        self.send_record(record)
+    }
+
+    fn send_record(&self, mut record: BaseRecord<'_, [u8], [u8]>) -> Result<()> {
+        const MOST_WAIT: Duration = Duration::from_secs(30);
+        let deadline = Instant::now() + MOST_WAIT;
         self.producer.context().locked().0 += 1;
         loop {
             let Err((error, again)) = self.producer.send(record) else {
@@ -191,7 +214,8 @@ pub fn dead_letters(options: &LogOptions, all: bool, limit: Duration) -> Result<
     Ok(letters)
 }
 
-/// Sends the dead letters that were not tried again yet back to where they came from; returns how many.
+/// Sends the dead letters that were not tried again yet back to where they came from, but for those about somebody
+/// who is forgotten; returns how many.
 ///
 /// # Errors
 ///
@@ -199,9 +223,21 @@ pub fn dead_letters(options: &LogOptions, all: bool, limit: Duration) -> Result<
 /// are sent again the next time, which does no harm.
 pub fn retry_dead_letters(options: &LogOptions, limit: Duration) -> Result<usize> {
     let forwarder = Forwarder::connect(options)?;
+    let mut forgotten = ForgottenSet::default();
+    let (_, entries) = Feed::open(options, limit)?;
+    entries.iter().for_each(|entry| forgotten.note(entry));
     let mut count = 0;
     let (consumer, positions) = read(options, false, limit, |message| {
         let origin = letter(message).origin;
+        if let Ok(Event::Sighting(sighting)) = event_of(message.payload())
+            && forgotten.refuses(&sighting).is_some()
+        {
+            tracing::info!(
+                origin,
+                "a dead letter is about somebody who is forgotten; it stays dead"
+            );
+            return Ok(());
+        }
         let topic = origin.split('/').next().unwrap_or_default();
         let known = [Topic::Sightings, Topic::Coverage].map(|topic| options.topic(topic));
         if known.iter().any(|name| name == topic) {

@@ -3,10 +3,12 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _, ConsumerContext, Rebalance};
 use rdkafka::error::KafkaError;
 use rdkafka::{ClientContext, Offset, TopicPartitionList};
 
+use super::ear;
 use super::lanes::Place;
 use super::options::{GroupProtocol, LogOptions};
 use super::receiver::Shared;
@@ -54,12 +56,10 @@ impl Context {
         let failed = |error: KafkaError| options.error("commit", &error);
         let mut list = TopicPartitionList::new();
         for (place, next) in &pending {
-            list.add_partition_offset(
-                &options.topic(place.topic),
-                place.partition,
-                Offset::Offset(*next),
-            )
-            .map_err(failed)?;
+            let topic = options.topic(place.topic);
+            let mut part = list.add_partition(&topic, place.partition);
+            part.set_offset(Offset::Offset(*next)).map_err(failed)?;
+            part.set_metadata(&self.shared.claim);
         }
         consumer.commit(&list, CommitMode::Sync).map_err(failed)?;
         // What was applied meanwhile stays pending.
@@ -71,6 +71,10 @@ impl Context {
 }
 
 impl ClientContext for Context {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, words: &str) {
+        ear::note(level, facility, words);
+    }
+
     fn error(&self, error: KafkaError, reason: &str) {
         // The end of a partition is no fault; what is one is told by the session.
         tracing::debug!(%error, reason, "what the client says of itself");

@@ -159,8 +159,9 @@ impl<C: ConsumerContext + 'static> Lane<C> {
 fn arrival(place: Place, message: &BorrowedMessage<'_>, judge: Judge<'_>) -> (i64, Arrival) {
     let found = event_of(message.payload()).and_then(|event| {
         let is_at_home = match event {
-            Event::Sighting(_) | Event::Forgotten(_) => place.topic == Topic::Sightings,
+            Event::Sighting(_) => place.topic == Topic::Sightings,
             Event::Coverage(_) => place.topic == Topic::Coverage,
+            Event::Forgotten(_) => place.topic == Topic::Forgotten,
         };
         if !is_at_home {
             return Err("the event does not belong to this topic".to_owned());

@@ -13,12 +13,14 @@ use super::topics::Topic;
 use crate::{Error, Result};
 
 /// Offsets of one partition.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Span {
     begin: i64,
     end: i64,
     /// Everything before it is indexed and durable, whoever did it.
     committed: Option<i64>,
+    /// What was said with that; empty where nothing was.
+    owner: String,
 }
 
 /// All partitions at one moment.
@@ -95,11 +97,28 @@ impl Look {
             span.begin = of(&begins).ok_or_else(unknown)?;
             span.end = of(&ends).ok_or_else(unknown)?;
             span.committed = of(&committed);
+            if span.committed.is_some()
+                && let Some(part) = committed.find_partition(&name, place.partition)
+            {
+                part.metadata().clone_into(&mut span.owner);
+            }
         }
         Ok(Self {
             cluster: consumer.client().fetch_cluster_id(limit),
             spans,
         })
+    }
+
+    /// What was said with each commit.
+    pub(super) fn owners(&self) -> impl Iterator<Item = &str> + '_ {
+        let owners = self.spans.values().map(|span| span.owner.as_str());
+        owners.filter(|owner| !owner.is_empty())
+    }
+
+    /// What the group would index next of a partition that nobody said anything of.
+    pub(super) fn unclaimed(&self, place: Place) -> Option<i64> {
+        let span = self.spans.get(&place)?;
+        span.owner.is_empty().then(|| span.position())
     }
 
     /// Messages that nobody of the group has committed.
@@ -153,6 +172,7 @@ pub(super) mod tests {
             begin,
             end,
             committed,
+            owner: String::new(),
         };
         Look {
             cluster: None,

@@ -4,7 +4,6 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use half::f16;
 use rdkafka::producer::Producer as _;
 use serde::Serialize;
 
@@ -13,16 +12,15 @@ use super::options::LogOptions;
 use super::publisher::{Publisher, PublisherOptions};
 use super::receiver::{Receiver, ReceiverOptions};
 use super::{delete_topics, sender, topics};
-use crate::event::TrackState;
+use crate::made_up::{self, Numbers, Seen};
 use crate::spool::{Limits, Spool};
-use crate::store::{Store, StoreOptions, VectorSpec};
-use crate::{Bytes, Error, Event, NamedVector, Result, Sighting, SightingId, TrackId};
+use crate::store::{Store, StoreOptions};
+use crate::{Error, Event, Result};
 
 /// Longest time of one part.
 const LIMIT: Duration = Duration::from_secs(600);
 /// Events a second while latency is measured, and for how long.
 const LIVE: (u32, Duration) = (500, Duration::from_secs(20));
-const DIMENSION: usize = 512;
 const CROP_BYTES: usize = 7_000;
 const A_TRACK: u32 = 8;
 
@@ -96,11 +94,7 @@ fn measure(options: &LogOptions, dir: &Path, count: u32) -> Result<LogRates> {
     publisher.drain(LIMIT)?;
     let spool_to_log_per_second = rate(begin);
 
-    let store_options = StoreOptions::new(vec![VectorSpec {
-        name: "appearance".to_owned(),
-        dimension: DIMENSION,
-        model: "bench@000000000000".to_owned(),
-    }]);
+    let store_options = StoreOptions::new(vec![made_up::spec()]);
     let numbered: Vec<_> = (1..).zip(all).collect();
     let bare = Store::open(dir.join("bare"), &store_options)?;
     let begin = Instant::now();
@@ -172,49 +166,16 @@ fn latencies(publisher: &Publisher, receiver: &Receiver, from: u32) -> Result<(f
 /// A sighting of the usual size.
 fn event(number: u32) -> Event {
     let (nth, sequence) = (number / A_TRACK, number % A_TRACK);
-    let camera = format!("bench-{}", nth % 16);
     let start_ns = i64::from(nth) * 100_000_000;
-    let track = TrackId::derive("bench", &camera, start_ns, nth);
-    let mut state = u64::from(number).wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
-    let mut random = move || {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        state
-    };
-    let values = (0..DIMENSION)
-        .map(|_| f16::from_f32((random() >> 40) as f32 / 16_777_216.0 - 0.5))
-        .collect();
-    let vectors = vec![NamedVector {
-        name: "appearance".to_owned(),
-        model: "bench@000000000000".to_owned(),
-        values,
-    }];
-    let mut crop = vec![0xff, 0xd8, 0xff, 0xe0];
-    crop.extend((4..CROP_BYTES - 2).map(|_| (random() >> 24) as u8));
-    crop.extend_from_slice(&[0xff, 0xd9]);
-    let capture_ns = start_ns + i64::from(sequence) * 1_000_000_000;
-    Event::Sighting(Box::new(Sighting {
-        id: SightingId::derive(track, sequence),
-        track,
-        site: "bench".to_owned(),
-        camera,
-        capture_ns,
-        clock_error_ns: None,
-        bbox: [0.1, 0.2, 0.3, 0.7],
-        quality: 0.5,
+    let mut numbers = Numbers::new(u64::from(number));
+    let values = (0..made_up::DIMENSION).map(|_| numbers.share() as f32 - 0.5);
+    Event::Sighting(Box::new(made_up::sighting(Seen {
+        camera: format!("bench-{}", nth % 16),
+        ordinal: nth,
         sequence,
-        vectors: vectors.clone(),
-        crop: Some(Bytes::from(crop)),
-        state: TrackState {
-            start_ns,
-            end_ns: capture_ns,
-            detections: sequence + 1,
-            revision: sequence,
-            vectors,
-            best_quality: 0.5,
-            has_ended: false,
-        },
-        is_end: false,
-    }))
+        start_ns,
+        capture_ns: start_ns + i64::from(sequence) * 1_000_000_000,
+        values: &values.collect::<Vec<_>>(),
+        crop: Some(made_up::picture(&mut numbers, CROP_BYTES)),
+    })))
 }

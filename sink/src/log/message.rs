@@ -35,16 +35,9 @@ pub(super) fn outgoing(sequence: u64, event: &Event) -> Result<Outgoing> {
             let key = coverage.camera.clone();
             (Topic::Coverage, key, id, "coverage", coverage.site.as_str())
         }
-        // With the sightings: whoever reads them has to know.
         Event::Forgotten(forgotten) => {
-            let key = "forgotten".to_owned();
-            (
-                Topic::Sightings,
-                key,
-                forgotten.at_ns.to_string(),
-                "forgotten",
-                "",
-            )
+            let (key, id) = ("forgotten".to_owned(), forgotten.at_ns.to_string());
+            (Topic::Forgotten, key, id, "forgotten", "")
         }
     };
     let time = Timestamp::from_nanosecond(i128::from(event.time_ns()))

@@ -8,14 +8,19 @@
 //! # Layout
 //!
 //! - `options`: how the log is reached and what is expected of it
+//! - `ear`: why brokers cannot be reached
 //! - `topics`: the topics: made, and held against the promise
 //! - `message`: events as Kafka messages, with CloudEvents headers, and back
+//! - `forgotten`: what everybody who writes has to refuse
 //! - `window`, `sender`, `publisher`: spool to log
-//! - `lanes`, `look`, `known`, `group`, `session`, `receiver`: log to store
+//! - `lanes`, `look`, `known`, `claim`, `group`, `session`, `receiver`: log to store
 //! - `measure`: what it costs against the bare clients
 //! - `dead`: what could not be indexed, with the reason
 
+mod claim;
 mod dead;
+mod ear;
+mod forgotten;
 mod group;
 mod known;
 mod lanes;
@@ -27,6 +32,8 @@ mod publisher;
 mod receiver;
 mod sender;
 mod session;
+#[cfg(test)]
+mod testing;
 #[cfg(test)]
 mod tests;
 mod topics;

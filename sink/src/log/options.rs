@@ -251,6 +251,19 @@ impl LogOptions {
         self.failed(doing, what)
     }
 
+    /// As [`LogOptions::error`], with why the brokers could not be reached, where the client said so.
+    pub(super) fn heard(
+        &self,
+        doing: &'static str,
+        error: &KafkaError,
+        why: Option<String>,
+    ) -> Error {
+        match (self.error(doing, error), why) {
+            (Error::Log { .. }, Some(why)) => self.failed(doing, why),
+            (error, _) => error,
+        }
+    }
+
     pub(super) fn failed(&self, doing: &'static str, what: String) -> Error {
         Error::Log {
             brokers: self.brokers.join(","),

@@ -1,17 +1,18 @@
 //! The edge's end of the log: spool, syncing and sending as one handle.
 
 use std::path::Path;
+use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::thread::JoinHandle;
 use std::time::Duration;
 
 use serde::Serialize;
 
 use super::options::LogOptions;
 use super::sender;
+use crate::Result;
 use crate::flow::{Intake, Writer};
 use crate::spool::{Limits, Recovery, Spool, SpoolStatus};
-use crate::{Error, Result};
+use crate::threads::Threads;
 
 /// How a [`Publisher`] is set up.
 #[derive(Debug, Clone)]
@@ -51,6 +52,8 @@ pub struct SendStatus {
     pub in_flight: u64,
     /// Events that the log refuses whatever is done; they are dropped.
     pub refused: u64,
+    /// Sightings that were not sent because their tracks are forgotten.
+    pub forgotten: u64,
     /// Why nothing is sent now; none while it goes well.
     pub trouble: Option<String>,
     /// The trouble is with the topics: they would lose what they are given, so nothing is.
@@ -73,7 +76,7 @@ pub struct PublisherStatus {
 pub struct Publisher {
     shared: Arc<Shared>,
     recovery: Recovery,
-    threads: Vec<JoinHandle<()>>,
+    threads: Threads,
 }
 
 #[derive(Debug)]
@@ -81,6 +84,8 @@ pub(super) struct Shared {
     pub(super) intake: Arc<Intake>,
     pub(super) options: PublisherOptions,
     status: Mutex<SendStatus>,
+    /// Entries of what is forgotten for which the spool's files were cleared.
+    pub(super) cleared: AtomicUsize,
 }
 
 impl Shared {
@@ -94,7 +99,7 @@ impl Publisher {
     ///
     /// # Errors
     ///
-    /// As [`Spool::open`]; [`Error::Options`] when the log's options cannot hold.
+    /// As [`Spool::open`]; [`crate::Error::Options`] when the log's options cannot hold.
     pub fn open(dir: impl AsRef<Path>, options: PublisherOptions) -> Result<Self> {
         options.log.check()?;
         let dir = dir.as_ref().to_path_buf();
@@ -104,15 +109,16 @@ impl Publisher {
             intake: Arc::new(intake),
             options,
             status: Mutex::default(),
+            cleared: AtomicUsize::new(0),
         });
-        let mut publisher = Self {
+        let mut threads = shared.intake.start("publisher")?;
+        let sending = Arc::clone(&shared);
+        threads.spawn("log-send", move || sender::run(&sending))?;
+        Ok(Self {
             shared,
             recovery,
-            threads: Vec::new(),
-        };
-        publisher.spawn("log-sync", |shared| shared.intake.sync_groups())?;
-        publisher.spawn("log-send", sender::run)?;
-        Ok(publisher)
+            threads,
+        })
     }
 
     /// What opening the spool found and mended.
@@ -138,19 +144,10 @@ impl Publisher {
     ///
     /// # Errors
     ///
-    /// [`Error::Deadline`] when that does not happen within `limit`; nothing is lost then.
+    /// [`crate::Error::Deadline`] when that does not happen within `limit`; nothing is lost then.
     pub fn drain(&self, limit: Duration) -> Result<()> {
-        if self.shared.intake.drain(limit) {
-            return Ok(());
-        }
-        let status = self.status();
-        let trouble = status.sync_trouble.or(status.send.trouble);
-        let trouble = trouble.map(|text| format!(" ({text})")).unwrap_or_default();
-        Err(Error::Deadline {
-            path: self.shared.intake.dir.clone(),
-            what: format!("{} events were not sent{trouble}", status.spool.records),
-            limit_ms: limit.as_millis() as u64,
-        })
+        let trouble = || self.shared.status().trouble.clone();
+        self.shared.intake.drain(limit, "sent", trouble)
     }
 
     /// Stops all threads. What is not sent yet stays in the spool, safe.
@@ -159,32 +156,7 @@ impl Publisher {
     ///
     /// When the last sync fails.
     pub fn close(mut self) -> Result<()> {
-        self.stop();
+        self.threads.stop();
         self.shared.intake.spool.sync().map(|_| ())
-    }
-
-    fn spawn(&mut self, name: &str, run: fn(&Shared)) -> Result<()> {
-        let shared = Arc::clone(&self.shared);
-        let thread = std::thread::Builder::new()
-            .name(name.to_owned())
-            .spawn(move || run(&shared))
-            .map_err(Error::io("start a thread of the publisher"))?;
-        self.threads.push(thread);
-        Ok(())
-    }
-
-    fn stop(&mut self) {
-        self.shared.intake.stop();
-        for thread in self.threads.drain(..) {
-            if thread.join().is_err() {
-                tracing::error!("a thread of the publisher had panicked");
-            }
-        }
-    }
-}
-
-impl Drop for Publisher {
-    fn drop(&mut self) {
-        self.stop();
     }
 }

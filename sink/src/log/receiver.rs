@@ -2,7 +2,6 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
@@ -10,8 +9,11 @@ use serde::Serialize;
 use super::known::Known;
 use super::options::LogOptions;
 use super::session;
+use super::topics::leaves_after;
+use super::{claim, forgotten};
 use crate::flow::IndexingTime;
-use crate::store::{Applied, Store};
+use crate::store::{Applied, Forget, ForgetReport, Store};
+use crate::threads::Threads;
 use crate::{Error, Result};
 
 /// How a [`Receiver`] is set up.
@@ -68,17 +70,20 @@ pub struct ReceiveStatus {
 #[derive(Debug)]
 pub struct Receiver {
     shared: Arc<Shared>,
-    threads: Vec<JoinHandle<()>>,
+    threads: Threads,
 }
 
 #[derive(Debug)]
 pub(super) struct Shared {
     pub(super) store: Arc<Store>,
     pub(super) options: ReceiverOptions,
+    /// What this store says of itself with each commit.
+    pub(super) claim: String,
     /// What is known of partitions, from one session to the next.
     pub(super) known: Mutex<Known>,
     must_stop: AtomicBool,
     status: Mutex<ReceiveStatus>,
+    failure: Mutex<Option<Error>>,
     changed: Condvar,
 }
 
@@ -91,8 +96,17 @@ impl Shared {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    pub(super) fn failure(&self) -> MutexGuard<'_, Option<Error>> {
+        self.failure.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     pub(super) fn must_stop(&self) -> bool {
         self.must_stop.load(Ordering::Acquire)
+    }
+
+    fn stop(&self) {
+        self.must_stop.store(true, Ordering::Release);
+        self.notify();
     }
 
     pub(super) fn notify(&self) {
@@ -137,25 +151,63 @@ impl Receiver {
         options.log.check()?;
         let known = Known::load(store.dir())?;
         let shared = Arc::new(Shared {
+            claim: claim::words(&store),
             store,
             options,
+            failure: Mutex::default(),
             known: Mutex::new(known),
             must_stop: AtomicBool::new(false),
             status: Mutex::default(),
             changed: Condvar::new(),
         });
-        let mut receiver = Self {
-            shared,
-            threads: Vec::new(),
-        };
-        receiver.spawn("log-index", session::run)?;
-        receiver.spawn("log-tidy", tidy)?;
-        Ok(receiver)
+        let stopped = Arc::clone(&shared);
+        let mut threads = Threads::new("receiver", move || stopped.stop());
+        let (indexing, tidying) = (Arc::clone(&shared), Arc::clone(&shared));
+        threads.spawn("log-index", move || session::run(&indexing))?;
+        threads.spawn("log-tidy", move || tidy(&tidying))?;
+        Ok(Self { shared, threads })
     }
 
     /// How the receiver stands.
     pub fn status(&self) -> ReceiveStatus {
         self.shared.status().clone()
+    }
+
+    /// Why indexing ended for good, once: as the error that it was.
+    pub fn take_failure(&self) -> Option<Error> {
+        self.shared.failure().take()
+    }
+
+    /// Forgets, here and by everybody who writes: the log is told first, and when it cannot be, nothing is done. Waits
+    /// before that, at most `limit`, until what is in the log is in the store, so that it is found. Proves it, and
+    /// writes the signed list; see [`Store::forget`].
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Deadline`] when the log is not indexed within `limit`; [`Error::Log`] when it cannot be told; as
+    /// [`Store::forget`] and [`Store::write_list`].
+    pub fn forget(
+        &self,
+        asked: &Forget,
+        at_ns: i64,
+        is_dry_run: bool,
+        limit: Duration,
+    ) -> Result<ForgetReport> {
+        self.catch_up(limit)?;
+        let Shared { store, options, .. } = &*self.shared;
+        if is_dry_run {
+            return store.forget(asked, at_ns, true);
+        }
+        let gone_after = leaves_after(&options.log, limit)?;
+        let mut report = store.forget_telling(asked, at_ns, false, |entries| {
+            forgotten::tell(&options.log, entries, limit)
+        })?;
+        let gone_after_ns = gone_after.map_or(i64::MAX, |time| {
+            i64::try_from(time.as_nanos()).unwrap_or(i64::MAX)
+        });
+        report.leaves_log_ns = at_ns.saturating_add(gone_after_ns);
+        store.write_list(&mut report)?;
+        Ok(report)
     }
 
     /// Waits until everything that is in the log now is indexed and durable, by whoever of the group.
@@ -191,34 +243,8 @@ impl Receiver {
     ///
     /// When the last flush fails.
     pub fn close(mut self) -> Result<()> {
-        self.stop();
+        self.threads.stop();
         self.shared.store.flush()
-    }
-
-    fn spawn(&mut self, name: &str, run: fn(&Arc<Shared>)) -> Result<()> {
-        let shared = Arc::clone(&self.shared);
-        let thread = std::thread::Builder::new()
-            .name(name.to_owned())
-            .spawn(move || run(&shared))
-            .map_err(Error::io("start a thread of the receiver"))?;
-        self.threads.push(thread);
-        Ok(())
-    }
-
-    fn stop(&mut self) {
-        self.shared.must_stop.store(true, Ordering::Release);
-        self.shared.notify();
-        for thread in self.threads.drain(..) {
-            if thread.join().is_err() {
-                tracing::error!("a thread of the receiver had panicked");
-            }
-        }
-    }
-}
-
-impl Drop for Receiver {
-    fn drop(&mut self) {
-        self.stop();
     }
 }
 

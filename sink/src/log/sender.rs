@@ -1,19 +1,24 @@
 //! From the spool to the log: in order, nothing acknowledged that the brokers have not.
 
 use std::collections::VecDeque;
+use std::sync::atomic::Ordering;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{DeliveryResult, Message as _};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _, ProducerContext};
 use rdkafka::{ClientConfig, ClientContext};
 
+use super::ear;
+use super::forgotten::Feed;
 use super::message::{Outgoing, outgoing};
 use super::options::LogOptions;
 use super::publisher::Shared;
 use super::topics::require_topics;
 use super::window::Window;
+use crate::event::{Forgotten, ForgottenSet, Reason};
 use crate::{Event, Reaction, Result};
 
 /// First and longest time between attempts when the log refuses.
@@ -38,6 +43,18 @@ const SILENCE: Duration = Duration::from_secs(30);
 /// Heartbeats that wait for the sightings before them.
 const MOST_HELD: usize = 1024;
 
+/// Time between two clearings of the spool's files while somebody who is forgotten is in the picture.
+const CLEAR_EVERY: Duration = Duration::from_secs(10);
+
+/// The spool's files hold something of what is forgotten.
+struct Clearing {
+    /// Up to this record, at most.
+    through: u64,
+    /// Entries of what is forgotten for which they are cleared.
+    entries: usize,
+    due: Instant,
+}
+
 /// A message that the client holds.
 pub(super) struct Sent {
     sequence: u64,
@@ -57,6 +74,10 @@ pub(super) struct Reports {
 }
 
 impl ClientContext for Reports {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, words: &str) {
+        ear::note(level, facility, words);
+    }
+
     fn error(&self, error: KafkaError, reason: &str) {
         // What of it matters is told once by the session.
         tracing::debug!(%error, reason, "what the client says of itself");
@@ -121,6 +142,11 @@ struct Session<'s> {
     next: Option<(u64, Event)>,
     through: u64,
     acknowledged: (u64, Instant),
+    feed: Feed,
+    forgotten: ForgottenSet,
+    to_clear: Option<Clearing>,
+    /// Entries of what is forgotten so far.
+    entries: usize,
     /// When something was last heard of a message, or none was on its way.
     heard: Instant,
     budget: Budget,
@@ -130,9 +156,11 @@ impl<'s> Session<'s> {
     fn begin(shared: &'s Shared) -> Result<Self> {
         let options = &shared.options.log;
         require_topics(options, ASK_LIMIT)?;
+        // Before the first record: the spool may hold what was forgotten while the log was away.
+        let (feed, known) = Feed::open(options, ASK_LIMIT)?;
         let producer = producer(options)?;
         let acknowledged = shared.intake.spool.status().acknowledged;
-        Ok(Self {
+        let mut session = Self {
             shared,
             producer,
             reader: shared.intake.spool.reader(acknowledged + 1),
@@ -141,14 +169,58 @@ impl<'s> Session<'s> {
             next: None,
             through: acknowledged,
             acknowledged: (acknowledged, Instant::now()),
+            feed,
+            forgotten: ForgottenSet::default(),
+            to_clear: None,
+            entries: 0,
             heard: Instant::now(),
             budget: Budget::new(shared.options.most_per_second),
-        })
+        };
+        known.iter().for_each(|entry| session.note(entry));
+        Ok(session)
+    }
+
+    fn note(&mut self, entry: &Forgotten) {
+        self.forgotten.note(entry);
+        self.entries += 1;
+        if self.entries > self.shared.cleared.load(Ordering::Acquire) {
+            let last = self.shared.intake.spool.status().appended;
+            self.clear_through(last, Instant::now());
+        }
+    }
+
+    /// Deletes the spool's files that may hold what is forgotten, once everything in them is done with.
+    fn clear_if_due(&mut self) -> Result<()> {
+        let acknowledged = self.acknowledged.0;
+        let is_due = |clearing: &Clearing| {
+            acknowledged >= clearing.through && Instant::now() >= clearing.due
+        };
+        if let Some(clearing) = self.to_clear.take_if(|clearing| is_due(clearing)) {
+            self.shared.intake.spool.discard()?;
+            let cleared = &self.shared.cleared;
+            cleared.fetch_max(clearing.entries, Ordering::AcqRel);
+        }
+        Ok(())
+    }
+
+    fn clear_through(&mut self, through: u64, due: Instant) {
+        let due = self
+            .to_clear
+            .as_ref()
+            .map_or(due, |known| known.due.min(due));
+        self.to_clear = Some(Clearing {
+            through,
+            entries: self.entries,
+            due,
+        });
     }
 
     fn run(&mut self) -> Result<()> {
         loop {
             let is_last = self.shared.intake.must_stop();
+            while let Some(entry) = self.feed.next()? {
+                self.note(&entry);
+            }
             let moved = !is_last && self.send_some()?;
             // A message sent long ago may be answered now: that needs no records to send.
             let wait = if moved || is_last {
@@ -159,6 +231,7 @@ impl<'s> Session<'s> {
             self.producer.poll(wait.min(Duration::from_millis(5)));
             self.take_reports()?;
             self.acknowledge_if_due(is_last)?;
+            self.clear_if_due()?;
             if is_last {
                 return Ok(());
             }
@@ -192,6 +265,11 @@ impl<'s> Session<'s> {
                 None => self.reader.try_next()?,
             };
             let Some((sequence, event)) = next else { break };
+            let Some(event) = self.allowed(event) else {
+                self.skip(sequence);
+                moved = true;
+                continue;
+            };
             match event {
                 Event::Coverage(_) => {
                     self.budget.take();
@@ -212,6 +290,32 @@ impl<'s> Session<'s> {
         Ok(moved)
     }
 
+    /// What may be sent in an event's place: itself; of a track that has come into a time that is forgotten, that it
+    /// is to be forgotten whole; of a track that is forgotten, nothing.
+    fn allowed(&self, event: Event) -> Option<Event> {
+        let Event::Sighting(sighting) = &event else {
+            return Some(event);
+        };
+        match self.forgotten.refuses(sighting) {
+            None => Some(event),
+            Some(Reason::Track) => None,
+            Some(Reason::Stretch) => Some(Event::Forgotten(Forgotten {
+                at_ns: sighting.capture_ns,
+                tracks: vec![sighting.track],
+                stretches: Vec::new(),
+            })),
+        }
+    }
+
+    fn skip(&mut self, sequence: u64) {
+        self.shared.status().forgotten += 1;
+        self.clear_through(sequence, Instant::now() + CLEAR_EVERY);
+        self.window.push(sequence, 0, false);
+        if let Some(through) = self.window.done(sequence, 0) {
+            self.through = through;
+        }
+    }
+
     /// Gives one event to the client; `false` when its queue is full.
     fn hand_over(&mut self, sequence: u64, event: &Event) -> Result<bool> {
         let message = outgoing(sequence, event)?;
@@ -230,6 +334,11 @@ impl<'s> Session<'s> {
             Ok(()) => {
                 if is_sighting {
                     self.window.push(sequence, bytes, true);
+                }
+                if let Event::Forgotten(forgotten) = event {
+                    self.forgotten.note(forgotten);
+                    self.shared.status().forgotten += 1;
+                    self.clear_through(sequence, Instant::now() + CLEAR_EVERY);
                 }
                 Ok(true)
             }

@@ -8,12 +8,15 @@ use rdkafka::Message as _;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
+use super::claim;
 use super::dead::Forwarder;
+use super::forgotten::Feed;
 use super::group::{Context, Positions, consumer};
 use super::lanes::{Arrival, Lanes, Place, What};
 use super::look::Look;
 use super::receiver::Shared;
 use super::topics::{Topic, require_topics};
+use crate::event::Forgotten;
 use crate::store::Applied;
 use crate::{Error, Event, Reaction, Result};
 
@@ -34,6 +37,9 @@ const LOOK_EVERY: (Duration, Duration) = (Duration::from_millis(300), Duration::
 
 /// A consumer that gets nothing for so long though there is something is replaced by a fresh one.
 const SILENCE: Duration = Duration::from_secs(30);
+
+/// How long others may hold partitions that an embedded store needs: longer than the group takes to notice a dead member.
+const OTHERS: Duration = Duration::from_secs(60);
 
 /// Heartbeats that may wait; beyond it reading waits.
 const MOST_HELD: usize = 20_000;
@@ -60,6 +66,7 @@ pub(super) fn run(shared: &Arc<Shared>) {
         status.trouble = Some(text.clone());
         if is_for_good {
             status.failure = Some(text);
+            *shared.failure() = Some(error);
             return;
         }
         drop(status);
@@ -77,6 +84,8 @@ struct Session<'s> {
     names: HashMap<String, Topic>,
     lanes: Lanes<Context>,
     forwarder: Forwarder,
+    /// What everybody is to forget.
+    feed: Feed,
     /// Next offset of each partition, as far as it was read.
     read: Positions,
     /// Heartbeats that wait until all before them is indexed.
@@ -85,6 +94,8 @@ struct Session<'s> {
     barrier: Option<(usize, Look)>,
     looked: Instant,
     came: Instant,
+    /// When this process had all partitions last.
+    alone: Instant,
     uncommitted_since: Option<Instant>,
 }
 
@@ -97,30 +108,53 @@ impl<'s> Session<'s> {
             .map(|topic| (options.topic(topic), topic))
             .collect();
         let consumer = consumer(options, Context::new(shared))?;
+        claim::check(
+            &Look::take(&consumer, options, ASK_LIMIT)?,
+            &shared.store,
+            options,
+        )?;
+        // Before the first sighting: nothing of what is forgotten may be searchable even for a moment.
+        let (feed, known) = Feed::open(options, ASK_LIMIT)?;
         let topics: Vec<&str> = names.keys().map(String::as_str).collect();
         consumer
             .subscribe(&topics)
             .map_err(|error| options.error("subscribe", &error))?;
         let now = Instant::now();
-        Ok(Self {
+        let session = Self {
             shared,
             consumer: Arc::new(consumer),
             names,
             lanes: Lanes::default(),
             forwarder: Forwarder::connect(options)?,
+            feed,
             read: Positions::new(),
             held: VecDeque::new(),
             barrier: None,
             looked: now.checked_sub(LOOK_EVERY.1).unwrap_or(now),
             came: now,
+            alone: now,
             uncommitted_since: None,
-        })
+        };
+        session.forget(known)?;
+        Ok(session)
+    }
+
+    fn forget(&self, entries: Vec<Forgotten>) -> Result<()> {
+        if !entries.is_empty() {
+            let entries = entries.into_iter();
+            let events: Vec<_> = entries.map(|entry| (0, Event::Forgotten(entry))).collect();
+            self.shared.store.apply(&events)?;
+        }
+        Ok(())
     }
 
     fn run(&mut self) -> Result<()> {
         loop {
             let is_last = self.shared.must_stop();
             self.serve(Duration::ZERO)?;
+            while let Some(entry) = self.feed.next()? {
+                self.forget(vec![entry])?;
+            }
             let batch = if is_last { Vec::new() } else { self.gather()? };
             let is_idle = batch.is_empty();
             self.apply(batch)?;
@@ -222,8 +256,21 @@ impl<'s> Session<'s> {
         self.barrier = None;
         self.came = Instant::now();
         self.shared.status().partitions = assigned.len();
+        self.claim();
         tracing::info!(partitions = assigned.len(), "partitions of this indexer");
         Ok(())
+    }
+
+    /// Says which store the new partitions go into. What cannot be said now is said with the first commit.
+    fn claim(&self) {
+        let options = &self.shared.options.log;
+        let claimed = Look::take(&self.consumer, options, LOOK_LIMIT).and_then(|look| {
+            let mine = self.lanes.places();
+            claim::take(&self.consumer, &look, mine, &self.shared.claim, options)
+        });
+        if let Err(error) = claimed {
+            tracing::debug!(%error, "partitions are claimed with the first commit");
+        }
     }
 
     /// Reads a batch in order of time.
@@ -258,7 +305,9 @@ impl<'s> Session<'s> {
             // Heartbeats wait for all that was in the log before them.
             match place.topic {
                 Topic::Coverage => self.held.push_back((place, offset, event)),
-                Topic::Sightings | Topic::Dead => batch.push((place, offset, event)),
+                Topic::Sightings | Topic::Dead | Topic::Forgotten => {
+                    batch.push((place, offset, event));
+                }
             }
         }
         Ok(batch)
@@ -300,7 +349,9 @@ impl<'s> Session<'s> {
                 Ok(applied) => return Ok(Some(applied)),
                 Err(error) if error.reaction() == Reaction::Transient => {
                     tracing::warn!(%error, waiting = events.len(), "indexing failed, trying again");
-                    self.shared.status().trouble = Some(error.to_string());
+                    let mut status = self.shared.status();
+                    status.is_level = false;
+                    status.trouble = Some(error.to_string());
                 }
                 Err(error) => return Err(error),
             }
@@ -336,17 +387,20 @@ impl<'s> Session<'s> {
         if self.looked.elapsed() < every {
             return Ok(());
         }
-        let look = Look::take(&self.consumer, &self.shared.options.log, LOOK_LIMIT);
+        let looked = Look::take(&self.consumer, &self.shared.options.log, LOOK_LIMIT)
+            .and_then(|look| Ok((look, self.feed.is_at_end(&self.consumer, LOOK_LIMIT)?)));
         self.looked = Instant::now();
-        let look = match look {
-            Ok(look) => look,
+        let (look, has_heard_all) = match looked {
+            Ok(looked) => looked,
             Err(error) if error.reaction() == Reaction::Transient => {
                 self.complain(&error);
                 return Ok(());
             }
             Err(error) => return Err(error),
         };
+        claim::check(&look, &self.shared.store, &self.shared.options.log)?;
         let lost = self.shared.known().observe(&look)?;
+        self.shared.status().lost += lost;
         let is_left = |place: Place| look.left(place, self.read.get(&place).copied()) > 0;
         if !self.lanes.places().any(is_left) {
             self.came = Instant::now();
@@ -356,17 +410,32 @@ impl<'s> Session<'s> {
             return Err(self.shared.options.log.failed("read", what));
         }
         self.release(&look)?;
+        self.complain_of_others(&look);
         let mut status = self.shared.status();
-        status.lost += lost;
         status.looks += 1;
         status.behind = look.behind();
-        status.is_level = status.behind == 0 && self.held.is_empty();
+        status.is_level = status.behind == 0 && self.held.is_empty() && has_heard_all;
         if status.is_level {
             status.trouble = None;
         }
         drop(status);
         self.shared.notify();
         Ok(())
+    }
+
+    /// An embedded store needs every partition. For a moment some may be with a process that was killed.
+    fn complain_of_others(&mut self, look: &Look) {
+        let (mine, all) = (self.lanes.places().count(), look.spans.len());
+        if mine == all || self.shared.store.is_shared() {
+            self.alone = Instant::now();
+        } else if self.alone.elapsed() > OTHERS {
+            let group = self.shared.options.log.group();
+            let what = format!(
+                "somebody else in group `{group}` has {} of {all} partitions, and this store needs them all",
+                all - mine
+            );
+            self.complain(&self.shared.options.log.failed("read", what));
+        }
     }
 
     /// Lets heartbeats go whose camera is indexed up to them: everything that was in the log when they had

@@ -6,10 +6,10 @@ use futures_executor::block_on;
 use rdkafka::admin::{
     AdminClient, AdminOptions, ConfigResource, NewTopic, ResourceSpecifier, TopicReplication,
 };
-use rdkafka::client::DefaultClientContext;
 use rdkafka::error::RDKafkaErrorCode;
 use serde::{Deserialize, Serialize};
 
+use super::ear::{self, Ear};
 use super::options::LogOptions;
 use crate::event::MAX_EVENT_BYTES;
 use crate::{Error, Result};
@@ -24,7 +24,17 @@ pub enum Topic {
     Coverage,
     /// Messages that could not be indexed, each with its reason.
     Dead,
+    /// What is to be forgotten: read as a whole by everybody who writes sightings, and kept for ever.
+    Forgotten,
 }
+
+/// Time that one file of the log covers at most: messages leave it by files, so much later than their time is up.
+const SEGMENT_MS: u64 = 24 * HOUR_MS;
+
+/// What brokers take beyond that to look for files whose time is up, and to delete them.
+const BROKERS_PERIODS: Duration = Duration::from_secs(600);
+
+const HOUR_MS: u64 = 3_600_000;
 
 /// What was found of one topic.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -39,13 +49,15 @@ pub struct TopicCheck {
     pub min_insync_replicas: Option<u32>,
     /// Hours for which messages are kept; none: for ever.
     pub retention_hours: Option<u64>,
+    /// Hours after which a message is gone; none: never.
+    pub gone_after_hours: Option<u64>,
     /// What breaks the promise, each with what would be right.
     pub problems: Vec<String>,
 }
 
 impl Topic {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::Sightings, Self::Coverage, Self::Dead];
+    pub const ALL: [Self; 4] = [Self::Sightings, Self::Coverage, Self::Dead, Self::Forgotten];
 
     /// The name without a prefix.
     pub fn base_name(self) -> &'static str {
@@ -53,14 +65,25 @@ impl Topic {
             Self::Sightings => "sightline.sightings.v1",
             Self::Coverage => "sightline.coverage.v1",
             Self::Dead => "sightline.dead.v1",
+            Self::Forgotten => "sightline.forgotten.v1",
         }
     }
 
-    /// Partitions that are wanted: dead letters are few, and are read in order.
+    /// Partitions that are wanted: one where messages are few, and are read in order.
     fn partitions(self, options: &LogOptions) -> u32 {
         match self {
             Self::Sightings | Self::Coverage => options.topics.partitions,
-            Self::Dead => 1,
+            Self::Dead | Self::Forgotten => 1,
+        }
+    }
+
+    /// How long messages are wanted to be kept; none: for ever.
+    fn retention_ms(self, options: &LogOptions) -> Option<u64> {
+        match self {
+            Self::Sightings | Self::Coverage | Self::Dead => {
+                Some(u64::from(options.topics.retention_hours) * HOUR_MS)
+            }
+            Self::Forgotten => None,
         }
     }
 }
@@ -99,23 +122,30 @@ pub fn create_topics(options: &LogOptions, limit: Duration) -> Result<Vec<(Strin
     options.check()?;
     let admin = admin(options)?;
     let wanted = &options.topics;
-    let retention_ms = (u64::from(wanted.retention_hours) * 3_600_000).to_string();
     let min_insync = wanted.min_insync_replicas.to_string();
-    let names = Topic::ALL.map(|topic| (topic, options.topic(topic)));
-    let topics: Vec<_> = names
+    let named = Topic::ALL.map(|topic| {
+        let retention_ms = topic.retention_ms(options);
+        let segment_ms = retention_ms.map_or(SEGMENT_MS, |ms| ms.min(SEGMENT_MS));
+        let retention_ms = retention_ms.map_or("-1".to_owned(), |ms| ms.to_string());
+        let times = [retention_ms, segment_ms.to_string()];
+        (topic, options.topic(topic), times)
+    });
+    let topics: Vec<_> = named
         .iter()
-        .map(|(topic, name)| {
+        .map(|(topic, name, [retention_ms, segment_ms])| {
             let partitions = i32::try_from(topic.partitions(options)).unwrap_or(i32::MAX);
             let copies = i32::try_from(wanted.replication).unwrap_or(i32::MAX);
             NewTopic::new(name, partitions, TopicReplication::Fixed(copies))
                 .set("cleanup.policy", "delete")
-                .set("retention.ms", &retention_ms)
+                .set("retention.ms", retention_ms)
+                .set("segment.ms", segment_ms)
+                .set("message.timestamp.type", "LogAppendTime")
                 .set("min.insync.replicas", &min_insync)
                 .set("unclean.leader.election.enable", "false")
         })
         .collect();
     let made = block_on(admin.create_topics(&topics, &within(limit)))
-        .map_err(|error| options.error(DOING, &error))?;
+        .map_err(|error| options.heard(DOING, &error, ear::why(options)))?;
     made.into_iter()
         .map(|made| match made {
             Ok(name) => Ok((name, true)),
@@ -136,7 +166,7 @@ pub fn delete_topics(options: &LogOptions, limit: Duration) -> Result<()> {
     let names = Topic::ALL.map(|topic| options.topic(topic));
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
     let gone = block_on(admin.delete_topics(&names, &within(limit)))
-        .map_err(|error| options.error(DOING, &error))?;
+        .map_err(|error| options.heard(DOING, &error, ear::why(options)))?;
     for gone in gone {
         match gone {
             Ok(_) | Err((_, RDKafkaErrorCode::UnknownTopicOrPartition)) => {}
@@ -162,7 +192,7 @@ pub fn check_topics(options: &LogOptions, limit: Duration) -> Result<Vec<TopicCh
         let metadata = admin
             .inner()
             .fetch_metadata(Some(name), limit)
-            .map_err(|error| options.error(DOING, &error))?;
+            .map_err(|error| options.heard(DOING, &error, ear::why(options)))?;
         let found = metadata.topics().first();
         let partitions = found.map_or(0, |found| found.partitions().len());
         let replication = found.and_then(|found| {
@@ -175,6 +205,7 @@ pub fn check_topics(options: &LogOptions, limit: Duration) -> Result<Vec<TopicCh
             replication: replication.unwrap_or(0),
             min_insync_replicas: None,
             retention_hours: None,
+            gone_after_hours: None,
             problems: Vec::new(),
         };
         if partitions == 0 {
@@ -185,17 +216,36 @@ pub fn check_topics(options: &LogOptions, limit: Duration) -> Result<Vec<TopicCh
         } else {
             let asked = [ResourceSpecifier::Topic(name)];
             let said = block_on(admin.describe_configs(&asked, &within(limit)))
-                .map_err(|error| options.error(DOING, &error))?;
+                .map_err(|error| options.heard(DOING, &error, ear::why(options)))?;
             let config = said
                 .into_iter()
                 .next()
                 .ok_or_else(|| options.failed(DOING, format!("`{name}`: no answer")))?
                 .map_err(|code| options.failed(DOING, format!("`{name}`: {code}")))?;
-            judge(&mut check, &config, topic.partitions(options), options);
+            judge(&mut check, &config, topic, options);
         }
         checks.push(check);
     }
     Ok(checks)
+}
+
+/// How long after it was sent the last message about somebody is in the log, as its topics are; none: for ever.
+///
+/// # Errors
+///
+/// As [`require_topics`].
+pub(super) fn leaves_after(options: &LogOptions, limit: Duration) -> Result<Option<Duration>> {
+    let checks = check_topics(options, limit)?;
+    let forgotten = options.topic(Topic::Forgotten);
+    let mut longest = Some(Duration::ZERO);
+    for check in require(options, checks)? {
+        if check.name != forgotten {
+            let hours = check.gone_after_hours;
+            let gone = hours.map(|hours| Duration::from_secs(hours.saturating_mul(3600)));
+            longest = longest.zip(gone).map(|(longest, gone)| longest.max(gone));
+        }
+    }
+    Ok(longest)
 }
 
 /// As [`check_topics`]; a broken promise is an error.
@@ -204,14 +254,17 @@ pub fn check_topics(options: &LogOptions, limit: Duration) -> Result<Vec<TopicCh
 ///
 /// As [`check_topics`]; [`Error::LogPromise`] with every topic that breaks the promise.
 pub fn require_topics(options: &LogOptions, limit: Duration) -> Result<()> {
-    let checks = check_topics(options, limit)?;
+    require(options, check_topics(options, limit)?).map(drop)
+}
+
+fn require(options: &LogOptions, checks: Vec<TopicCheck>) -> Result<Vec<TopicCheck>> {
     let broken: Vec<_> = checks
         .iter()
         .filter(|check| !check.problems.is_empty())
         .map(TopicCheck::words)
         .collect();
     if broken.is_empty() {
-        return Ok(());
+        return Ok(checks);
     }
     Err(Error::LogPromise {
         brokers: options.brokers.join(","),
@@ -219,8 +272,8 @@ pub fn require_topics(options: &LogOptions, limit: Duration) -> Result<()> {
     })
 }
 
-fn judge(check: &mut TopicCheck, config: &ConfigResource, partitions: u32, options: &LogOptions) {
-    let wanted = &options.topics;
+fn judge(check: &mut TopicCheck, config: &ConfigResource, topic: Topic, options: &LogOptions) {
+    let (wanted, partitions) = (&options.topics, topic.partitions(options));
     let value = |name: &str| config.get(name).and_then(|entry| entry.value.clone());
     let number = |name: &str| value(name).and_then(|text| text.parse::<i64>().ok());
     let mut problems = Vec::new();
@@ -244,18 +297,29 @@ fn judge(check: &mut TopicCheck, config: &ConfigResource, partitions: u32, optio
     {
         problems.push("min.insync.replicas is more than the copies there are".to_owned());
     }
-    let retention_ms = number("retention.ms");
-    check.retention_hours = retention_ms
-        .and_then(|ms| u64::try_from(ms).ok())
-        .map(|ms| ms / 3_600_000);
-    if check
-        .retention_hours
-        .is_some_and(|hours| hours < u64::from(wanted.retention_hours))
-    {
-        problems.push(format!(
+    let retention_ms = number("retention.ms").and_then(|ms| u64::try_from(ms).ok());
+    let segment_ms = number("segment.ms").and_then(|ms| u64::try_from(ms).ok());
+    let last_ms = BROKERS_PERIODS.as_millis() as u64;
+    check.retention_hours = retention_ms.map(|ms| ms / HOUR_MS);
+    check.gone_after_hours = retention_ms.zip(segment_ms).map(|(kept_ms, file_ms)| {
+        let all_ms = kept_ms.saturating_add(file_ms).saturating_add(last_ms);
+        all_ms.div_ceil(HOUR_MS)
+    });
+    match (retention_ms, topic.retention_ms(options)) {
+        (Some(ms), Some(wanted_ms)) if ms < wanted_ms => problems.push(format!(
             "retention.ms: expected at least {} h",
             wanted.retention_hours
-        ));
+        )),
+        (Some(_), None) => problems
+            .push("retention.ms: expected -1, since what is forgotten would come back".to_owned()),
+        (Some(_) | None, _) => {}
+    }
+    // By its own clock a box that stands in 1970 sends what is too old to be kept, and one that is ahead is refused.
+    if value("message.timestamp.type").is_none_or(|kind| kind != "LogAppendTime") {
+        problems.push(
+            "message.timestamp.type: expected `LogAppendTime`, since a box with a wrong clock would lose what it sends"
+                .to_owned(),
+        );
     }
     // A bound in bytes drops what nobody has read, whatever its age.
     if number("retention.bytes").is_some_and(|bytes| bytes >= 0) {
@@ -279,10 +343,10 @@ fn judge(check: &mut TopicCheck, config: &ConfigResource, partitions: u32, optio
     check.problems.append(&mut problems);
 }
 
-fn admin(options: &LogOptions) -> Result<AdminClient<DefaultClientContext>> {
+fn admin(options: &LogOptions) -> Result<AdminClient<Ear>> {
     options
         .client()
-        .create()
+        .create_with_context(Ear::default())
         .map_err(|error| options.error("connect", &error))
 }
 

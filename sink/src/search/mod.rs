@@ -9,6 +9,7 @@ mod browse;
 #[cfg(test)]
 mod example_tests;
 mod filter;
+mod measure;
 mod probe;
 mod query;
 mod rank;
@@ -17,6 +18,7 @@ mod tests;
 mod why;
 
 pub use answer::{Answer, Hit};
+pub use measure::{FilterRates, SearchLoad, SearchRates, measure_search};
 pub use query::{Direction, Filter, MAX_EXAMPLES, MAX_LIMIT, Query, QueryKind};
 
 pub(crate) use rank::{answer, similarities};

@@ -10,10 +10,9 @@ use uuid::Uuid;
 
 use super::Store;
 use super::crops::Crops;
-use super::forgotten::Reason;
 use super::points::{self, ExemplarPayload, Tracklet, TrackletPayload, from_payload, joined};
 use super::remove::Pictures;
-use crate::event::{Event, Forgotten, MAX_FORGOTTEN, Sighting};
+use crate::event::{Event, Forgotten, MAX_FORGOTTEN, Reason, Sighting};
 use crate::{Result, SightingId, TrackId};
 
 /// What a batch of events came to.
@@ -138,6 +137,8 @@ impl Store {
     /// Why the store can never take an event; none when it can.
     pub(crate) fn refusal(&self, event: &Event) -> Option<String> {
         match event {
+            // Nothing of what is forgotten is kept, not even to say why it was refused.
+            Event::Sighting(sighting) if self.is_forgotten(sighting) => None,
             Event::Sighting(sighting) => self.check_models(sighting).err(),
             Event::Coverage(_) | Event::Forgotten(_) => None,
         }
@@ -146,7 +147,9 @@ impl Store {
     /// Takes in what the batch says is to be forgotten, and which of its tracks fall under what was said before.
     fn heed_forgotten(&self, events: &[(u64, Event)]) -> Result<()> {
         for (_, event) in events {
-            if let Event::Forgotten(forgotten) = event {
+            if let Event::Forgotten(forgotten) = event
+                && !self.forgotten.is_done(forgotten)
+            {
                 self.take_forgotten(forgotten)?;
             }
         }

@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use fs_err::File;
 use serde::Serialize;
@@ -241,7 +241,8 @@ impl Shelf {
         self.by_age.insert((time_ns, name.to_owned()), bytes);
         self.times_ns.insert(name.to_owned(), time_ns);
         self.bytes += bytes;
-        self.newest_ns = self.newest_ns.max(time_ns);
+        // A camera whose clock is ahead shall not make everybody else's pictures old.
+        self.newest_ns = self.newest_ns.max(time_ns.min(now_ns()));
     }
 
     fn take(&mut self, name: &str) {
@@ -251,6 +252,11 @@ impl Shelf {
             self.bytes -= bytes;
         }
     }
+}
+
+fn now_ns() -> i64 {
+    let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH);
+    since_1970.map_or(0, |time| i64::try_from(time.as_nanos()).unwrap_or(i64::MAX))
 }
 
 /// The capture time is the file's time, so that its age survives a restart.
@@ -327,6 +333,18 @@ mod tests {
         let old = put(&crops, 50, 100);
         let new = put(&crops, 151, 100);
         assert_eq!((crops.find(&old), crops.find(&new).is_some()), (None, true));
+    }
+
+    #[test]
+    fn a_picture_from_the_future_makes_no_other_one_old() {
+        let dir = tempfile::tempdir().unwrap();
+        const DAY_NS: i64 = 24 * 3600 * 1_000_000_000;
+        let crops = Crops::open(dir.path(), limits(u64::MAX, 30 * DAY_NS as u64)).unwrap();
+        let now = put(&crops, now_ns(), 100);
+        let ahead = put(&crops, now_ns() + 3650 * DAY_NS, 100);
+        let after = put(&crops, now_ns(), 101);
+        let is_there = |name: &String| crops.find(name).is_some();
+        assert!([now, ahead, after].iter().all(is_there));
     }
 
     #[test]

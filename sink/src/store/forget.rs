@@ -93,6 +93,18 @@ impl Store {
     /// When the disk or the engine refuses, or something is found afterwards. What was written down stands then, and
     /// is done at the next opening, or when it is asked for again.
     pub fn forget(&self, asked: &Forget, at_ns: i64, is_dry_run: bool) -> Result<ForgetReport> {
+        self.forget_telling(asked, at_ns, is_dry_run, |_| Ok(()))
+    }
+
+    /// As [`Store::forget`], and tells others first: `tell` is given what is about to be written down, and when it
+    /// fails nothing is forgotten here either.
+    pub(crate) fn forget_telling(
+        &self,
+        asked: &Forget,
+        at_ns: i64,
+        is_dry_run: bool,
+        tell: impl FnOnce(&[Forgotten]) -> Result<()>,
+    ) -> Result<ForgetReport> {
         let _writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
         let tracks = self.tracks_asked(asked)?;
         let mut report = ForgetReport {
@@ -124,8 +136,10 @@ impl Store {
             Forget::Camera(stretch) => vec![stretch.clone()],
             Forget::Track(_) | Forget::Person(_) => Vec::new(),
         };
-        for entry in entries(at_ns, &report.tracks, stretches) {
-            self.forgotten.add(&entry)?;
+        let entries = entries(at_ns, &report.tracks, stretches);
+        tell(&entries)?;
+        for entry in &entries {
+            self.forgotten.add(entry)?;
         }
         let removed = self.remove_for_good(&tracks)?;
         report.proof = self.prove(&report.tracks, &looks, &removed)?;

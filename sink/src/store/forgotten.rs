@@ -1,13 +1,12 @@
 //! The record of what is forgotten: every writer holds what it writes against it, for ever.
 
-use std::collections::{BTreeMap, HashSet};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use fs_err::File;
 
-use crate::event::{self, Event, Forgotten, Sighting, Stretch};
+use crate::event::{self, Event, Forgotten, ForgottenSet, Reason, Sighting};
 use crate::spool::record::{self, Parsed};
 use crate::{Error, Result, TrackId};
 
@@ -25,9 +24,7 @@ pub(super) struct ForgottenBook {
 
 #[derive(Debug)]
 struct Pages {
-    tracks: HashSet<TrackId>,
-    /// By camera.
-    stretches: BTreeMap<String, Vec<Stretch>>,
+    set: ForgottenSet,
     file: File,
     bytes: u64,
     entries: u64,
@@ -35,15 +32,6 @@ struct Pages {
     done: u64,
     /// The others, found when the book was opened.
     unfinished: Vec<Forgotten>,
-}
-
-/// Why a sighting is not to be written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Reason {
-    /// Its track is forgotten.
-    Track,
-    /// Its camera's time is forgotten, and its track is not in the book yet.
-    Stretch,
 }
 
 impl ForgottenBook {
@@ -59,8 +47,7 @@ impl ForgottenBook {
             .map_err(Error::io(what))?;
         let bytes = fs_err::read(&path).map_err(Error::io(what))?;
         let mut pages = Pages {
-            tracks: HashSet::new(),
-            stretches: BTreeMap::new(),
+            set: ForgottenSet::default(),
             file,
             bytes: 0,
             entries: 0,
@@ -89,7 +76,7 @@ impl ForgottenBook {
         let payload = event::encode(&Event::Forgotten(forgotten.clone()))?;
         let mut pages = self.lock();
         let pages = &mut *pages;
-        if pages.len() + forgotten.tracks.len() + forgotten.stretches.len() > MOST {
+        if pages.set.len() + forgotten.tracks.len() + forgotten.stretches.len() > MOST {
             return Err(Error::Query {
                 what: format!(
                     "{MOST} tracks are forgotten already, and no more are remembered; forget by camera and time"
@@ -114,18 +101,14 @@ impl ForgottenBook {
 
     /// As [`ForgottenBook::add`], but for what stands in the book already.
     pub(super) fn add_unless_known(&self, forgotten: &Forgotten) -> Result<()> {
-        let mut new = forgotten.clone();
+        let new = self.lock().set.new_in(forgotten);
+        new.map_or(Ok(()), |new| self.add(&new))
+    }
+
+    /// Whether all of it stands in the book, and is gone from the store.
+    pub(super) fn is_done(&self, forgotten: &Forgotten) -> bool {
         let pages = self.lock();
-        new.tracks.retain(|track| !pages.tracks.contains(track));
-        new.stretches.retain(|stretch| {
-            let known = pages.stretches.get(&stretch.camera);
-            known.is_none_or(|known| !known.contains(stretch))
-        });
-        drop(pages);
-        if new.tracks.is_empty() && new.stretches.is_empty() {
-            return Ok(());
-        }
-        self.add(&new)
+        pages.done == pages.entries && pages.set.new_in(forgotten).is_none()
     }
 
     /// Everything in the book so far is gone from the store.
@@ -151,36 +134,22 @@ impl ForgottenBook {
 
     /// Whether a sighting must not be written, and why.
     pub(super) fn refuses(&self, sighting: &Sighting) -> Option<Reason> {
-        let pages = self.lock();
-        if pages.tracks.contains(&sighting.track) {
-            return Some(Reason::Track);
-        }
-        let stretches = pages.stretches.get(&sighting.camera)?;
-        stretches
-            .iter()
-            .any(|stretch| stretch.covers(sighting))
-            .then_some(Reason::Stretch)
+        self.lock().set.refuses(sighting)
     }
 
     /// Whether a track is in the book.
     pub(super) fn has(&self, track: TrackId) -> bool {
-        self.lock().tracks.contains(&track)
+        self.lock().set.has(track)
     }
 
     /// Whether a track that a camera saw from a time to another falls under what is forgotten of that camera.
     pub(super) fn has_time(&self, camera: &str, start_ns: i64, end_ns: i64) -> bool {
-        let pages = self.lock();
-        let stretches = pages.stretches.get(camera);
-        stretches.is_some_and(|stretches| {
-            stretches
-                .iter()
-                .any(|stretch| start_ns <= stretch.to_ns && end_ns >= stretch.from_ns)
-        })
+        self.lock().set.has_time(camera, start_ns, end_ns)
     }
 
     /// Tracks that are in the book.
     pub(super) fn tracks(&self) -> u64 {
-        self.lock().tracks.len() as u64
+        self.lock().set.tracks() as u64
     }
 
     fn lock(&self) -> MutexGuard<'_, Pages> {
@@ -191,17 +160,7 @@ impl ForgottenBook {
 impl Pages {
     fn note(&mut self, forgotten: &Forgotten) {
         self.entries += 1;
-        self.tracks.extend(&forgotten.tracks);
-        for stretch in &forgotten.stretches {
-            let of_camera = self.stretches.entry(stretch.camera.clone()).or_default();
-            if !of_camera.contains(stretch) {
-                of_camera.push(stretch.clone());
-            }
-        }
-    }
-
-    fn len(&self) -> usize {
-        self.tracks.len() + self.stretches.values().map(Vec::len).sum::<usize>()
+        self.set.note(forgotten);
     }
 }
 
@@ -251,6 +210,7 @@ fn read_done(path: &Path) -> Result<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Stretch;
     use crate::event::testing::sighting;
 
     fn entry(tracks: &[u32], stretches: &[(i64, i64)]) -> Forgotten {

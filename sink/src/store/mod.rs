@@ -14,6 +14,7 @@ mod expire;
 mod forget;
 mod forgotten;
 mod generation;
+mod identity;
 mod list;
 mod lock;
 mod migrate;
@@ -92,6 +93,8 @@ pub struct IndexNews {
 #[derive(Debug)]
 pub struct Store {
     dir: PathBuf,
+    /// What only this store is called.
+    identity: String,
     options: StoreOptions,
     exemplars: Box<dyn Engine>,
     tracklets: Box<dyn Engine>,
@@ -125,6 +128,7 @@ impl Store {
         fs_err::create_dir_all(dir).map_err(Error::io("make the store's folder"))?;
         let lock = Lock::take(dir)?;
         options::check_place(dir, options.server.as_ref())?;
+        let identity = identity::of(dir, options)?;
         let place = Place::new(dir, options)?;
         let Generation {
             exemplars,
@@ -163,6 +167,7 @@ impl Store {
             expired: AtomicU64::new(0),
             persons: persons::open(dir, options.persons.as_ref())?,
             dir: dir.to_path_buf(),
+            identity,
             options: options.clone(),
             writer: Mutex::new(()),
             write_times: Mutex::default(),
@@ -285,6 +290,16 @@ impl Store {
     /// The folder of the store.
     pub fn dir(&self) -> &Path {
         &self.dir
+    }
+
+    /// What only this store is called.
+    pub(crate) fn identity(&self) -> &str {
+        &self.identity
+    }
+
+    /// Whether several processes may hold it at a time.
+    pub(crate) fn is_shared(&self) -> bool {
+        self.options.server.is_some()
     }
 
     pub(crate) fn options(&self) -> &StoreOptions {

@@ -53,7 +53,7 @@ fn what_an_edge_box_sends_is_found_where_the_site_indexes_it() {
     run_badly(
         &["topics", "check", "--config", &site],
         2,
-        &["3 of 3 topics"],
+        &["4 of 4 topics"],
     );
     run_badly(&["topics", "check", "--config", &alone], 78, &["no kafka"]);
     let made = run_well(&["topics", "create", "--config", &edge]).stdout;

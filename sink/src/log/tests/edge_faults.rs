@@ -1,8 +1,5 @@
 //! Faults between the spool and the log.
 
-use std::io::{BufRead, BufReader};
-use std::process::{Command, Stdio};
-
 use rustix::process::Signal;
 
 use super::*;
@@ -10,11 +7,9 @@ use crate::Error;
 
 #[test]
 fn a_broker_that_is_killed_and_comes_back_costs_nothing() {
-    let Some(broker) = Broker::start("a_broker_that_is_killed_and_comes_back_costs_nothing") else {
+    let Some((broker, log)) = begin("a_broker_that_is_killed_and_comes_back_costs_nothing") else {
         return;
     };
-    let log = log_options(&broker);
-    create_topics(&log, LONG).unwrap();
     let (edge, site) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let events = events(6_000);
     let (publisher, store) = (publish(edge.path(), &log), open_store(site.path()));
@@ -39,11 +34,9 @@ fn a_broker_that_is_killed_and_comes_back_costs_nothing() {
 #[test]
 fn while_a_broker_stands_still_the_spool_grows_and_afterwards_it_is_drained_in_order() {
     let test = "while_a_broker_stands_still_the_spool_grows_and_afterwards_it_is_drained_in_order";
-    let Some(broker) = Broker::start(test) else {
+    let Some((broker, log)) = begin(test) else {
         return;
     };
-    let log = log_options(&broker);
-    create_topics(&log, LONG).unwrap();
     let (edge, site) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let events = events(3_000);
     let (publisher, store) = (publish(edge.path(), &log), open_store(site.path()));
@@ -71,11 +64,9 @@ fn while_a_broker_stands_still_the_spool_grows_and_afterwards_it_is_drained_in_o
 #[test]
 fn a_broker_that_comes_back_with_an_empty_disk_is_told_and_what_is_lost_is_counted() {
     let test = "a_broker_that_comes_back_with_an_empty_disk_is_told_and_what_is_lost_is_counted";
-    let Some(broker) = Broker::start(test) else {
+    let Some((broker, log)) = begin(test) else {
         return;
     };
-    let log = log_options(&broker);
-    create_topics(&log, LONG).unwrap();
     let (edge, site) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let events = events(2_100);
     let (publisher, store) = (publish(edge.path(), &log), open_store(site.path()));
@@ -132,10 +123,6 @@ fn a_broker_that_comes_back_with_an_empty_disk_is_told_and_what_is_lost_is_count
     );
     receiver.close().unwrap();
     // What had been read before the fault is there as well: counting them as lost is the careful side.
-    let sightings = |events: &[Event]| {
-        let is_sighting = |event: &&Event| matches!(event, Event::Sighting(_));
-        events.iter().filter(is_sighting).count() as u64
-    };
     assert_eq!(
         store.status().unwrap().exemplars,
         kept + sightings(&events[1_800..])
@@ -143,29 +130,19 @@ fn a_broker_that_comes_back_with_an_empty_disk_is_told_and_what_is_lost_is_count
     assert!(kept >= sightings(&events[..1_500]));
 }
 
-const CHILD: &str = "SIGHTLINE_LOG_TEST_EDGE";
-
-/// Not a test of its own: the edge that is killed. It prints each sequence that is safe.
+/// Not a test of its own: the edge that is killed. It says how far it is safe, and how much it has sent.
 #[test]
 fn child_edge_that_sends_until_it_is_killed() {
-    let Ok(given) = std::env::var(CHILD) else {
+    let Some((dir, log)) = given() else {
         return;
     };
-    let (dir, address) = given.split_once(' ').unwrap();
-    let mut log = LogOptions::new(vec![address.to_owned()]);
-    log.topics = TopicOptions {
-        partitions: 4,
-        replication: 1,
-        min_insync_replicas: 1,
-        retention_hours: 24,
-    };
-    let publisher = publish(Path::new(dir), &log);
+    let publisher = publish(&dir, &log);
     let writer = publisher.writer();
     for number in publisher.status().spool.appended as u32.. {
         let sequence = writer.append(&event(number)).unwrap();
         if number % 20 == 0 {
             writer.wait_safe(sequence, LONG).unwrap();
-            println!("\nsafe {sequence} {}", publisher.status().send.sent);
+            say(&format!("{sequence} {}", publisher.status().send.sent));
         }
     }
 }
@@ -173,48 +150,23 @@ fn child_edge_that_sends_until_it_is_killed() {
 #[test]
 fn an_edge_killed_between_spool_and_log_sends_the_rest_and_nothing_counts_twice() {
     let test = "an_edge_killed_between_spool_and_log_sends_the_rest_and_nothing_counts_twice";
-    let Some(broker) = Broker::start(test) else {
+    let Some((broker, log)) = begin(test) else {
         return;
     };
-    let log = log_options(&broker);
-    create_topics(&log, LONG).unwrap();
     let (edge, site) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let mut safe = 0;
     for round in 0_u64..6 {
-        let mut child = Command::new(std::env::current_exe().unwrap())
-            .args([
-                "--exact",
-                "log::tests::edge_faults::child_edge_that_sends_until_it_is_killed",
-                "--nocapture",
-            ])
-            .env(
-                CHILD,
-                format!("{} {}", edge.path().display(), broker.address),
-            )
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
+        let name = "edge_faults::child_edge_that_sends_until_it_is_killed";
+        let mut child = Child::start(name, edge.path(), &broker.address);
         // The moment is told by progress: some more records each time, and some of them sent.
         let mut to_go = 4 + (round * 37) % 23;
-        for line in BufReader::new(child.stdout.take().unwrap()).lines() {
-            let line = line.unwrap();
-            let Some((sequence, sent)) = line
-                .strip_prefix("safe ")
-                .and_then(|rest| rest.split_once(' '))
-            else {
-                continue;
-            };
+        child.hear_until(|words| {
+            let (sequence, sent) = words.split_once(' ').unwrap();
             safe = sequence.parse().unwrap();
-            let has_sent = sent.parse::<u64>().unwrap() > 0 || round % 2 == 0;
+            let has_sent = sent != "0" || round % 2 == 0;
             to_go = if has_sent { to_go - 1 } else { to_go };
-            if to_go == 0 {
-                break;
-            }
-        }
-        child.kill().unwrap();
-        child.wait().unwrap();
-        assert_eq!(to_go, 0, "the child died by itself");
+            to_go == 0
+        });
     }
     let publisher = publish(edge.path(), &log);
     publisher.drain(LONG).unwrap();
@@ -233,11 +185,9 @@ fn an_edge_killed_between_spool_and_log_sends_the_rest_and_nothing_counts_twice(
 #[test]
 fn a_backlog_beyond_the_spools_bound_is_counted_and_the_rest_is_sent() {
     let test = "a_backlog_beyond_the_spools_bound_is_counted_and_the_rest_is_sent";
-    let Some(broker) = Broker::start(test) else {
+    let Some((broker, log)) = begin(test) else {
         return;
     };
-    let log = log_options(&broker);
-    create_topics(&log, LONG).unwrap();
     broker.kill();
     let (edge, site) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let mut options = PublisherOptions::new(log.clone());
@@ -264,8 +214,8 @@ fn a_backlog_beyond_the_spools_bound_is_counted_and_the_rest_is_sent() {
     let receiver = receive(&store, &log);
     receiver.catch_up(LONG).unwrap();
     receiver.close().unwrap();
-    let sightings = events[dropped.newest_to as usize..]
-        .iter()
-        .filter(|event| matches!(event, Event::Sighting(_)));
-    assert_eq!(store.status().unwrap().exemplars, sightings.count() as u64);
+    assert_eq!(
+        store.status().unwrap().exemplars,
+        sightings(&events[dropped.newest_to as usize..])
+    );
 }

@@ -8,7 +8,7 @@ fn what_is_sent_is_indexed_as_if_there_were_no_log() {
     let Some(broker) = Broker::start("what_is_sent_is_indexed_as_if_there_were_no_log") else {
         return;
     };
-    let log = log_options(&broker);
+    let log = log_options(&broker.address);
     // Nothing is there yet: refused by name, and nothing is made by itself.
     let missing = require_topics(&log, LONG).unwrap_err();
     assert!(matches!(missing, Error::LogPromise { .. }), "{missing}");

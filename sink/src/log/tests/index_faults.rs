@@ -1,7 +1,5 @@
 //! Faults between the log and the store.
 
-use std::io::{BufRead, BufReader};
-use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use rdkafka::message::OwnedHeaders;
@@ -10,38 +8,23 @@ use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
 use super::*;
 use crate::log::message::outgoing;
 
-const CHILD: &str = "SIGHTLINE_LOG_TEST_INDEX";
-
-/// Not a test of its own: the indexer that is killed. It prints how far it is.
+/// Not a test of its own: the indexer that is killed. It says how far it is.
 #[test]
 fn child_indexer_that_is_killed() {
-    let Ok(given) = std::env::var(CHILD) else {
+    let Some((dir, log)) = given() else {
         return;
     };
-    let (dir, address) = given.split_once(' ').unwrap();
-    let mut log = LogOptions::new(vec![address.to_owned()]);
-    log.topics = TopicOptions {
-        partitions: 4,
-        replication: 1,
-        min_insync_replicas: 1,
-        retention_hours: 24,
-    };
-    log.properties
-        .insert("session.timeout.ms".into(), "2000".into());
-    log.properties
-        .insert("heartbeat.interval.ms".into(), "300".into());
-    let store = open_store(Path::new(dir));
     let options = ReceiverOptions {
         batch_records: 50,
         flush_after: Duration::from_millis(30),
         ..ReceiverOptions::new(log)
     };
-    let receiver = Receiver::start(store, options).unwrap();
+    let receiver = Receiver::start(open_store(&dir), options).unwrap();
     let mut told = 0;
     loop {
         let indexed = receiver.status().indexing.events;
         if indexed > told {
-            println!("\nindexed {indexed}");
+            say(&indexed.to_string());
             told = indexed;
         }
         std::thread::sleep(Duration::from_millis(1));
@@ -51,45 +34,20 @@ fn child_indexer_that_is_killed() {
 #[test]
 fn an_indexer_killed_at_any_moment_indexes_everything_once() {
     let test = "an_indexer_killed_at_any_moment_indexes_everything_once";
-    let Some(broker) = Broker::start(test) else {
+    let Some((broker, log)) = begin(test) else {
         return;
     };
-    let log = log_options(&broker);
-    create_topics(&log, LONG).unwrap();
     let (edge, site) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let publisher = publish(edge.path(), &log);
     let kills: usize = std::env::var("SIGHTLINE_KILLS").map_or(8, |text| text.parse().unwrap());
     let events = events(kills as u32 * 600);
     for (round, part) in events.chunks(600).enumerate() {
         append(&publisher.writer(), part);
-        let mut child = Command::new(std::env::current_exe().unwrap())
-            .args([
-                "--exact",
-                "log::tests::index_faults::child_indexer_that_is_killed",
-                "--nocapture",
-            ])
-            .env(
-                CHILD,
-                format!("{} {}", site.path().display(), broker.address),
-            )
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
+        let name = "index_faults::child_indexer_that_is_killed";
+        let mut child = Child::start(name, site.path(), &broker.address);
         // The moment is told by progress: another number of events each time.
         let enough = 1 + (round * 131) % 400;
-        let mut indexed = 0;
-        for line in BufReader::new(child.stdout.take().unwrap()).lines() {
-            if let Some(count) = line.unwrap().strip_prefix("indexed ") {
-                indexed = count.parse().unwrap();
-                if indexed >= enough {
-                    break;
-                }
-            }
-        }
-        child.kill().unwrap();
-        child.wait().unwrap();
-        assert!(indexed >= enough, "the child died by itself");
+        child.hear_until(|words| words.parse::<usize>().unwrap() >= enough);
     }
     publisher.drain(LONG).unwrap();
     let store = open_store(site.path());
@@ -121,7 +79,7 @@ fn join_and_leave(test: &str, protocol: GroupProtocol) {
     let Some(broker) = Broker::start(test) else {
         return;
     };
-    let mut log = log_options(&broker);
+    let mut log = log_options(&broker.address);
     log.group_protocol = protocol;
     if protocol == GroupProtocol::Consumer {
         // There the broker says how often members give a sign of life.
@@ -177,11 +135,9 @@ fn produce(
 fn repeats_disorder_and_poison_leave_the_store_as_it_should_be_and_the_poison_in_the_dead_letters()
 {
     let test = "repeats_disorder_and_poison_leave_the_store_as_it_should_be_and_the_poison_in_the_dead_letters";
-    let Some(broker) = Broker::start(test) else {
+    let Some((_broker, log)) = begin(test) else {
         return;
     };
-    let log = log_options(&broker);
-    create_topics(&log, LONG).unwrap();
     let events = events(1_200);
     let [sightings, coverage_topic] =
         [Topic::Sightings, Topic::Coverage].map(|topic| log.topic(topic));

@@ -5,6 +5,7 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use rustix::process::Signal;
 
 use super::*;
+use crate::store::Forget;
 
 /// Numbers from a seed.
 struct Dice(u64);
@@ -50,19 +51,20 @@ fn every_fault_at_random_for_as_long_as_wanted() {
         return;
     };
     let mut dice = Dice(seed);
-    let log = log_options(&broker);
+    let log = log_options(&broker.address);
     create_topics(&log, LONG).unwrap();
     let (edge, site) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let mut publisher = publish(edge.path(), &log);
     let mut store = open_store(site.path());
     let mut receivers = vec![receive(&store, &log)];
     let (begin, mut number, mut faults) = (Instant::now(), 0_u32, 0_u32);
+    let mut gone = Vec::new();
     while begin.elapsed() < lasts {
         for _ in 0..dice.below(3_000) {
             publisher.writer().append(&event(number)).unwrap();
             number += 1;
         }
-        let fault = dice.below(7);
+        let fault = dice.below(8);
         match fault {
             0 => {
                 broker.kill();
@@ -93,6 +95,15 @@ fn every_fault_at_random_for_as_long_as_wanted() {
                 drop(publisher);
                 publisher = publish(edge.path(), &log);
             }
+            6 if number > 0 => {
+                let seen = event(dice.below(u64::from(number)) as u32);
+                if matches!(seen, Event::Sighting(_)) {
+                    let asked = Forget::Track(track_of(&seen));
+                    let at_ns = i64::from(faults) + 1;
+                    receivers[0].forget(&asked, at_ns, false, LONG).unwrap();
+                    gone.push(track_of(&seen));
+                }
+            }
             _ => std::thread::sleep(Duration::from_millis(dice.below(2_000))),
         }
         receivers.truncate(3);
@@ -100,7 +111,7 @@ fn every_fault_at_random_for_as_long_as_wanted() {
         if faults % 10 == 0 {
             publisher.drain(LONG).unwrap();
             receivers[0].catch_up(LONG).unwrap();
-            assert_holds(&store, &events(number));
+            assert_holds(&store, &without(&events(number), &gone));
             let seconds = begin.elapsed().as_secs();
             say(&format!(
                 "{faults} faults, {number} events, {seconds} s: all there once"
@@ -113,5 +124,5 @@ fn every_fault_at_random_for_as_long_as_wanted() {
         assert_eq!(receiver.status().lost, 0);
         receiver.close().unwrap();
     }
-    assert_holds(&store, &events(number));
+    assert_holds(&store, &without(&events(number), &gone));
 }

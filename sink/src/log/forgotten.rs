@@ -1,0 +1,149 @@
+//! What is to be forgotten, told to everybody by a topic of its own.
+//!
+//! It has one partition and keeps everything. Whoever writes sightings, to a store or to the log, reads it from the
+//! beginning before the first of them, and goes on reading: so what is forgotten is refused by every indexer, by one
+//! that begins anew years later, and by a box that held it in its spool through an outage.
+
+use std::time::{Duration, Instant};
+
+use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::{Message as _, Offset, TopicPartitionList};
+
+use super::dead::Forwarder;
+use super::ear::Ear;
+use super::message::{event_of, outgoing};
+use super::options::LogOptions;
+use super::topics::Topic;
+use crate::event::Forgotten;
+use crate::{Error, Event, Result};
+
+const DOING: &str = "read what is forgotten";
+
+/// Nobody joins this group; the client wants a name.
+const GROUP: &str = "sightline-forgotten";
+
+/// Reads what is to be forgotten, from the beginning on.
+pub(super) struct Feed {
+    consumer: BaseConsumer<Ear>,
+    options: LogOptions,
+    name: String,
+    /// Offset of the next message.
+    next: i64,
+}
+
+impl Feed {
+    /// Begins, and reads all that there is.
+    pub(super) fn open(options: &LogOptions, limit: Duration) -> Result<(Self, Vec<Forgotten>)> {
+        let deadline = Instant::now() + limit;
+        let mut config = options.client();
+        config
+            .set("group.id", format!("{}{GROUP}", options.prefix))
+            .set("enable.auto.commit", "false")
+            .set("auto.offset.reset", "earliest");
+        if !options.properties.contains_key("fetch.wait.max.ms") {
+            // Nothing comes for days: one question in some seconds is enough, and it is answered at once.
+            config.set("fetch.wait.max.ms", "5000");
+        }
+        let consumer: BaseConsumer<Ear> = config
+            .create_with_context(Ear::default())
+            .map_err(|error| options.error(DOING, &error))?;
+        let mut feed = Self {
+            consumer,
+            options: options.clone(),
+            name: options.topic(Topic::Forgotten),
+            next: 0,
+        };
+        let found = feed.consumer.fetch_watermarks(&feed.name, 0, limit);
+        let (begin, end) = found.map_err(|error| feed.failed(&error))?;
+        feed.next = begin;
+        let mut from = TopicPartitionList::new();
+        from.add_partition_offset(&feed.name, 0, Offset::Offset(begin))
+            .map_err(|error| feed.failed(&error))?;
+        feed.consumer
+            .assign(&from)
+            .map_err(|error| feed.failed(&error))?;
+        let mut known = Vec::new();
+        while feed.next < end {
+            if Instant::now() > deadline {
+                let seconds = limit.as_secs();
+                return Err(options.failed(DOING, format!("not all of it within {seconds} s")));
+            }
+            known.extend(feed.next_within(Duration::from_millis(100))?);
+        }
+        Ok((feed, known))
+    }
+
+    /// What came since; none when nothing did.
+    pub(super) fn next(&mut self) -> Result<Option<Forgotten>> {
+        self.next_within(Duration::ZERO)
+    }
+
+    /// Whether everything that is there now was read. It is asked by another client: on the connection of this one a
+    /// question for more waits for an answer most of the time.
+    pub(super) fn is_at_end<C: ConsumerContext>(
+        &self,
+        asking: &BaseConsumer<C>,
+        limit: Duration,
+    ) -> Result<bool> {
+        let found = asking.fetch_watermarks(&self.name, 0, limit);
+        let (_, end) = found.map_err(|error| self.options.error(DOING, &error))?;
+        Ok(end <= self.next)
+    }
+
+    fn next_within(&mut self, wait: Duration) -> Result<Option<Forgotten>> {
+        let message = match self.consumer.poll(wait) {
+            None => return Ok(None),
+            Some(Ok(message)) => message,
+            Some(Err(error)) if is_final(&error) => return Err(self.failed(&error)),
+            Some(Err(error)) => {
+                tracing::debug!(%error, "what is forgotten cannot be read now; trying on");
+                return Ok(None);
+            }
+        };
+        self.next = message.offset() + 1;
+        match event_of(message.payload()) {
+            Ok(Event::Forgotten(forgotten)) => Ok(Some(forgotten)),
+            Ok(_) => Err("no entry of that kind".to_owned()),
+            Err(reason) => Err(reason),
+        }
+        .or_else(|reason| {
+            let (topic, offset) = (&self.name, message.offset());
+            tracing::error!(
+                topic,
+                offset,
+                reason,
+                "what is to be forgotten cannot be read"
+            );
+            Ok(None)
+        })
+    }
+
+    fn failed(&self, error: &KafkaError) -> Error {
+        self.options
+            .heard(DOING, error, self.consumer.context().why())
+    }
+}
+
+/// Whether another client has to be made.
+fn is_final(error: &KafkaError) -> bool {
+    matches!(error, KafkaError::MessageConsumptionFatal(_))
+        || matches!(
+            error.rdkafka_error_code(),
+            Some(
+                RDKafkaErrorCode::UnknownTopic
+                    | RDKafkaErrorCode::UnknownTopicOrPartition
+                    | RDKafkaErrorCode::UnknownPartition
+                    | RDKafkaErrorCode::TopicAuthorizationFailed
+            )
+        )
+}
+
+/// Tells everybody what is to be forgotten; when this returns, the log has it safe.
+pub(super) fn tell(options: &LogOptions, entries: &[Forgotten], limit: Duration) -> Result<()> {
+    let forwarder = Forwarder::connect(options)?;
+    for entry in entries {
+        forwarder.send_event(outgoing(0, &Event::Forgotten(entry.clone()))?)?;
+    }
+    forwarder.confirm(limit)
+}

@@ -1,0 +1,98 @@
+//! Which store a group indexes into.
+
+use super::*;
+use crate::{Error, Reaction};
+
+/// What a receiver of another store in the same group ends with.
+fn refusal(receiver: &Receiver) -> Error {
+    until("the other store is refused", || {
+        receiver.status().failure.is_some()
+    });
+    let error = receiver.take_failure().unwrap();
+    assert_eq!(error.reaction(), Reaction::Configuration, "{error}");
+    assert!(matches!(error, Error::GroupTaken { .. }), "{error}");
+    error
+}
+
+#[test]
+fn a_second_embedded_store_in_a_group_is_refused_whenever_it_comes() {
+    let test = "a_second_embedded_store_in_a_group_is_refused_whenever_it_comes";
+    let Some((_broker, log)) = begin(test) else {
+        return;
+    };
+    let (edge, site, other) = (
+        tempfile::tempdir().unwrap(),
+        tempfile::tempdir().unwrap(),
+        tempfile::tempdir().unwrap(),
+    );
+    let events = events(900);
+    let publisher = publish(edge.path(), &log);
+    let store = open_store(site.path());
+    // On one folder the second process does not even open the store.
+    let held = Store::open(site.path(), &store_options()).unwrap_err();
+    assert!(matches!(held, Error::Held { .. }), "{held}");
+
+    // Beside one that has indexed nothing yet, since there is nothing.
+    let receiver = receive(&store, &log);
+    until("the first has all partitions", || {
+        receiver.status().partitions == 8
+    });
+    receiver.catch_up(LONG).unwrap();
+    let other_store = open_store(other.path());
+    let second = receive(&other_store, &log);
+    let line = refusal(&second).to_string();
+    for words in [
+        "group `sightline-index`",
+        &site.path().display().to_string(),
+        "a `group` of its own",
+    ] {
+        assert!(line.contains(words), "{line}");
+    }
+    drop(second);
+
+    // While the first works, and after it has ended: the offsets are still its own.
+    append(&publisher.writer(), &events);
+    publisher.drain(LONG).unwrap();
+    refusal(&receive(&other_store, &log));
+    receiver.catch_up(LONG).unwrap();
+    let status = receiver.status();
+    assert_eq!(
+        (status.partitions, status.failure, status.trouble),
+        (8, None, None)
+    );
+    receiver.close().unwrap();
+    refusal(&receive(&other_store, &log));
+    assert_eq!(other_store.status().unwrap().exemplars, 0);
+    assert_holds(&store, &events);
+
+    // The same store comes back; the other one has everything with a group of its own.
+    let receiver = receive(&store, &log);
+    receiver.catch_up(LONG).unwrap();
+    assert_eq!(receiver.status().indexing.events, 0);
+    receiver.close().unwrap();
+    let own = LogOptions {
+        group: "own".to_owned(),
+        ..log.clone()
+    };
+    let receiver = receive(&other_store, &own);
+    receiver.catch_up(LONG).unwrap();
+    receiver.close().unwrap();
+    assert_holds(&other_store, &events);
+}
+
+#[test]
+fn a_store_that_is_made_anew_does_not_begin_in_the_middle() {
+    let test = "a_store_that_is_made_anew_does_not_begin_in_the_middle";
+    let Some((_broker, log)) = begin(test) else {
+        return;
+    };
+    let (edge, site) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let publisher = publish(edge.path(), &log);
+    append(&publisher.writer(), &events(300));
+    publisher.drain(LONG).unwrap();
+    let receiver = receive(&open_store(site.path()), &log);
+    receiver.catch_up(LONG).unwrap();
+    receiver.close().unwrap();
+    fs_err::remove_dir_all(site.path().join("index")).unwrap();
+    refusal(&receive(&open_store(site.path()), &log));
+}
