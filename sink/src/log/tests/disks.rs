@@ -67,6 +67,7 @@ fn a_disk_that_fills_up_under_the_spool_refuses_what_is_new_and_loses_nothing_th
     options.spool = crate::spool::Limits {
         max_bytes: 64 << 20,
         segment_bytes: 100_000,
+        ..crate::spool::Limits::default()
     };
     let publisher = Publisher::open(edge.path(), options).unwrap();
     let writer = publisher.writer();
