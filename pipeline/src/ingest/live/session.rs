@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::sync_channel;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use gstreamer as gst;
 use gstreamer::prelude::*;
@@ -21,6 +21,10 @@ use super::{Address, Clock, LiveSpec, Transport};
 const CONNECT_TIMEOUT_US: u64 = 5_000_000;
 /// A pipeline that takes longer than this to stop never will: now and then one deadlocks inside GStreamer.
 const STOP_WITHIN: Duration = Duration::from_secs(5);
+/// Longest wait for the end of a stream to come out of a pipeline whose camera has hung up. GStreamer 1.22's jitter buffer
+/// waits for its timers before it lets the end of a stream through; stopped in that moment, it waits for ever.
+const DRAIN_WITHIN: Duration = Duration::from_secs(1);
+const DRAIN_TICK: Duration = Duration::from_millis(10);
 
 /// How a connection ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,6 +58,9 @@ impl std::fmt::Display for Fault {
 /// its camera nor the process with it.
 pub(super) struct Session {
     pipeline: gst::Pipeline,
+    sink: gst_app::AppSink,
+    /// The camera ended the stream, or an element gave up: the end is on its way to the sink.
+    has_ended: AtomicBool,
     address: Address,
     decoder: ChosenDecoder,
     codec: Arc<Mutex<Option<String>>>,
@@ -107,6 +114,8 @@ impl Session {
         }
         let session = Self {
             pipeline,
+            sink: tail.sink,
+            has_ended: AtomicBool::new(false),
             address,
             decoder,
             codec,
@@ -127,6 +136,11 @@ impl Session {
             gst::MessageType::Element,
         ];
         let message = bus.timed_pop_filtered(wait, &wanted)?;
+        let is_end = matches!(
+            message.view(),
+            gst::MessageView::Error(_) | gst::MessageView::Eos(_)
+        );
+        self.has_ended.fetch_or(is_end, Ordering::SeqCst);
         match message.view() {
             gst::MessageView::Error(error) => Some(Fault::Failed(self.reason(error))),
             gst::MessageView::Eos(_) => Some(Fault::Closed),
@@ -176,7 +190,12 @@ impl Drop for Session {
         self.is_over.store(true, Ordering::SeqCst);
         let (stopped, news) = sync_channel(1);
         let pipeline = self.pipeline.clone();
+        let sink = self.sink.clone();
+        let is_draining = self.has_ended.load(Ordering::SeqCst);
         let stop = move || {
+            if is_draining {
+                drain(&sink);
+            }
             let outcome = pipeline.set_state(gst::State::Null);
             // Nobody listens any more when it took too long.
             stopped.send(outcome).ok();
@@ -195,6 +214,17 @@ impl Drop for Session {
                 tracing::error!(%address, %error, "no thread to stop the pipeline, which is left behind");
             }
         }
+    }
+}
+
+/// Waits for the end of a stream to arrive, where pictures have come before.
+fn drain(sink: &gst_app::AppSink) {
+    let has_begun = sink
+        .static_pad("sink")
+        .is_some_and(|pad| pad.current_caps().is_some());
+    let begin = Instant::now();
+    while has_begun && !sink.is_eos() && begin.elapsed() < DRAIN_WITHIN {
+        std::thread::sleep(DRAIN_TICK);
     }
 }
 
