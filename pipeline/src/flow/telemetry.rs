@@ -287,7 +287,10 @@ impl Observer for Telemetry {
     }
 
     fn spooled(&self, event: &Event, sequence: u64) {
-        if let Event::Sighting(sighting) = event {
+        // The end of a track bears the time of its last picture and is told seconds later: it would pass for a delay.
+        if let Event::Sighting(sighting) = event
+            && !sighting.is_end
+        {
             let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
             if waiting.len() == TIMED {
                 waiting.pop_front();
