@@ -71,7 +71,7 @@ pub use encode::{EncodeQuery, EncodeQueue, QueryVector};
 pub use encoders::QueryEncoders;
 pub use error::{Error, TEXT_NOT_INSTALLED};
 pub use forget::{ForgetRequest, ForgetResponse};
-pub use person::{PersonHit, PersonResponse, Visit};
+pub use person::{PersonResponse, Visit};
 pub use question::{By, Question, Window};
 pub use routes::MAX_BODY_BYTES;
 pub use serve::{Limits, serve, serve_with};

@@ -5,7 +5,7 @@ use sightline_sink as sink;
 use sink::persons::{Join, Verdict};
 
 use crate::Error;
-use crate::wire::{CameraCoverage, Hit, SearchResponse};
+use crate::wire::{CameraCoverage, Hit};
 
 /// `GET /v1/person/{id}`: one person.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -89,80 +89,9 @@ pub(crate) fn person_id(text: &str) -> Result<sink::PersonId, Error> {
         .map_err(|error: sink::Error| Error::BadRequest(crate::error::one_line(&error.to_string())))
 }
 
-/// One person that was found, with its place among the hits.
-#[derive(Debug, Clone, PartialEq)]
-pub struct PersonHit {
-    /// Its id; a track without a person stands for itself under its own id.
-    pub person: String,
-    /// Whether tracks were joined into it; `false` for a track without a person.
-    pub is_person: bool,
-    /// The best of its hits.
-    pub best: Hit,
-}
-
-/// The persons of ranked tracks, each at the place of its best track, at most `most` of them.
-#[must_use]
-pub fn persons_of(answer: &SearchResponse, most: usize) -> Vec<PersonHit> {
-    let mut persons: Vec<PersonHit> = Vec::new();
-    for hit in &answer.hits {
-        let id = hit.person.as_ref().unwrap_or(&hit.track);
-        if persons.len() == most {
-            break;
-        }
-        if !persons.iter().any(|known| known.person == *id) {
-            persons.push(PersonHit {
-                person: id.clone(),
-                is_person: hit.person.is_some(),
-                best: hit.clone(),
-            });
-        }
-    }
-    persons
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::time::UtcTime;
-
-    fn hit(track: &str, person: Option<&str>, rank: u32) -> Hit {
-        Hit {
-            track: track.into(),
-            camera: "a".into(),
-            start: UtcTime::from_unix_ns(0),
-            end: UtcTime::from_unix_ns(1),
-            rank,
-            score: None,
-            similarity: None,
-            thumbnail: None,
-            thumbnail_sha256: None,
-            person: person.map(str::to_owned),
-            site: "s".into(),
-            best: UtcTime::from_unix_ns(0),
-            bbox: [0.0, 0.0, 1.0, 1.0],
-            detections: 1,
-            has_ended: true,
-            clauses: Vec::new(),
-        }
-    }
-
-    #[test]
-    fn a_person_stands_at_the_place_of_its_best_track() {
-        let answer = SearchResponse {
-            hits: vec![
-                hit("t1", Some("p"), 1),
-                hit("t2", None, 2),
-                hit("t3", Some("p"), 3),
-                hit("t4", Some("q"), 4),
-            ],
-            ..SearchResponse::default()
-        };
-        let persons = persons_of(&answer, 10);
-        let ids: Vec<_> = persons.iter().map(|found| found.person.as_str()).collect();
-        assert_eq!(ids, ["p", "t2", "q"]);
-        assert!(persons[0].is_person && !persons[1].is_person);
-        assert_eq!(persons_of(&answer, 1).len(), 1);
-    }
 
     #[test]
     fn a_word_on_nothing_on_oneself_or_on_no_track_is_refused() {

@@ -94,6 +94,8 @@ pub struct Question {
     pub min_duration_ns: Option<i64>,
     /// Least height of the person as a share of the picture, 0 to 1.
     pub min_height: Option<f64>,
+    /// Whether hits are persons and not tracks.
+    pub persons: bool,
 }
 
 fn bad(message: impl Into<String>) -> Error {
@@ -197,6 +199,7 @@ impl TryFrom<SearchRequest> for Question {
                 .map(checked_duration_ns)
                 .transpose()?,
             min_height: request.min_height.map(checked_height).transpose()?,
+            persons: request.persons,
         })
     }
 }

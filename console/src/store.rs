@@ -44,6 +44,12 @@ pub trait Store: Send + Sync + 'static {
     /// Those of sink.
     fn query(&self, query: &sink::Query) -> sink::Result<sink::Answer>;
 
+    /// Answers a query with persons; see [`sink::Store::search_persons`].
+    ///
+    /// # Errors
+    /// Those of sink.
+    fn query_persons(&self, query: &sink::Query) -> sink::Result<sink::Answer>;
+
     /// How near tracks are to a vector, by the measure that hits are ranked by; none for a track without such a vector.
     ///
     /// # Errors
@@ -202,7 +208,12 @@ impl<S: Store> Ask for StoreAsk<S> {
             filter,
             limit: question.limit as usize,
         };
-        let mut answer = self.store.query(&query).map_err(from_sink)?;
+        let answer = if question.persons {
+            self.store.query_persons(&query)
+        } else {
+            self.store.query(&query)
+        };
+        let mut answer = answer.map_err(from_sink)?;
         let vector = vector.unwrap_or_else(|| QueryVector {
             why_uncalibrated: NO_PICTURE_TABLE,
             ..QueryVector::default()
@@ -214,9 +225,10 @@ impl<S: Store> Ask for StoreAsk<S> {
         };
         if let Some(table) = table {
             for hit in &mut answer.hits {
-                hit.score = hit
-                    .similarity
-                    .map(|similarity| table.probability(similarity, answer.searched));
+                hit.score = hit.similarity.map(|similarity| match answer.persons {
+                    Some(persons) => table.probability_of_person(similarity, persons),
+                    None => table.probability(similarity, answer.searched),
+                });
             }
         }
         let mut clauses = self.clause_scores(&vector, &answer.hits)?;

@@ -75,6 +75,9 @@ pub struct SearchRequest {
     /// Tracks whose person never stood higher in the picture are left out; 1 is the picture's whole height.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub min_height: Option<f64>,
+    /// Whether hits are persons: one each, its best track, scored over all of its tracks.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub persons: bool,
 }
 
 /// Answer to a search.

@@ -61,9 +61,19 @@ impl Calibration {
     /// The probability that a track of this similarity shows the person asked for, among `searched` tracks.
     #[must_use]
     pub fn probability(&self, similarity: f32, searched: u64) -> f32 {
+        self.among(similarity, f64::from(self.tracks_a_person), searched)
+    }
+
+    /// The probability that a person whose views together have this similarity is the one asked for, among `persons`.
+    #[must_use]
+    pub fn probability_of_person(&self, similarity: f32, persons: u64) -> f32 {
+        self.among(similarity, 1.0, persons)
+    }
+
+    fn among(&self, similarity: f32, right: f64, searched: u64) -> f32 {
         #[expect(clippy::cast_precision_loss, reason = "a count of tracks sets a prior")]
-        let tracks = searched.max(1) as f64;
-        let prior = f64::from(self.present) * (f64::from(self.tracks_a_person) / tracks).min(0.9);
+        let searched = searched.max(1) as f64;
+        let prior = f64::from(self.present) * (right / searched).min(0.9);
         let log_odds = f64::from(self.evidence(similarity)) + (prior / (1.0 - prior)).ln();
         #[expect(clippy::cast_possible_truncation, reason = "a probability")]
         let probability = (1.0 / (1.0 + (-log_odds).exp())) as f32;

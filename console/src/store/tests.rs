@@ -35,7 +35,15 @@ impl Store for Fixed {
             coverage: self.coverage(&query.filter)?,
             why_empty: None,
             searched: 12,
+            persons: None,
             is_exact: true,
+        })
+    }
+
+    fn query_persons(&self, query: &sink::Query) -> sink::Result<sink::Answer> {
+        Ok(sink::Answer {
+            persons: Some(4),
+            ..self.query(query)?
         })
     }
 

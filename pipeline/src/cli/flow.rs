@@ -43,9 +43,15 @@ pub struct ReplayArgs {
         default_missing_value = "sightline-report"
     )]
     pub eval: Option<PathBuf>,
+    /// Sentences for the report (JSON): [{"text": "a man in a red coat", "identities": [3]}]; no identities when nobody there fits
+    #[arg(long, value_name = "FILE", requires = "eval")]
+    pub sentences: Option<PathBuf>,
     /// Thresholds that the report must meet (TOML: [least] and [most], keys like "persons.idf1"); else the exit status is 2
     #[arg(long, value_name = "FILE", requires = "eval")]
     pub gate: Option<PathBuf>,
+    /// Threads that follow cameras, 1 to 64; the result does not depend on it [default: one less than there are cores]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=64))]
+    pub workers: Option<u8>,
     /// Print one JSON value: frames, detections, tracks, persons, sightings, tracklets, seconds, store
     #[arg(long)]
     pub json: bool,

@@ -36,6 +36,25 @@ pub enum EvalCommand {
     ///
     /// A folder with captions.json (the synthetic world) or reid_raw.json and imgs/ (CUHK-PEDES); the test split asks.
     Text(RetrievalEvalArgs),
+    /// Show two reports of `replay --eval` side by side: every number that differs
+    Compare(CompareArgs),
+}
+
+/// Two reports.
+#[derive(Debug, Args)]
+pub struct CompareArgs {
+    /// The one: a report.json
+    #[arg(value_name = "REPORT")]
+    pub one: PathBuf,
+    /// The other
+    #[arg(value_name = "OTHER")]
+    pub other: PathBuf,
+    /// Show numbers that are equal too
+    #[arg(long)]
+    pub all: bool,
+    /// Print one JSON value: same_hash, equal, measures
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// A dataset and a model.

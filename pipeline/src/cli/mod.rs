@@ -39,7 +39,7 @@ pub use log::{
     DeadArgs, DeadCommand, DeadListArgs, DeadRetryArgs, IndexArgs, SpoolArgs, SpoolCatArgs,
     SpoolCommand, SpoolPlace, SpoolPlaceArgs, TopicsActionArgs, TopicsArgs, TopicsCommand,
 };
-pub use measure::{EvalArgs, EvalCommand, RetrievalEvalArgs, TracksEvalArgs};
+pub use measure::{CompareArgs, EvalArgs, EvalCommand, RetrievalEvalArgs, TracksEvalArgs};
 pub use output::{ExitStatus, Stdout, StdoutClosed, exit_status, report, stdout};
 pub use plan::{PlanArgs, PlanAssumed, PlanMeasured};
 pub use teach::{

@@ -170,6 +170,7 @@ fn replay(
             recordings: Recordings::open(specs)?,
             parts: &parts,
             workers: Workers::for_this_machine(),
+            watch: &|_| {},
             is_cancelled: &is_cancelled,
         };
         let faults = flow::replay(play, detector, &mut recorder, |progress| {

@@ -27,6 +27,7 @@ pub fn run(args: &EvalArgs) -> Result<()> {
         EvalCommand::Mtmc(args) => print(&mtmc(args)?, args.json),
         EvalCommand::Reid(args) => super::eval_retrieval::reid(args),
         EvalCommand::Text(args) => super::eval_retrieval::text(args),
+        EvalCommand::Compare(args) => super::compare::run(args),
     }
 }
 

@@ -6,6 +6,7 @@ mod bench_log;
 mod bench_search;
 pub mod cameras;
 pub mod check;
+mod compare;
 pub mod completions;
 pub mod dead;
 pub mod embed;

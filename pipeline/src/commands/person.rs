@@ -4,7 +4,7 @@ use std::io::Write as _;
 
 use anyhow::{Context as _, Result, bail};
 use serde::Serialize;
-use sightline_console::person::{PersonHit, PersonResponse, WordRequest, persons_of};
+use sightline_console::person::{PersonResponse, Visit, WordRequest};
 use sightline_console::wire::NOT_CALIBRATED;
 use sightline_console::{CameraCoverage, SearchResponse};
 use sightline_sink::persons::Verdict;
@@ -15,6 +15,7 @@ use crate::cli::{
     stdout,
 };
 use crate::report::canvas::Canvas;
+use crate::report::fit::fit_words;
 use crate::report::path::{DrawnVisit, MOST_PICTURES, draw};
 
 /// Does what `sightline person` says.
@@ -208,8 +209,8 @@ struct Persons {
 /// One person of an answer.
 #[derive(Debug, Serialize)]
 struct Found {
-    rank: usize,
-    /// Of the person's best view; null where nothing was compared.
+    rank: u32,
+    /// Over all views; null where nothing was compared.
     similarity: Option<f64>,
     /// Probability over all views; null without a calibration table.
     score: Option<f64>,
@@ -217,35 +218,25 @@ struct Found {
     person: PersonResponse,
 }
 
-/// Prints the persons of an answer about tracks, at most `most` of them.
+/// Prints the persons of an answer.
 ///
 /// # Errors
 /// What went wrong while their visits were asked for.
-pub fn print_persons(
-    answer: SearchResponse,
-    most: usize,
-    asked: &Answering,
-    is_json: bool,
-) -> Result<()> {
+pub fn print_persons(answer: SearchResponse, asked: &Answering, is_json: bool) -> Result<()> {
     let mut persons = Vec::new();
-    for (hit, rank) in persons_of(&answer, most).into_iter().zip(1..) {
-        let PersonHit {
-            person,
-            is_person,
-            best,
-        } = hit;
-        let (similarity, score) = (best.similarity, best.score);
-        let person = if is_person {
-            asked.person(&person)?
-        } else {
-            PersonResponse {
-                person,
-                visits: vec![sightline_console::person::Visit {
-                    track: best,
+    for hit in answer.hits {
+        let (rank, similarity, score) = (hit.rank, hit.similarity, hit.score);
+        let person = match &hit.person {
+            Some(person) => asked.person(person)?,
+            // A track without a person stands for itself.
+            None => PersonResponse {
+                person: hit.track.clone(),
+                visits: vec![Visit {
+                    track: hit,
                     join: None,
                 }],
                 coverage: Vec::new(),
-            }
+            },
         };
         persons.push(Found {
             rank,
@@ -269,15 +260,13 @@ pub fn print_persons(
     }
     let mut out = stdout();
     for found in &answer.persons {
-        let similarity = found
-            .similarity
-            .map_or_else(String::new, |value| format!(", similarity {value:.3}"));
         writeln!(
             out,
-            "{:>3}. person {}, {} visits{similarity}",
+            "{:>3}. person {}, {} visits{}",
             found.rank,
             found.person.person,
-            found.person.visits.len()
+            found.person.visits.len(),
+            fit_words(found.score, found.similarity)
         )?;
         visits(&mut out, &found.person)?;
     }
@@ -287,7 +276,7 @@ pub fn print_persons(
     if let Some(why) = &answer.why_uncalibrated {
         writeln!(
             out,
-            "scores: {NOT_CALIBRATED} ({why}); persons are in order of their best view"
+            "scores: {NOT_CALIBRATED} ({why}); persons are in order of similarity"
         )?;
     }
     for camera in &answer.coverage {

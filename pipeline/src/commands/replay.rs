@@ -18,7 +18,7 @@ use crate::config::{Config, Inputs, Purpose, Recording, Start};
 use crate::flow::{
     self, Batching, Encoders, Outlet, Outputs, Record, Recorder, StageTimes, Workers,
 };
-use crate::ingest::Recordings;
+use crate::ingest::{Frame, Recordings};
 use crate::models::runtime;
 use crate::report::canvas::Canvas;
 use crate::report::sheet::{
@@ -97,12 +97,22 @@ pub fn run(args: &ReplayArgs) -> Result<()> {
         signal_hook::flag::register(signal, is_cancelled.clone())?;
     }
     let bar = progress_bar(recordings.estimate().frames);
+    let watch = |frame: &Frame| {
+        if let Some(evaluated) = &evaluated {
+            evaluated.see(frame);
+        }
+    };
     let faults = flow::replay(
         flow::Play {
             specs: &specs,
             recordings,
             parts: &parts,
-            workers: Workers::for_this_machine(),
+            workers: args
+                .workers
+                .map_or_else(Workers::for_this_machine, |followers| Workers {
+                    followers: usize::from(followers),
+                }),
+            watch: &watch,
             is_cancelled: &is_cancelled,
         },
         &mut detector,
@@ -141,7 +151,7 @@ pub fn run(args: &ReplayArgs) -> Result<()> {
                 boxes.write(path, &map, |track| store.person_of(track))?;
             }
             if let Some(evaluated) = &evaluated {
-                missed = evaluated.report(&boxes, store, &record, &of_store)?;
+                missed = evaluated.report(&config, &boxes, store, &record, &of_store)?;
             }
             boxes.remove()?;
         }

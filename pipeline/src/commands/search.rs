@@ -15,29 +15,22 @@ use crate::cli::{SearchArgs, stdout};
 use crate::config::Config;
 use crate::flow;
 use crate::models::runtime;
+use crate::report::fit::{POSSIBLE, fit_words};
 
 /// Largest picture that is read for a query, bytes: what the socket takes.
 const MOST_PICTURE_BYTES: u64 = 6 << 20;
-
-/// Tracks that are asked for each person that is wanted: persons are seen more than once.
-const TRACKS_A_PERSON: u32 = 10;
-/// Most tracks that can be asked for.
-const MOST_TRACKS: u32 = 1000;
 
 /// Asks, and prints the answer.
 ///
 /// # Errors
 /// What went wrong, where and what to do. An empty answer is none: it says why it is empty.
 pub fn run(args: &SearchArgs) -> Result<()> {
-    let mut request = request(args)?;
+    let request = request(args)?;
     let asked = Answering::open(&args.access, Some(&request))?;
-    if args.persons {
-        let tracks = |limit: u32| limit.saturating_mul(TRACKS_A_PERSON).min(MOST_TRACKS);
-        request.limit = request.limit.map(tracks);
-        let answer = asked.search(&request)?;
-        return print_persons(answer, args.limit.get(), &asked, args.json);
-    }
     let response = asked.search(&request)?;
+    if args.persons {
+        return print_persons(response, &asked, args.json);
+    }
     if args.json {
         stdout().json(&response)?;
         return Ok(());
@@ -59,6 +52,7 @@ fn request(args: &SearchArgs) -> Result<SearchRequest> {
         from: time(args.from),
         to: time(args.to),
         limit: Some(u32::try_from(args.limit.get()).unwrap_or(u32::MAX)),
+        persons: args.persons,
         ..SearchRequest::default()
     })
 }
@@ -91,6 +85,15 @@ impl Needs {
             appearance: true,
             joint: text,
             text,
+        }
+    }
+
+    /// Sentences alone.
+    #[must_use]
+    pub fn text() -> Self {
+        Self {
+            text: true,
+            ..Self::default()
         }
     }
 
@@ -137,18 +140,14 @@ pub fn start_encoders(config: &Config, needs: &Needs) -> Result<EncodeQueue> {
 fn print(response: &SearchResponse) -> Result<()> {
     let mut out = stdout();
     for hit in &response.hits {
-        let similarity = match (hit.score, hit.similarity) {
-            (Some(score), _) => format!(", {} ({:.0}%)", band(score), 100.0 * score),
-            (None, Some(value)) => format!(", similarity {value:.3}"),
-            (None, None) => String::new(),
-        };
         writeln!(
             out,
-            "{:>3}. camera {} {} to {}{similarity}, {}\n     track {}",
+            "{:>3}. camera {} {} to {}{}, {}\n     track {}",
             hit.rank,
             hit.camera,
             hit.start,
             hit.end,
+            fit_words(hit.score, hit.similarity),
             hit.thumbnail.as_deref().unwrap_or("no picture"),
             hit.track
         )?;
@@ -187,19 +186,5 @@ fn clause_words(clause: &ClauseScore) -> String {
     match clause.score {
         Some(score) => format!("{} {:.0}%", clause.text, 100.0 * score),
         None => format!("{} (similarity {:.3})", clause.text, clause.similarity),
-    }
-}
-
-/// Probabilities from which a hit is called likely, and possible.
-const LIKELY: f64 = 0.7;
-const POSSIBLE: f64 = 0.2;
-
-fn band(score: f64) -> &'static str {
-    if score >= LIKELY {
-        "likely"
-    } else if score >= POSSIBLE {
-        "possible"
-    } else {
-        "unlikely"
     }
 }

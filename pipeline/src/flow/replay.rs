@@ -76,6 +76,8 @@ pub struct Play<'a> {
     pub parts: &'a FollowerParts,
     /// How many threads do it.
     pub workers: Workers,
+    /// Sees every frame before the detector does.
+    pub watch: &'a (dyn Fn(&Frame) + Sync),
     /// Stops the reading; what was read goes through all stages.
     pub is_cancelled: &'a AtomicBool,
 }
@@ -92,9 +94,10 @@ pub fn replay<W: EventWriter>(
 ) -> Result<Vec<String>> {
     let Play {
         specs,
-        mut recordings,
+        recordings,
         parts,
         workers,
+        watch,
         is_cancelled,
     } = play;
     let followers = workers.followers.clamp(1, specs.len().max(1));
@@ -151,8 +154,13 @@ pub fn replay<W: EventWriter>(
             .spawn_scoped(scope, move || {
                 let is_stopped =
                     || stop.load(Ordering::Relaxed) || is_cancelled.load(Ordering::Relaxed);
+                let frames = recordings.inspect(|frame| {
+                    if let Ok(frame) = frame {
+                        watch(frame);
+                    }
+                });
                 prepare(
-                    &mut recordings,
+                    frames,
                     preparer,
                     batch_size,
                     &empties,
@@ -212,7 +220,7 @@ pub fn replay<W: EventWriter>(
 /// Reads frames and makes them ready for the detector while it looks at those before. Returns the faults of single
 /// recordings.
 fn prepare(
-    recordings: &mut Recordings,
+    mut frames: impl Iterator<Item = Result<Frame, crate::ingest::Error>>,
     mut preparer: Option<Preparer>,
     batch_size: usize,
     empties: &Receiver<Batch>,
@@ -226,7 +234,7 @@ fn prepare(
         let mut is_over = false;
         // A batch is always the next frames in order: its make-up never depends on how fast anything is.
         while batch.frames.len() < batch_size {
-            match recordings.next() {
+            match frames.next() {
                 Some(Ok(frame)) if !is_stopped() => batch.frames.push(Arc::new(frame)),
                 Some(Err(fault)) => faults.push(fault.to_string()),
                 Some(Ok(_)) | None => {

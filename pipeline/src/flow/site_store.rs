@@ -129,6 +129,10 @@ impl sightline_console::Store for SiteStore {
         self.store.search(query)
     }
 
+    fn query_persons(&self, query: &Query) -> sightline_sink::Result<Answer> {
+        self.store.search_persons(query)
+    }
+
     fn similarities(
         &self,
         name: &str,

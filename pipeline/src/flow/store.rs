@@ -293,6 +293,10 @@ impl sightline_console::Store for Store {
         self.sink.search(query)
     }
 
+    fn query_persons(&self, query: &Query) -> sightline_sink::Result<Answer> {
+        self.sink.search_persons(query)
+    }
+
     fn similarities(
         &self,
         name: &str,

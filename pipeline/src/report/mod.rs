@@ -9,12 +9,14 @@
 //! - [`ways`]: the cameras of a site and the ways between them
 //! - [`sheet`]: the best crops of each track in one picture
 //! - [`evaluation`]: scores of a replay as JSON and as a page, and gates
+//! - [`fit`]: how well a hit fits, in words
 //! - [`mtmc`]: boxes with their persons, in the form of the AI City Challenge
 //! - [`table`]: tracks as a printed table
 
 pub mod annotate;
 pub mod canvas;
 pub mod evaluation;
+pub mod fit;
 pub mod mtmc;
 pub mod path;
 pub mod sheet;

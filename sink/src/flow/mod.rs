@@ -181,6 +181,15 @@ impl Sink {
         self.shared.store.search(query)
     }
 
+    /// Answers a query with persons; see [`Store::search_persons`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Store::search`].
+    pub fn search_persons(&self, query: &Query) -> Result<Answer> {
+        self.shared.store.search_persons(query)
+    }
+
     /// How near tracks are to a vector; see [`Store::similarities`].
     ///
     /// # Errors

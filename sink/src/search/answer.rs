@@ -10,7 +10,8 @@ use crate::coverage::CameraCoverage;
 /// The answer to a [`crate::Query`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Answer {
-    /// Best first, one a track.
+    /// Best first, one a track; of a search for persons one a person, with the track that fits best and the similarity of all of
+    /// its tracks.
     pub hits: Vec<Hit>,
     /// What the cameras in question saw of the time in question.
     pub coverage: Vec<CameraCoverage>,
@@ -19,6 +20,9 @@ pub struct Answer {
     /// Tracks that passed the filter, and were compared. Its times count to the microsecond here;
     /// for a hit they hold to the nanosecond.
     pub searched: u64,
+    /// Persons that these tracks are of, tracks without one counted as one each; reckoned from the best of them where there are too many to count.
+    /// `None`: tracks were asked for.
+    pub persons: Option<u64>,
     /// Whether everything that passed the filter was compared, none by an approximate index.
     pub is_exact: bool,
 }

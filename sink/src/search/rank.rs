@@ -8,8 +8,9 @@ use std::collections::HashMap;
 
 use super::answer::{Answer, Hit};
 use super::browse::{browse, hit};
+use super::people;
 use super::probe::{Probe, mean_of, of_examples, probe, vector_of};
-use super::query::{Filter, Query, QueryKind};
+use super::query::{Filter, MAX_LIMIT, Query, QueryKind};
 use super::why;
 use crate::store::Store;
 use crate::store::engine::{Condition, Where};
@@ -20,51 +21,124 @@ use crate::{Result, TrackId};
 const COMPARE_ALL: u64 = 1_000;
 
 /// Tracks whose sightings are asked for at once.
-const TRACKS_A_CALL: usize = 256;
+pub(super) const TRACKS_A_CALL: usize = 256;
+
+/// Tracks that are ranked for each person that is wanted: persons are seen more than once.
+const TRACKS_A_PERSON: usize = 10;
 
 /// A track that may be a hit.
-struct Candidate {
-    payload: TrackletPayload,
-    to_mean: Option<f32>,
-    best: Option<(f32, ExemplarPayload)>,
+pub(super) struct Candidate {
+    pub(super) payload: TrackletPayload,
+    pub(super) to_mean: Option<f32>,
+    pub(super) best: Option<(f32, ExemplarPayload)>,
 }
 
-/// Answers a query.
+/// Ranked tracks, before anything is said about them.
+struct Ranked {
+    hits: Vec<Hit>,
+    searched: u64,
+    is_exact: bool,
+    /// What they were compared with; none when browsing.
+    probe: Option<Probe>,
+    /// Why nothing could be compared.
+    is_unknown: Option<String>,
+}
+
+/// Answers a query with tracks.
 pub(crate) fn answer(store: &Store, query: &Query) -> Result<Answer> {
     query.check()?;
+    let ranked = rank(store, query, query.limit)?;
+    said(store, query, ranked, None)
+}
+
+/// Answers a query with persons, each by the track that fits best.
+pub(crate) fn persons(store: &Store, query: &Query) -> Result<Answer> {
+    query.check()?;
+    let wanted = query.limit.saturating_mul(TRACKS_A_PERSON).min(MAX_LIMIT);
+    let mut ranked = rank(store, query, wanted)?;
+    let tracks = ranked.hits.len() as u64;
+    let left_out = ranked.probe.as_ref().map_or(0, |it| it.without.len());
+    let is_whole = tracks + left_out as u64 >= ranked.searched;
+    ranked.is_exact &= is_whole;
+    ranked.hits = people::of_tracks(store, &query.filter, ranked.probe.as_ref(), ranked.hits)?;
+    let persons = ranked.hits.len() as u64;
+    let persons = if is_whole {
+        persons
+    } else {
+        ranked.searched * persons / tracks.max(1)
+    };
+    ranked.hits.truncate(query.limit);
+    said(store, query, ranked, Some(persons))
+}
+
+fn rank(store: &Store, query: &Query, limit: usize) -> Result<Ranked> {
     let filter = &query.filter;
     let searched = store.tracklets().count(&filter.for_tracklets())?;
-    let (mut hits, mut is_exact, mut is_unknown) = (Vec::new(), true, None);
-    match &query.kind {
-        QueryKind::Time => hits = browse(store, filter, query.limit)?,
+    let probe = match &query.kind {
+        QueryKind::Time => {
+            return Ok(Ranked {
+                hits: browse(store, filter, limit)?,
+                searched,
+                is_exact: true,
+                probe: None,
+                is_unknown: None,
+            });
+        }
         QueryKind::Vector {
             name,
             model,
             values,
-        } => {
-            let probe = probe(store, name, Some(model.as_str()), values, Vec::new())?;
-            (hits, is_exact) = nearest(store, filter, &probe, searched, query.limit)?;
-        }
+        } => Ok(probe(
+            store,
+            name,
+            Some(model.as_str()),
+            values,
+            Vec::new(),
+        )?),
         QueryKind::Track { track, name } => match mean_of(store, *track, name)? {
-            Ok(values) => {
-                let probe = probe(store, name, None, &values, vec![*track])?;
-                (hits, is_exact) = nearest(store, filter, &probe, searched, query.limit)?;
-            }
-            Err(reason) => is_unknown = Some(reason),
+            Ok(values) => Ok(probe(store, name, None, &values, vec![*track])?),
+            Err(reason) => Err(reason),
         },
         QueryKind::Examples {
             name,
             also,
             like,
             unlike,
-        } => match of_examples(store, name, also.as_ref(), like, unlike)? {
-            Ok(probe) => (hits, is_exact) = nearest(store, filter, &probe, searched, query.limit)?,
-            Err(reason) => is_unknown = Some(reason),
+        } => of_examples(store, name, also.as_ref(), like, unlike)?,
+    };
+    Ok(match probe {
+        Ok(probe) => {
+            let (hits, is_exact) = nearest(store, filter, &probe, searched, limit)?;
+            Ranked {
+                hits,
+                searched,
+                is_exact,
+                probe: Some(probe),
+                is_unknown: None,
+            }
+        }
+        Err(reason) => Ranked {
+            hits: Vec::new(),
+            searched,
+            is_exact: true,
+            probe: None,
+            is_unknown: Some(reason),
         },
-    }
+    })
+}
+
+fn said(store: &Store, query: &Query, ranked: Ranked, persons: Option<u64>) -> Result<Answer> {
+    let Ranked {
+        mut hits,
+        searched,
+        is_exact,
+        is_unknown,
+        ..
+    } = ranked;
     for (index, hit) in hits.iter_mut().enumerate() {
         hit.rank = index as u32 + 1;
     }
+    let filter = &query.filter;
     let book = store.book();
     let coverage = book.answer(
         &filter.cameras,
@@ -82,6 +156,7 @@ pub(crate) fn answer(store: &Store, query: &Query) -> Result<Answer> {
         coverage,
         why_empty,
         searched,
+        persons,
         is_exact,
     })
 }
@@ -223,13 +298,18 @@ pub(crate) fn similarities(
 }
 
 impl Candidate {
-    fn similarity(&self) -> f32 {
+    pub(super) fn similarity(&self) -> f32 {
         let to_best = self.best.as_ref().map(|(similarity, _)| *similarity);
-        match (self.to_mean, to_best) {
-            (Some(mean), Some(best)) => (mean + best) / 2.0,
-            (Some(one), None) | (None, Some(one)) => one,
-            (None, None) => -1.0,
-        }
+        similarity_of(self.to_mean, to_best)
+    }
+}
+
+/// The measure that hits are ranked by, from the cosines to the mean vector and to the best sighting.
+pub(super) fn similarity_of(to_mean: Option<f32>, to_best: Option<f32>) -> f32 {
+    match (to_mean, to_best) {
+        (Some(mean), Some(best)) => (mean + best) / 2.0,
+        (Some(one), None) | (None, Some(one)) => one,
+        (None, None) => -1.0,
     }
 }
 
@@ -287,7 +367,7 @@ fn undecided(
 }
 
 /// Finds the best sighting of each candidate that waits for it.
-fn add_best(
+pub(super) fn add_best(
     store: &Store,
     filter: &Filter,
     probe: &Probe,

@@ -230,6 +230,15 @@ impl Store {
         crate::search::answer(self, query)
     }
 
+    /// Answers a query with persons: one hit each, its best track, with the similarity of all its tracks that pass the filter.
+    ///
+    /// # Errors
+    ///
+    /// As [`Store::search`].
+    pub fn search_persons(&self, query: &Query) -> Result<Answer> {
+        crate::search::persons(self, query)
+    }
+
     /// How near tracks are to a vector, by the measure that hits are ranked by, over all their sightings; none for a track
     /// that is not there or has no such vector.
     ///

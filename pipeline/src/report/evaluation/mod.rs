@@ -4,11 +4,15 @@
 //!
 //! - this file: who was taken for whom, and the scores
 //! - `tally`: whom each track shows
+//! - `search`: what tracks and sentences find
+//! - [`light`]: how bright it was where people stood
 //! - [`page`]: the same as one self-contained page
 //! - [`gate`]: thresholds that a report must meet
 
 pub mod gate;
+pub mod light;
 pub mod page;
+mod search;
 mod tally;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -18,12 +22,16 @@ use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 use sightline_eval::calibration::{Calibration, calibration};
 use sightline_eval::read::{GroundTruth, Observation};
+use sightline_eval::retrieval::ImageScores;
 use sightline_eval::tracking::{Scores, measure_mot_scene};
 use sightline_sink::persons::Join;
 use sightline_sink::{PersonId, TrackId};
 
 use super::mtmc::BoxRow;
+use light::Light;
 use tally::{Known, vote};
+
+pub use search::{Sentence, TextSearch, read_sentences};
 
 /// Confusions that are told.
 const MOST_CONFUSIONS: usize = 24;
@@ -47,8 +55,12 @@ pub struct Evaluation {
     pub counts: Counted,
     /// Share of the truth's boxes that were found, by what made it hard.
     pub found: Vec<FoundShare>,
+    /// How well a track finds its person on other cameras by looks alone; none where nobody was on two.
+    pub reid: Option<ImageScores>,
     /// Whether the probabilities of joins hold; none without joins.
     pub joins: Option<JoinReliability>,
+    /// How well sentences find people; none without sentences.
+    pub text: Option<TextSearch>,
     /// Identities that share a person, and identities that have several, worst first.
     pub confusions: Vec<Confusion>,
     /// For the page: who was seen where and when.
@@ -72,9 +84,9 @@ pub struct Counted {
 /// A share of boxes that were found.
 #[derive(Debug, Serialize)]
 pub struct FoundShare {
-    /// `height` or `crowd`.
+    /// `height`, `crowd` or `light`.
     pub by: &'static str,
-    /// Least value, pixels or people.
+    /// Least value: pixels, people, or the mean luma of the person's box from 0 to 255.
     pub from: f64,
     /// Boxes of the truth.
     pub boxes: u64,
@@ -129,19 +141,50 @@ pub struct Run<'a> {
     pub truths: Vec<GroundTruth>,
     /// Every box of every track.
     pub boxes: &'a [BoxRow],
+    /// How bright it was where the truth's people stood.
+    pub light: &'a Light,
+    /// What is to be asked.
+    pub sentences: &'a [Sentence],
     /// Digest of the store: events, tracklets and whose each is.
     pub digest: &'a str,
+}
+
+/// The store that a run filled, as far as it is measured.
+pub trait Answers {
+    /// Whose a track is.
+    fn person_of(&self, track: TrackId) -> Option<PersonId>;
+
+    /// Why a track belongs to its person; none for the first.
+    fn join_of(&self, track: TrackId) -> Option<Join>;
+
+    /// Other tracks and their similarity to this one by looks, nearest first.
+    ///
+    /// # Errors
+    /// When the store cannot be asked.
+    fn like(&self, track: TrackId) -> Result<Vec<(TrackId, f64)>>;
+
+    /// Tracks that fit a sentence, or persons, each by its best track; best first.
+    ///
+    /// # Errors
+    /// When the store cannot be asked.
+    fn find(&self, sentence: &str, persons: bool) -> Result<Vec<Found>>;
+}
+
+/// A hit of a sentence.
+#[derive(Clone, Copy, Debug)]
+pub struct Found {
+    /// The track, or the best one of the person.
+    pub track: TrackId,
+    /// That it is who was asked for; none where it is not calibrated.
+    pub probability: Option<f64>,
 }
 
 /// Measures a run.
 ///
 /// # Errors
-/// When boxes overlap so much that they cannot be measured.
-pub fn evaluate(
-    run: &Run<'_>,
-    person_of: impl Fn(TrackId) -> Option<PersonId>,
-    join_of: impl Fn(TrackId) -> Option<Join>,
-) -> Result<Evaluation> {
+/// When boxes overlap so much that they cannot be measured, or the store cannot be asked.
+pub fn evaluate(run: &Run<'_>, answers: &impl Answers) -> Result<Evaluation> {
+    let person_of = |track| answers.person_of(track);
     let mut numbers: HashMap<TrackId, u64> = HashMap::new();
     let mut persons: HashMap<PersonId, u64> = HashMap::new();
     for row in run.boxes {
@@ -206,7 +249,9 @@ pub fn evaluate(
             boxes: run.boxes.len(),
         },
         found,
-        joins: reliability(&known, join_of)?,
+        reid: search::reid(&known, answers)?,
+        joins: reliability(&known, |track| answers.join_of(track))?,
+        text: search::text(run.sentences, &known, &person_number, answers)?,
         confusions: confusions(&known, run.cameras, &person_number),
         stretches,
     })

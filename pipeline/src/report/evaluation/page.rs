@@ -4,10 +4,11 @@ use std::fmt::Write as _;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use sightline_eval::calibration::Calibration;
 use sightline_eval::tracking::Scores;
 use sightline_sink::TrackId;
 
-use super::{Evaluation, Stretch};
+use super::{Evaluation, Stretch, TextSearch};
 use crate::report::canvas::track_color;
 
 const WIDTH_PX: f64 = 1000.0;
@@ -66,22 +67,28 @@ pub fn page(
         ));
     }
     put("</table>");
+    if let Some(reid) = &evaluation.reid {
+        put(&format!(
+            "<h2>By looks alone</h2><p>A track asks for its person on other cameras: {} tracks, {} more whose person was on no other.</p>\
+             <table><tr><th>rank-1<th>rank-5<th>rank-10<th>mAP<th>mINP</tr><tr>",
+            reid.queries, reid.unanswerable
+        ));
+        for share in reid.cmc.values().chain([&reid.map, &reid.minp]) {
+            put(&format!("<td>{share:.3}"));
+        }
+        put("</tr></table>");
+    }
     if let Some(joins) = &evaluation.joins {
         put(&format!(
-            "<h2>Joins</h2><p>{} joins, {:.1}% right; expected calibration error {:.3}.</p><table><tr><th>said<th>right<th>joins</tr>",
+            "<h2>Joins</h2><p>{} joins, {:.1}% right; expected calibration error {:.3}.</p>",
             joins.joins,
             100.0 * joins.right,
             joins.calibration.expected_error
         ));
-        for bin in &joins.calibration.bins {
-            put(&format!(
-                "<tr><td>{:.0}%<td>{:.0}%<td>{}</tr>",
-                100.0 * bin.confidence,
-                100.0 * bin.accuracy,
-                bin.count
-            ));
-        }
-        put("</table>");
+        put(&reliability("joins", &joins.calibration));
+    }
+    if let Some(text) = &evaluation.text {
+        put(&sentences(text, &crop));
     }
     put(
         "<h2>Who was seen when</h2><p>Colour: the identity in the truth, grey for none. Number: the person it was taken for.</p>",
@@ -104,22 +111,83 @@ pub fn page(
             confusion.frames
         ));
         for side in 0..2 {
-            let picture = crop(confusion.tracks[side]).map_or_else(String::new, |jpeg| {
-                format!(
-                    "<img alt=\"\" src=\"data:image/jpeg;base64,{}\">",
-                    STANDARD.encode(jpeg)
-                )
-            });
-            put(&format!(
-                "<figure>{picture}<figcaption>{}, identity {}<br>track {}</figcaption></figure>",
+            let caption = format!(
+                "{}, identity {}<br>track {}",
                 escape(&confusion.cameras[side]),
                 confusion.identities[side],
                 confusion.tracks[side]
-            ));
+            );
+            put(&figure(crop(confusion.tracks[side]), &caption));
         }
         put("</p>");
     }
     html
+}
+
+/// What was said and what was so, in bins.
+fn reliability(what: &str, calibration: &Calibration) -> String {
+    let mut html = format!("<table><tr><th>said<th>right<th>{what}</tr>");
+    for bin in &calibration.bins {
+        html.push_str(&format!(
+            "<tr><td>{:.0}%<td>{:.0}%<td>{}</tr>",
+            100.0 * bin.confidence,
+            100.0 * bin.accuracy,
+            bin.count
+        ));
+    }
+    html.push_str("</table>");
+    html
+}
+
+fn sentences(text: &TextSearch, crop: &impl Fn(TrackId) -> Option<Vec<u8>>) -> String {
+    let mut html = format!(
+        "<h2>Sentences</h2><p>{} about somebody who was seen, {} about people whom no track shows, {} about nobody.",
+        text.sentences, text.unanswerable, text.absent
+    );
+    if let Some(share) = text.false_alarms {
+        html.push_str(&format!(
+            " Of those about nobody {:.1}% find somebody who is called likely.",
+            100.0 * share
+        ));
+    }
+    html.push_str("</p><table><tr><th>hits<th>R@1<th>R@5<th>R@10</tr>");
+    for (what, recall) in [("persons", &text.persons), ("tracks", &text.tracks)] {
+        html.push_str(&format!(
+            "<tr><td>{what}<td>{:.3}<td>{:.3}<td>{:.3}</tr>",
+            recall.r1, recall.r5, recall.r10
+        ));
+    }
+    html.push_str("</table>");
+    if let Some(hits) = &text.hits {
+        html.push_str(&format!(
+            "<p>Probabilities of the first ten persons: expected calibration error {:.3}.</p>",
+            hits.expected_error
+        ));
+        html.push_str(&reliability("hits", hits));
+    }
+    for miss in &text.misses {
+        let rank = miss
+            .rank
+            .map_or_else(|| "not found".to_owned(), |rank| format!("at place {rank}"));
+        html.push_str(&format!("<p><b>{}</b> {rank}<br>", escape(&miss.text)));
+        if let Some(found) = miss.found {
+            html.push_str(&figure(crop(found), "first"));
+        }
+        html.push_str(&figure(crop(miss.right), "right"));
+        html.push_str("</p>");
+    }
+    html
+}
+
+/// A crop with words under it, which are HTML.
+fn figure(jpeg: Option<Vec<u8>>, caption: &str) -> String {
+    let picture = jpeg.map_or_else(String::new, |jpeg| {
+        format!(
+            "<img alt=\"\" src=\"data:image/jpeg;base64,{}\">",
+            STANDARD.encode(jpeg)
+        )
+    });
+    format!("<figure>{picture}<figcaption>{caption}</figcaption></figure>")
 }
 
 fn scores(rows: &[(String, &Scores)]) -> String {

@@ -10,9 +10,10 @@ use crate::report::mtmc::BoxRow;
 
 /// Overlap from which a box counts as that of a person.
 const LEAST_OVERLAP: f64 = 0.5;
-/// Heights of boxes that are told apart, pixels; crowds, people in the picture.
+/// Heights of boxes that are told apart, pixels; crowds, people in the picture; light, mean luma of the box.
 const HEIGHTS_PX: [f64; 4] = [0.0, 50.0, 100.0, 200.0];
 const CROWDS: [usize; 3] = [1, 4, 8];
+const LIGHTS: [u8; 4] = [0, 40, 80, 120];
 
 /// What is known of a track after the run.
 #[derive(Default)]
@@ -54,6 +55,7 @@ pub(super) fn vote(run: &Run<'_>) -> (BTreeMap<TrackId, Known>, Vec<FoundShare>)
     }
     let mut by_height = [[0_u64; 2]; HEIGHTS_PX.len()];
     let mut by_crowd = [[0_u64; 2]; CROWDS.len()];
+    let mut by_light = [[0_u64; 2]; LIGHTS.len()];
     for (camera, truth) in run.truths.iter().enumerate() {
         let mut by_frame: BTreeMap<u32, Vec<&Observation>> = BTreeMap::new();
         for (observation, role) in truth.observations.iter().zip(&truth.roles) {
@@ -80,9 +82,16 @@ pub(super) fn vote(run: &Run<'_>) -> (BTreeMap<TrackId, Known>, Vec<FoundShare>)
                 let is_found = u64::from(nearest.is_some());
                 let height = HEIGHTS_PX.partition_point(|least| *least <= person.bbox[3]);
                 let crowd = CROWDS.partition_point(|least| *least <= people.len());
+                let light = run.light.get(&(camera, frame, person.id));
+                let light = light.map(|code| {
+                    LIGHTS
+                        .partition_point(|least| least <= code)
+                        .saturating_sub(1)
+                });
                 for count in [
                     by_height.get_mut(height.saturating_sub(1)),
                     by_crowd.get_mut(crowd.saturating_sub(1)),
+                    light.and_then(|bin| by_light.get_mut(bin)),
                 ]
                 .into_iter()
                 .flatten()
@@ -101,9 +110,11 @@ pub(super) fn vote(run: &Run<'_>) -> (BTreeMap<TrackId, Known>, Vec<FoundShare>)
     };
     let heights = HEIGHTS_PX.iter().zip(by_height);
     let crowds = CROWDS.iter().zip(by_crowd);
+    let lights = LIGHTS.iter().zip(by_light);
     let found = heights
         .map(|(from, count)| share("height", *from, count))
         .chain(crowds.map(|(from, count)| share("crowd", *from as f64, count)))
+        .chain(lights.map(|(from, count)| share("light", f64::from(*from), count)))
         .filter(|share| share.boxes > 0)
         .collect();
     (known, found)

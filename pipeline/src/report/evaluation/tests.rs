@@ -38,16 +38,15 @@ fn run() -> (Vec<BoxRow>, Vec<GroundTruth>) {
     (boxes, truths)
 }
 
-fn measured(person: impl Fn(TrackId) -> Option<PersonId>) -> Evaluation {
-    let (boxes, truths) = run();
-    let cameras = ["a".to_owned(), "b<".to_owned()];
-    let run = Run {
-        cameras: &cameras,
-        truths,
-        boxes: &boxes,
-        digest: "d",
-    };
-    let join = |this: TrackId| {
+/// A store that holds the run: whose tracks are is given, everything else follows from the tracks' numbers.
+struct Known<P>(P);
+
+impl<P: Fn(TrackId) -> Option<PersonId>> Answers for Known<P> {
+    fn person_of(&self, track: TrackId) -> Option<PersonId> {
+        self.0(track)
+    }
+
+    fn join_of(&self, this: TrackId) -> Option<Join> {
         (this == track(2)).then(|| Join {
             log_odds: 3.0,
             probability: 0.9,
@@ -59,20 +58,100 @@ fn measured(person: impl Fn(TrackId) -> Option<PersonId>) -> Evaluation {
             follows: track(0),
             runner_up: None,
         })
+    }
+
+    fn like(&self, this: TrackId) -> Result<Vec<(TrackId, f64)>> {
+        // The first person is known again on the other camera, the second is taken for the first.
+        let order = if this == track(0) || this == track(1) {
+            [2, 3]
+        } else {
+            [0, 1]
+        };
+        Ok(order
+            .iter()
+            .zip([0.9, 0.8])
+            .map(|(n, s)| (track(*n), s))
+            .collect())
+    }
+
+    fn find(&self, sentence: &str, persons: bool) -> Result<Vec<Found>> {
+        let found = |n, probability| Found {
+            track: track(n),
+            probability: Some(probability),
+        };
+        Ok(match (sentence, persons) {
+            ("first", true) => vec![found(0, 0.9), found(1, 0.1)],
+            ("first", false) => vec![found(1, 0.5), found(0, 0.4)],
+            ("second", _) => vec![found(0, 0.6), found(1, 0.3)],
+            ("nobody", _) => vec![found(0, 0.75)],
+            _ => Vec::new(),
+        })
+    }
+}
+
+fn measured(person: impl Fn(TrackId) -> Option<PersonId>) -> Evaluation {
+    let (boxes, truths) = run();
+    let cameras = ["a".to_owned(), "b<".to_owned()];
+    let sentence = |text: &str, identities: &[u64]| Sentence {
+        text: text.into(),
+        identities: identities.to_vec(),
     };
-    evaluate(&run, person, join).unwrap()
+    // The second person is in the dark on the second camera.
+    let light = (0..2_usize)
+        .flat_map(|camera| (1..=20).flat_map(move |frame| [(camera, frame, 1), (camera, frame, 2)]))
+        .map(|at| (at, if at.0 == 1 && at.2 == 2 { 20 } else { 150 }))
+        .collect();
+    let run = Run {
+        cameras: &cameras,
+        truths,
+        boxes: &boxes,
+        light: &light,
+        sentences: &[
+            sentence("first", &[1]),
+            sentence("second", &[2]),
+            sentence("nobody", &[]),
+            sentence("unseen", &[7]),
+        ],
+        digest: "d",
+    };
+    evaluate(&run, &Known(person)).unwrap()
+}
+
+fn everybody(id: TrackId) -> Option<PersonId> {
+    let first = if id == track(0) || id == track(2) {
+        0
+    } else {
+        1
+    };
+    Some(PersonId::derive(track(first)))
+}
+
+#[test]
+fn what_tracks_and_sentences_find_is_measured() {
+    let report = measured(everybody);
+    let reid = report.reid.unwrap();
+    assert_eq!((reid.queries, reid.cmc[&1], reid.cmc[&5]), (4, 0.5, 1.0));
+    assert!((reid.map - 0.75).abs() < 1e-9);
+    let text = report.text.unwrap();
+    assert_eq!((text.sentences, text.unanswerable, text.absent), (2, 1, 1));
+    assert_eq!((text.persons.r1, text.persons.r5), (0.5, 1.0));
+    assert_eq!((text.tracks.r1, text.tracks.r5), (0.0, 1.0));
+    assert_eq!(text.false_alarms, Some(1.0));
+    assert_eq!(text.misses.len(), 1);
+    assert_eq!(text.misses[0].text, "second");
+    assert_eq!(
+        (text.misses[0].rank, text.misses[0].found),
+        (Some(2), Some(track(0)))
+    );
+    let light: Vec<_> = report.found.iter().filter(|it| it.by == "light").collect();
+    assert_eq!(light.len(), 2);
+    assert_eq!((light[0].from, light[0].boxes), (0.0, 20));
+    assert_eq!((light[1].from, light[1].boxes), (120.0, 60));
 }
 
 #[test]
 fn a_run_without_faults_scores_one_and_confuses_nobody() {
-    let report = measured(|id| {
-        let first = if id == track(0) || id == track(2) {
-            0
-        } else {
-            1
-        };
-        Some(PersonId::derive(track(first)))
-    });
+    let report = measured(everybody);
     assert!((report.persons.idf1 - 1.0).abs() < 1e-9 && (report.persons.hota - 1.0).abs() < 1e-9);
     assert!(
         (report.tracking.idf1 - 0.5).abs() < 1e-9,
@@ -112,6 +191,7 @@ fn who_was_taken_for_whom_is_told_with_both_tracks() {
     );
     assert!(page.contains("b&lt;") && !page.contains("b<<"));
     assert_eq!(page.matches("<rect").count(), 4);
+    assert!(page.contains("<b>second</b> at place 2"));
 }
 
 #[test]
