@@ -15,7 +15,7 @@ for scene in "$@"; do
     rm -rf "$work/$scene-store"
     "$root/target/release/sightline" replay "$film/manifest.toml" --config "$here/$scene.config.toml" \
         --store "$work/$scene-store" --mtmc "$work/$scene-persons.txt" --eval="$work/$scene-report" \
-        --gate "$here/$scene.gate.toml" || status=1
+        --sentences "$here/$scene.sentences.json" --gate "$here/$scene.gate.toml" || status=1
     "$root/target/release/sightline" eval mtmc --gt "$film/ground_truth/ai_city_2024.txt" --tracks "$work/$scene-persons.txt"
 done
 exit $status
