@@ -26,6 +26,8 @@ mod live_faults;
 mod migrate;
 #[path = "system/recordings.rs"]
 mod recordings;
+#[path = "system/report.rs"]
+mod report;
 #[path = "system/rooms.rs"]
 mod rooms;
 #[path = "system/teach.rs"]
