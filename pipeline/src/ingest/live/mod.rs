@@ -11,6 +11,7 @@ mod backoff;
 mod camera;
 mod clock;
 mod coverage;
+mod endless;
 mod intake;
 mod latest;
 mod main_stream;

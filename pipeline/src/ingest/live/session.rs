@@ -12,6 +12,7 @@ use gstreamer_app as gst_app;
 
 use super::super::Error;
 use super::super::decode::{self, ChosenDecoder, Tail, TailOptions};
+use super::endless::forget_planned_end;
 use super::intake::Intake;
 use super::sender::{self, SenderClock};
 use super::state::Tally;
@@ -281,6 +282,7 @@ fn rtsp_source(spec: &LiveSpec, address: &Address) -> Result<gst::Element, Error
         Transport::Udp => "udp",
     };
     source.set_property_from_str("protocols", protocols);
+    forget_planned_end(&source);
     if let Some(credentials) = address.credentials() {
         source.set_property("user-id", &credentials.user);
         source.set_property("user-pw", &credentials.password);
