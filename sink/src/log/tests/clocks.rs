@@ -1,8 +1,101 @@
 //! Clocks that jump, on an edge box.
 
+use std::path::PathBuf;
+use std::time::{SystemTime, UNIX_EPOCH};
+
 use super::*;
 
 const DAY: i64 = 24 * 3600;
+
+/// Events that the box with a jumping clock sends, so many at a time.
+const SENT: (u32, u32) = (3_000, 25);
+
+/// Not a test of its own: a box, and its indexer, whose clock somebody sets. It says how far it is, and what time it is.
+#[test]
+fn child_box_whose_clock_is_set() {
+    let Some((dir, log)) = given() else {
+        return;
+    };
+    let store = open_store(&dir.join("site"));
+    let (publisher, receiver) = (publish(&dir.join("edge"), &log), receive(&store, &log));
+    for part in events(SENT.0).chunks(SENT.1 as usize) {
+        append(&publisher.writer(), part);
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+        say(&format!("at {}", now.as_secs()));
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    publisher.drain(LONG).unwrap();
+    receiver.catch_up(LONG).unwrap();
+    receiver.close().unwrap();
+    publisher.close().unwrap();
+    say("all is indexed");
+}
+
+#[test]
+fn a_box_whose_clock_is_set_ahead_and_back_sends_and_indexes_on() {
+    let test = "a_box_whose_clock_is_set_ahead_and_back_sends_and_indexes_on";
+    let Some(library) = library_that_fakes_time() else {
+        let words = format!("SKIPPED {test}: no libfaketime\n");
+        std::io::Write::write_all(&mut std::io::stderr(), words.as_bytes()).ok();
+        return;
+    };
+    let Some((broker, _)) = begin(test) else {
+        return;
+    };
+    let dir = tempfile::tempdir().unwrap();
+    let clock = dir.path().join("clock");
+    let set = |by_s: i64| {
+        let part = dir.path().join("clock.part");
+        fs_err::write(&part, format!("{by_s:+}")).unwrap();
+        fs_err::rename(&part, &clock).unwrap();
+    };
+    set(0);
+    let environment = [
+        ("LD_PRELOAD", library.to_str().unwrap()),
+        ("FAKETIME_TIMESTAMP_FILE", clock.to_str().unwrap()),
+        ("FAKETIME_NO_CACHE", "1"),
+        // As on a machine whose clock is set: what counts on steadily, and the times of files, stay as they are.
+        ("DONT_FAKE_MONOTONIC", "1"),
+        ("FAKETIME_DONT_FAKE_MONOTONIC", "1"),
+        ("NO_FAKE_STAT", "1"),
+        ("FAKE_UTIME", "0"),
+    ];
+    let name = "clocks::child_box_whose_clock_is_set";
+    let mut child = Child::start_with(name, dir.path(), &broker.address, &environment);
+    let jumps_s = [30 * DAY, -400 * DAY, 0, 3600, -3600, 20_000 * DAY, 5];
+    let mut next = jumps_s.iter().copied();
+    let (mut parts, mut least_s, mut most_s) = (0, i64::MAX, i64::MIN);
+    child.hear_until(|words| {
+        let Some(said) = words.strip_prefix("at ") else {
+            return words == "all is indexed";
+        };
+        let real = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+        let off_s = said.parse::<i64>().unwrap() - real.as_secs() as i64;
+        (least_s, most_s) = (off_s.min(least_s), off_s.max(most_s));
+        parts += 1;
+        if parts % 15 == 0
+            && let Some(by_s) = next.next()
+        {
+            set(by_s);
+        }
+        false
+    });
+    assert!(
+        least_s < -399 * DAY && most_s > 19_999 * DAY,
+        "{least_s} {most_s}"
+    );
+    assert_holds(&open_store(&dir.path().join("site")), &events(SENT.0));
+}
+
+/// `libfaketime` for programs with threads, where the system has it.
+fn library_that_fakes_time() -> Option<PathBuf> {
+    let machines = fs_err::read_dir("/usr/lib").ok()?;
+    let mut paths = machines.filter_map(|machine| {
+        let path = machine.ok()?.path().join("faketime/libfaketimeMT.so.1");
+        path.exists().then_some(path)
+    });
+    paths.next()
+}
 
 #[test]
 fn events_whose_own_times_jump_are_all_indexed_in_order_per_track() {

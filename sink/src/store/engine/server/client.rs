@@ -187,7 +187,7 @@ impl Client {
         }))
     }
 
-    pub(super) fn options(&self) -> &ServerOptions {
+    pub(in crate::store) fn options(&self) -> &ServerOptions {
         &self.options
     }
 
