@@ -109,7 +109,7 @@ impl ServerOptions {
     }
 
     /// The alias of a collection.
-    pub(super) fn collection(&self, name: &str) -> String {
+    pub(in crate::store) fn collection(&self, name: &str) -> String {
         format!("{}-{name}", self.prefix)
     }
 }
