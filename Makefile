@@ -16,7 +16,7 @@ PACKAGES := libgstreamer1.0-dev libgstreamer-plugins-base1.0-dev gstreamer1.0-pl
 	gstreamer1.0-tools libgstrtspserver-1.0-dev libopencv-dev clang libclang-dev lld cmake pkg-config \
 	zlib1g-dev libssl-dev libzstd-dev make g++ python3-pip unzip openssl
 DEMO_PACKAGES := opencv-doc
-TEST_PACKAGES := systemd maven openjdk-17-jre-headless python3-yaml libfaketime
+TEST_PACKAGES := systemd maven openjdk-17-jre-headless python3-yaml
 
 help: ## say what there is to do
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12

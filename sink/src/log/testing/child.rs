@@ -21,20 +21,9 @@ pub(in super::super) struct Child {
 impl Child {
     /// Starts `test`, a test that does nothing unless it is a child, in `log::tests`.
     pub(in super::super) fn start(test: &str, dir: &Path, address: &str) -> Self {
-        Self::start_with(test, dir, address, &[])
-    }
-
-    /// As [`Child::start`], with more in its environment.
-    pub(in super::super) fn start_with(
-        test: &str,
-        dir: &Path,
-        address: &str,
-        environment: &[(&str, &str)],
-    ) -> Self {
         let mut process = Command::new(std::env::current_exe().unwrap())
             .args(["--exact", &format!("log::tests::{test}"), "--nocapture"])
             .env(VARIABLE, format!("{address} {}", dir.display()))
-            .envs(environment.iter().copied())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()
