@@ -30,7 +30,7 @@ pub struct PlanMeasured {
     #[arg(long, value_name = "X", default_value = "9221", value_parser = positive)]
     pub sighting_bytes: f64,
     /// Events a second of one indexer with an embedded store: `bench --log`
-    #[arg(long, value_name = "X", default_value = "615", value_parser = positive)]
+    #[arg(long, value_name = "X", default_value = "713", value_parser = positive)]
     pub index_per_second: f64,
 }
 

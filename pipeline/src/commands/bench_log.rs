@@ -63,9 +63,22 @@ fn print(rates: &LogRates) -> Result<()> {
     )?;
     writeln!(
         out,
-        "log to store       {:>8.0} events/s, {:.2} of it, joining the group included",
+        "store alone        {:>8.0} events/s, {:.2} of it, pictures and all",
+        rates.store_per_second,
+        ratio(rates.store_per_second, rates.upsert_per_second)
+    )?;
+    writeln!(
+        out,
+        "log to store       {:>8.0} events/s, {:.2} of it, {:.2} of the store alone; joining the group took {:.1} s more",
         rates.log_to_store_per_second,
-        ratio(rates.log_to_store_per_second, rates.upsert_per_second)
+        ratio(rates.log_to_store_per_second, rates.upsert_per_second),
+        ratio(rates.log_to_store_per_second, rates.store_per_second),
+        rates.join_seconds
+    )?;
+    writeln!(
+        out,
+        "after an outage    {:>8.0} events/s, from spool through log to store at a time",
+        rates.catch_up_per_second
     )?;
     writeln!(
         out,

@@ -12,7 +12,7 @@ use sightline_sink::log::{ReceiveStatus, require_topics};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
-use super::mover::Mover;
+use super::mover::{Mover, OwnEncoders};
 use super::search::{Needs, start_encoders};
 use super::serving::Serving;
 use crate::cli::{IndexArgs, stdout};
@@ -61,7 +61,7 @@ pub fn run(args: &IndexArgs) -> Result<()> {
         "the store's vectors need the cards of their models; run `sightline models fetch`",
     )?;
     if args.catch_up {
-        let store = SiteStore::open(&config, vectors)?;
+        let store = SiteStore::open(&config, vectors, Box::new(OwnEncoders::new(&config)))?;
         return catch_up(args, &config, store, &mut signals, begin);
     }
 
@@ -72,7 +72,7 @@ pub fn run(args: &IndexArgs) -> Result<()> {
     notifier.status("loading models");
     let encoder = start_encoders(&config, &Needs::all(&config))?;
     health.set_models_loaded(true);
-    let store = SiteStore::open(&config, vectors)?;
+    let store = SiteStore::open(&config, vectors, Box::new(OwnEncoders::new(&config)))?;
     health.set_store_open(true);
     let ask = Arc::new(StoreAsk::new(store.clone(), Some(encoder)));
     let serving = Serving::start(&config, Some(ask), &metrics, &health)?;

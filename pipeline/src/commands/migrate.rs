@@ -20,7 +20,7 @@ use super::store::{configuration, refuse_none};
 use crate::cli::{StoreMigrateArgs, stdout};
 use crate::config::{Config, MigrateConfig};
 use crate::flow::{self, Store};
-use crate::observe::{Health, Metrics, MonotonicClock, Progress};
+use crate::observe::{Health, Metrics, MonotonicClock, Progress, logs};
 
 /// How often metrics and the bar are brought up to date.
 const TELL_EVERY: Duration = Duration::from_millis(500);
@@ -46,6 +46,7 @@ struct Summary {
 pub fn run(args: &StoreMigrateArgs) -> Result<()> {
     let begin = Instant::now();
     let config = configuration(&args.work.access)?;
+    let _log = logs::start(config.observe.format, config.observe.level)?;
     refuse_none(&config)?;
     let folder = &config.store.folder;
     let options = flow::store_options(&config, flow::vectors_of(&config)?)?;

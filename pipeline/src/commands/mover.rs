@@ -143,7 +143,8 @@ impl Work {
         while self.goes_on() {
             let status = store.migrate(&mut encoders, most, &|| self.goes_on())?;
             self.metrics.take_migration(&status);
-            let is_complete = status.left == 0 && status.tracks_left == 0;
+            // Of an empty store there is nothing to say.
+            let is_complete = status.done > 0 && status.left == 0 && status.tracks_left == 0;
             if is_complete && !was_complete {
                 tracing::info!(
                     sightings = status.done,
@@ -193,6 +194,45 @@ impl NewEncoders {
             flow::load_text_encoder(environment, target)?;
         }
         Ok(Self(encoders))
+    }
+}
+
+/// The encoders of the configuration, loaded when something comes that is by others.
+pub(super) struct OwnEncoders {
+    config: Config,
+    loaded: Option<NewEncoders>,
+}
+
+impl OwnEncoders {
+    pub(super) fn new(config: &Config) -> Self {
+        Self {
+            config: config.clone(),
+            loaded: None,
+        }
+    }
+
+    fn load(&mut self) -> Result<&mut NewEncoders> {
+        let encoders = match self.loaded.take() {
+            Some(encoders) => encoders,
+            None => {
+                tracing::warn!(
+                    "boxes send sightings by other models: they are embedded anew here, which costs time; give the boxes this machine's models"
+                );
+                NewEncoders::load(&self.config, &flow::vectors_of(&self.config)?, &[])?
+            }
+        };
+        Ok(self.loaded.insert(encoders))
+    }
+}
+
+impl Embed for OwnEncoders {
+    fn embed(
+        &mut self,
+        vector: &str,
+        pictures: &[Vec<u8>],
+    ) -> Result<Vec<Option<Vec<f32>>>, String> {
+        let encoders = self.load().map_err(|error| format!("{error:#}"))?;
+        encoders.embed(vector, pictures)
     }
 }
 

@@ -28,16 +28,21 @@ pub struct SiteStore {
 const FORGET_DEADLINE: Duration = Duration::from_secs(20);
 
 impl SiteStore {
-    /// Opens the store of the configuration, or makes it, and begins to index the log into it.
+    /// Opens the store of the configuration, or makes it, and begins to index the log into it. Sightings by other models
+    /// than the store's are embedded anew by `embed`.
     ///
     /// # Errors
     /// When another process holds the store, it was made for another model, it is damaged, or the disk refuses.
-    pub fn open(config: &Config, vectors: Vec<VectorSpec>) -> Result<Self> {
+    pub fn open(
+        config: &Config,
+        vectors: Vec<VectorSpec>,
+        embed: Box<dyn Embed + Send>,
+    ) -> Result<Self> {
         let folder = config.store.folder.as_path();
         let options = store_options(config, vectors)?;
         let store = Arc::new(sightline_sink::Store::open(folder, &options)?);
         let options = ReceiverOptions::new(config.kafka.to_log_options());
-        let receiver = Receiver::start(store.clone(), options)?;
+        let receiver = Receiver::start_embedding(store.clone(), options, embed)?;
         Ok(Self {
             store,
             receiver: Arc::new(receiver),

@@ -151,6 +151,8 @@ pub struct LogMetrics {
     pub behind: Gauge,
     /// Partitions of this indexer.
     pub partitions: Gauge,
+    /// Sightings by other models, embedded anew.
+    pub embedded: Counter,
     /// Messages that went to the dead letters.
     pub dead: Counter,
     /// Messages that left the log unread.
@@ -457,6 +459,7 @@ impl LogMetrics {
         put(registry, names::INDEX_EVENTS, &self.indexed);
         put(registry, names::INDEX_BEHIND, &self.behind);
         put(registry, names::INDEX_PARTITIONS, &self.partitions);
+        put(registry, names::INDEX_EMBEDDED, &self.embedded);
         put(registry, names::INDEX_DEAD, &self.dead);
         put(registry, names::INDEX_LOST, &self.lost);
     }
@@ -470,6 +473,7 @@ impl LogMetrics {
         let more = |now: u64, told: u64| now.saturating_sub(told);
         self.indexed
             .inc_by(more(now.indexing.events, told.indexing.events));
+        self.embedded.inc_by(more(now.embedded, told.embedded));
         self.dead.inc_by(more(now.dead, told.dead));
         self.lost.inc_by(more(now.lost, told.lost));
         told.clone_from(now);

@@ -56,6 +56,7 @@ names! {
     INDEX_EVENTS = "sightline_index_events_total", "Events of the log that were taken into the store";
     INDEX_BEHIND = "sightline_index_behind_messages", "Messages in the log that the indexers have not indexed yet";
     INDEX_PARTITIONS = "sightline_index_partitions", "Partitions of the log that this indexer reads";
+    INDEX_EMBEDDED = "sightline_index_embedded_total", "Sightings by other models, embedded anew by the store's";
     INDEX_DEAD = "sightline_index_dead_total", "Messages that went to the dead letters";
     INDEX_LOST = "sightline_index_lost_total", "Messages, at least, that left the log before anybody indexed them";
     INDEX_SECONDS = "sightline_index_seconds", "Time of one upsert into the index";

@@ -265,9 +265,7 @@ impl Sink {
                 report.spool_records += 1;
             }
         }
-        let log = i64::try_from(options.log_retention.as_nanos()).unwrap_or(i64::MAX);
-        report.leaves_log_ns = at_ns.saturating_add(log);
-        store.write_list(&mut report)?;
+        store.write_list(&mut report, Some(options.log_retention))?;
         Ok(report)
     }
 

@@ -65,6 +65,22 @@ pub(super) fn why(options: &LogOptions) -> Option<String> {
     client.context().why()
 }
 
+/// Whether a reader's fault needs a fresh client: mostly a client mends it alone.
+pub(super) fn is_final(error: &KafkaError) -> bool {
+    matches!(error, KafkaError::MessageConsumptionFatal(_))
+        || matches!(
+            error.rdkafka_error_code(),
+            Some(
+                RDKafkaErrorCode::UnknownTopic
+                    | RDKafkaErrorCode::UnknownTopicOrPartition
+                    | RDKafkaErrorCode::UnknownPartition
+                    | RDKafkaErrorCode::TopicAuthorizationFailed
+                    | RDKafkaErrorCode::GroupAuthorizationFailed
+                    | RDKafkaErrorCode::FencedInstanceId
+            )
+        )
+}
+
 /// Takes down a line of the client's own log.
 pub(super) fn note(level: RDKafkaLogLevel, facility: &str, words: &str) {
     tracing::debug!(?level, facility, words, "what the client says of itself");

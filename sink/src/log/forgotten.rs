@@ -6,12 +6,12 @@
 
 use std::time::{Duration, Instant};
 
-use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext};
-use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::consumer::{BaseConsumer, Consumer as _};
+use rdkafka::error::KafkaError;
 use rdkafka::{Message as _, Offset, TopicPartitionList};
 
 use super::dead::Forwarder;
-use super::ear::Ear;
+use super::ear::{Ear, is_final};
 use super::message::{event_of, outgoing};
 use super::options::LogOptions;
 use super::topics::Topic;
@@ -79,16 +79,9 @@ impl Feed {
         self.next_within(Duration::ZERO)
     }
 
-    /// Whether everything that is there now was read. It is asked by another client: on the connection of this one a
-    /// question for more waits for an answer most of the time.
-    pub(super) fn is_at_end<C: ConsumerContext>(
-        &self,
-        asking: &BaseConsumer<C>,
-        limit: Duration,
-    ) -> Result<bool> {
-        let found = asking.fetch_watermarks(&self.name, 0, limit);
-        let (_, end) = found.map_err(|error| self.options.error(DOING, &error))?;
-        Ok(end <= self.next)
+    /// Whether everything before this offset was read.
+    pub(super) fn has_read(&self, end: i64) -> bool {
+        end <= self.next
     }
 
     fn next_within(&mut self, wait: Duration) -> Result<Option<Forgotten>> {
@@ -123,20 +116,6 @@ impl Feed {
         self.options
             .heard(DOING, error, self.consumer.context().why())
     }
-}
-
-/// Whether another client has to be made.
-fn is_final(error: &KafkaError) -> bool {
-    matches!(error, KafkaError::MessageConsumptionFatal(_))
-        || matches!(
-            error.rdkafka_error_code(),
-            Some(
-                RDKafkaErrorCode::UnknownTopic
-                    | RDKafkaErrorCode::UnknownTopicOrPartition
-                    | RDKafkaErrorCode::UnknownPartition
-                    | RDKafkaErrorCode::TopicAuthorizationFailed
-            )
-        )
 }
 
 /// Tells everybody what is to be forgotten; when this returns, the log has it safe.

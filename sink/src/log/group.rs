@@ -22,6 +22,8 @@ pub(super) type Positions = BTreeMap<Place, i64>;
 pub(super) struct Context {
     shared: Arc<Shared>,
     shift: Mutex<Shift>,
+    /// One commit at a time: an earlier one must not come after a later one.
+    commit: Mutex<()>,
 }
 
 /// What moves between reading and the group.
@@ -38,6 +40,7 @@ impl Context {
         Self {
             shared: Arc::clone(shared),
             shift: Mutex::default(),
+            commit: Mutex::default(),
         }
     }
 
@@ -45,8 +48,9 @@ impl Context {
         self.shift.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Makes what was applied durable and commits it.
+    /// Makes what was applied durable and commits it. From any thread; more may be applied meanwhile.
     pub(super) fn commit(&self, consumer: &BaseConsumer<Self>) -> Result<()> {
+        let _commit = self.commit.lock().unwrap_or_else(PoisonError::into_inner);
         let pending = self.shift().pending.clone();
         if pending.is_empty() {
             return Ok(());
@@ -120,6 +124,8 @@ pub(super) fn consumer(options: &LogOptions, context: Context) -> Result<BaseCon
         .set("enable.partition.eof", "true");
     let mut defaults = vec![
         ("fetch.wait.max.ms", "100"),
+        // Soon again when a full queue has emptied: a partition that is waited for holds the others up.
+        ("fetch.queue.backoff.ms", "10"),
         // For each partition, since each has a queue of its own.
         ("queued.max.messages.kbytes", "2048"),
     ];

@@ -11,9 +11,10 @@ use super::message::outgoing;
 use super::options::LogOptions;
 use super::publisher::{Publisher, PublisherOptions};
 use super::receiver::{Receiver, ReceiverOptions};
-use super::{delete_topics, sender, topics};
+use super::{delete_topics, producer, topics};
 use crate::made_up::{self, Numbers, Seen};
 use crate::spool::{Limits, Spool};
+use crate::store::engine::{PAGE, Point, Where};
 use crate::store::{Store, StoreOptions};
 use crate::{Error, Event, Result};
 
@@ -35,10 +36,16 @@ pub struct LogRates {
     pub producer_per_second: f64,
     /// From a full spool into the log, acknowledged.
     pub spool_to_log_per_second: f64,
-    /// Bare upserts into the store in the same batches, made durable once.
+    /// The engine's own upserts of the same points in batches, made before, durable once: no pictures, no look at what is known.
     pub upsert_per_second: f64,
-    /// From the log into the store, committed; catching up after an outage.
+    /// Events into the store in the same batches, pictures and all, made durable once: what the log's end adds to.
+    pub store_per_second: f64,
+    /// From the start of an indexer until it has its partitions.
+    pub join_seconds: f64,
+    /// From the log into the store, committed, once it has them.
     pub log_to_store_per_second: f64,
+    /// After an outage: from a full spool through the log into the store, both ends at work at a time.
+    pub catch_up_per_second: f64,
     /// Events a second while latency was measured.
     pub live_per_second: u32,
     /// From the append to the spool until it is searchable, ms: half of the events were quicker.
@@ -71,10 +78,10 @@ fn measure(options: &LogOptions, dir: &Path, count: u32) -> Result<LogRates> {
     let messages = (1..).zip(&all).map(|(at, event)| outgoing(at, event));
     let messages = messages.collect::<Result<Vec<_>>>()?;
     let event_bytes = messages.first().map_or(0, |message| message.value.len());
-    let producer = sender::producer(&floor)?;
+    let producer = producer::producer(&floor)?;
     let begin = Instant::now();
     for message in messages {
-        sender::send_bare(&producer, &floor, message)?;
+        producer::send_bare(&producer, &floor, message)?;
     }
     let flushed = producer.flush(LIMIT);
     flushed.map_err(|error| floor.error("send", &error))?;
@@ -83,36 +90,48 @@ fn measure(options: &LogOptions, dir: &Path, count: u32) -> Result<LogRates> {
     delete_topics(&floor, LIMIT)?;
 
     let edge = dir.join("edge");
-    let (spool, _) = Spool::open(edge.join("spool"), Limits::default())?;
-    for event in &all {
-        spool.append(event)?;
-    }
-    spool.sync()?;
-    drop(spool);
+    fill(&edge, &all)?;
     let publisher = Publisher::open(&edge, PublisherOptions::new(options.clone()))?;
     let begin = Instant::now();
     publisher.drain(LIMIT)?;
     let spool_to_log_per_second = rate(begin);
+    publisher.close()?;
 
     let store_options = StoreOptions::new(vec![made_up::spec()]);
     let numbered: Vec<_> = (1..).zip(all).collect();
-    let bare = Store::open(dir.join("bare"), &store_options)?;
+    let through = Store::open(dir.join("through"), &store_options)?;
     let begin = Instant::now();
-    for batch in numbered.chunks(500) {
-        bare.apply(batch)?;
+    for batch in numbered.chunks(PAGE) {
+        through.apply(batch)?;
     }
-    bare.flush()?;
-    let upsert_per_second = rate(begin);
-    drop(bare);
+    through.flush()?;
+    let store_per_second = rate(begin);
     drop(numbered);
+    let bare = Store::open(dir.join("bare"), &store_options)?;
+    let upsert_per_second = f64::from(count) / upsert(&through, &bare)?.as_secs_f64();
+    drop((through, bare));
 
     let store = Arc::new(Store::open(dir.join("site"), &store_options)?);
     let begin = Instant::now();
     let receiver = Receiver::start(store, ReceiverOptions::new(options.clone()))?;
+    while receiver.status().partitions == 0 && begin.elapsed() < LIMIT {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    let join_seconds = begin.elapsed().as_secs_f64();
+    let begin = Instant::now();
     receiver.catch_up(LIMIT)?;
     let log_to_store_per_second = rate(begin);
 
-    let (latency_p50_ms, latency_p99_ms) = latencies(&publisher, &receiver, count)?;
+    let later: Vec<Event> = (count..2 * count).map(event).collect();
+    fill(&edge, &later)?;
+    drop(later);
+    let begin = Instant::now();
+    let publisher = Publisher::open(&edge, PublisherOptions::new(options.clone()))?;
+    publisher.drain(LIMIT)?;
+    receiver.catch_up(LIMIT)?;
+    let catch_up_per_second = rate(begin);
+
+    let (latency_p50_ms, latency_p99_ms) = latencies(&publisher, &receiver, 2 * count)?;
     publisher.close()?;
     receiver.close()?;
     Ok(LogRates {
@@ -121,11 +140,49 @@ fn measure(options: &LogOptions, dir: &Path, count: u32) -> Result<LogRates> {
         producer_per_second,
         spool_to_log_per_second,
         upsert_per_second,
+        store_per_second,
+        join_seconds,
         log_to_store_per_second,
+        catch_up_per_second,
         live_per_second: LIVE.0,
         latency_p50_ms,
         latency_p99_ms,
     })
+}
+
+/// Puts events into a spool that nobody sends.
+fn fill(edge: &Path, events: &[Event]) -> Result<()> {
+    let (spool, _) = Spool::open(edge.join("spool"), Limits::default())?;
+    for event in events {
+        spool.append(event)?;
+    }
+    spool.sync().map(|_| ())
+}
+
+/// Upserts the points of a store into an empty one, bare; says how long that takes.
+fn upsert(from: &Store, into: &Store) -> Result<Duration> {
+    let mut took = Duration::ZERO;
+    for (from, into) in [
+        (from.exemplars(), into.exemplars()),
+        (from.tracklets(), into.tracklets()),
+    ] {
+        from.pages(&Where::default(), true, &mut |page| {
+            let points = page.into_iter().map(|found| Point {
+                id: found.id,
+                vectors: found.vectors,
+                payload: found.payload,
+            });
+            let points = points.collect();
+            let begin = Instant::now();
+            into.upsert(points)?;
+            took += begin.elapsed();
+            Ok(())
+        })?;
+        let begin = Instant::now();
+        into.flush()?;
+        took += begin.elapsed();
+    }
+    Ok(took)
 }
 
 /// Appends at a steady rate, and looks how long each event takes to be searchable.

@@ -12,22 +12,27 @@
 //! - `topics`: the topics: made, and held against the promise
 //! - `message`: events as Kafka messages, with CloudEvents headers, and back
 //! - `forgotten`: what everybody who writes has to refuse
-//! - `window`, `sender`, `publisher`: spool to log
-//! - `lanes`, `look`, `known`, `claim`, `group`, `session`, `receiver`: log to store
+//! - `clock`: a machine's clock that is set back
+//! - `window`, `producer`, `sender`, `publisher`: spool to log
+//! - `lanes`, `look`, `known`, `claim`, `group`, `held`, `clerk`, `session`, `receiver`: log to store
 //! - `measure`: what it costs against the bare clients
 //! - `dead`: what could not be indexed, with the reason
 
 mod claim;
+mod clerk;
+mod clock;
 mod dead;
 mod ear;
 mod forgotten;
 mod group;
+mod held;
 mod known;
 mod lanes;
 mod look;
 mod measure;
 mod message;
 mod options;
+mod producer;
 mod publisher;
 mod receiver;
 mod sender;

@@ -1,5 +1,6 @@
 //! The site's end of the log: from its partitions into the store, and committed when it is durable there.
 
+use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -12,9 +13,9 @@ use super::session;
 use super::topics::leaves_after;
 use super::{claim, forgotten};
 use crate::flow::IndexingTime;
-use crate::store::{Applied, Forget, ForgetReport, Store};
+use crate::store::{Applied, Embed, Forget, ForgetReport, Store};
 use crate::threads::Threads;
-use crate::{Error, Result};
+use crate::{Error, Event, Result};
 
 /// How a [`Receiver`] is set up.
 #[derive(Debug, Clone)]
@@ -48,6 +49,8 @@ pub struct ReceiveStatus {
     pub applied: Applied,
     /// What indexing took.
     pub indexing: IndexingTime,
+    /// Sightings by other models, embedded anew by the store's.
+    pub embedded: u64,
     /// Messages that went to the dead letters.
     pub dead: u64,
     /// Messages, at least, that left the log before anybody indexed them.
@@ -73,10 +76,27 @@ pub struct Receiver {
     threads: Threads,
 }
 
+/// See [`Receiver::start_embedding`].
+pub(super) struct Embedder(Mutex<Box<dyn Embed + Send>>);
+
+impl Embedder {
+    pub(super) fn locked(&self) -> MutexGuard<'_, Box<dyn Embed + Send>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for Embedder {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("Embedder")
+    }
+}
+
 #[derive(Debug)]
 pub(super) struct Shared {
     pub(super) store: Arc<Store>,
     pub(super) options: ReceiverOptions,
+    /// Embeds pictures by the store's models; none: what is by others goes to the dead letters.
+    pub(super) embed: Option<Embedder>,
     /// What this store says of itself with each commit.
     pub(super) claim: String,
     /// What is known of partitions, from one session to the next.
@@ -98,6 +118,13 @@ impl Shared {
 
     pub(super) fn failure(&self) -> MutexGuard<'_, Option<Error>> {
         self.failure.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Why an event can never be indexed; none when it can.
+    pub(super) fn refusal(&self, event: &Event) -> Option<String> {
+        let reason = self.store.refusal(event)?;
+        let is_embedded = self.embed.is_some() && self.store.is_by_others(event);
+        (!is_embedded).then_some(reason)
     }
 
     pub(super) fn must_stop(&self) -> bool {
@@ -148,12 +175,31 @@ impl Receiver {
     ///
     /// [`Error::Options`] when the log's options cannot hold; when what was known of the log cannot be read.
     pub fn start(store: Arc<Store>, options: ReceiverOptions) -> Result<Self> {
+        Self::begin(store, options, None)
+    }
+
+    /// As [`Receiver::start`]. Sightings by other models than the store's are embedded anew by `embed`, from the pictures that
+    /// they carry, in place of going to the dead letters.
+    ///
+    /// # Errors
+    ///
+    /// As [`Receiver::start`].
+    pub fn start_embedding(
+        store: Arc<Store>,
+        options: ReceiverOptions,
+        embed: Box<dyn Embed + Send>,
+    ) -> Result<Self> {
+        Self::begin(store, options, Some(Embedder(Mutex::new(embed))))
+    }
+
+    fn begin(store: Arc<Store>, options: ReceiverOptions, embed: Option<Embedder>) -> Result<Self> {
         options.log.check()?;
         let known = Known::load(store.dir())?;
         let shared = Arc::new(Shared {
             claim: claim::words(&store),
             store,
             options,
+            embed,
             failure: Mutex::default(),
             known: Mutex::new(known),
             must_stop: AtomicBool::new(false),
@@ -202,11 +248,7 @@ impl Receiver {
         let mut report = store.forget_telling(asked, at_ns, false, |entries| {
             forgotten::tell(&options.log, entries, limit)
         })?;
-        let gone_after_ns = gone_after.map_or(i64::MAX, |time| {
-            i64::try_from(time.as_nanos()).unwrap_or(i64::MAX)
-        });
-        report.leaves_log_ns = at_ns.saturating_add(gone_after_ns);
-        store.write_list(&mut report)?;
+        store.write_list(&mut report, gone_after)?;
         Ok(report)
     }
 

@@ -2,19 +2,15 @@
 
 use std::collections::VecDeque;
 use std::sync::atomic::Ordering;
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::message::{DeliveryResult, Message as _};
-use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _, ProducerContext};
-use rdkafka::{ClientConfig, ClientContext};
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
 
-use super::ear;
+use super::clock::Clock;
 use super::forgotten::Feed;
-use super::message::{Outgoing, outgoing};
-use super::options::LogOptions;
+use super::message::outgoing;
+use super::producer::{Reports, Sent, WINDOW, is_about_the_message, producer, reports};
 use super::publisher::Shared;
 use super::topics::require_topics;
 use super::window::Window;
@@ -27,14 +23,12 @@ const RETRY: (Duration, Duration) = (Duration::from_millis(200), Duration::from_
 /// Longest wait for an answer about topics.
 const ASK_LIMIT: Duration = Duration::from_secs(10);
 
-/// How long an idle thread sleeps at most.
+/// How long an idle thread sleeps at most: while nothing is on its way, and otherwise.
 const IDLE: Duration = Duration::from_millis(20);
+const PAUSE: Duration = Duration::from_millis(2);
 
 /// Time between two acknowledgements of the spool, each one fsync.
 const ACKNOWLEDGE_EVERY: Duration = Duration::from_millis(200);
-
-/// Most records and bytes on their way to the log.
-const WINDOW: (usize, usize) = (4096, 32 << 20);
 
 /// A client with messages on their way that hears nothing for so long is replaced by a fresh one: after
 /// a topic was made anew, an old client may hold on to what it knew of the former one.
@@ -53,58 +47,6 @@ struct Clearing {
     /// Entries of what is forgotten for which they are cleared.
     entries: usize,
     due: Instant,
-}
-
-/// A message that the client holds.
-pub(super) struct Sent {
-    sequence: u64,
-    bytes: usize,
-}
-
-struct Delivered {
-    sequence: u64,
-    bytes: usize,
-    outcome: Result<(), KafkaError>,
-}
-
-/// Gathers what the client says of messages.
-#[derive(Default)]
-pub(super) struct Reports {
-    delivered: Mutex<Vec<Delivered>>,
-}
-
-impl ClientContext for Reports {
-    fn log(&self, level: RDKafkaLogLevel, facility: &str, words: &str) {
-        ear::note(level, facility, words);
-    }
-
-    fn error(&self, error: KafkaError, reason: &str) {
-        // What of it matters is told once by the session.
-        tracing::debug!(%error, reason, "what the client says of itself");
-    }
-}
-
-impl ProducerContext for Reports {
-    type DeliveryOpaque = Box<Sent>;
-
-    fn delivery(&self, result: &DeliveryResult<'_>, sent: Box<Sent>) {
-        let outcome = match result {
-            Ok(_) => Ok(()),
-            Err((error, message)) => {
-                tracing::debug!(topic = message.topic(), %error, "a message was not taken");
-                Err(error.clone())
-            }
-        };
-        let mut delivered = self
-            .delivered
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        delivered.push(Delivered {
-            sequence: sent.sequence,
-            bytes: sent.bytes,
-            outcome,
-        });
-    }
 }
 
 /// Sends until the publisher stops; begins anew after every fault.
@@ -149,6 +91,7 @@ struct Session<'s> {
     entries: usize,
     /// When something was last heard of a message, or none was on its way.
     heard: Instant,
+    clock: Clock,
     budget: Budget,
 }
 
@@ -174,6 +117,7 @@ impl<'s> Session<'s> {
             to_clear: None,
             entries: 0,
             heard: Instant::now(),
+            clock: Clock::now(),
             budget: Budget::new(shared.options.most_per_second),
         };
         known.iter().for_each(|entry| session.note(entry));
@@ -222,18 +166,15 @@ impl<'s> Session<'s> {
                 self.note(&entry);
             }
             let moved = !is_last && self.send_some()?;
-            // A message sent long ago may be answered now: that needs no records to send.
-            let wait = if moved || is_last {
-                Duration::ZERO
-            } else {
-                IDLE
-            };
-            self.producer.poll(wait.min(Duration::from_millis(5)));
             self.take_reports()?;
             self.acknowledge_if_due(is_last)?;
             self.clear_if_due()?;
             if is_last {
                 return Ok(());
+            }
+            self.clock.check(&self.shared.options.log, "send")?;
+            if !moved {
+                std::thread::sleep(PAUSE);
             }
             if !moved && self.window.len() == 0 {
                 self.reader.wait(IDLE);
@@ -348,14 +289,7 @@ impl<'s> Session<'s> {
     }
 
     fn take_reports(&mut self) -> Result<()> {
-        let reports = std::mem::take(
-            &mut *self
-                .producer
-                .context()
-                .delivered
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner),
-        );
+        let reports = reports(&self.producer);
         let options = &self.shared.options.log;
         if self.window.len() == 0 || !reports.is_empty() {
             self.heard = Instant::now();
@@ -405,76 +339,6 @@ impl<'s> Session<'s> {
     }
 }
 
-/// An idempotent producer: nothing twice and nothing out of order within one life of it.
-pub(super) fn producer(options: &LogOptions) -> Result<BaseProducer<Reports>> {
-    producer_config(options)
-        .create_with_context(Reports::default())
-        .map_err(|error| options.error("connect", &error))
-}
-
-fn producer_config(options: &LogOptions) -> ClientConfig {
-    let mut config = options.client();
-    config
-        .set("enable.idempotence", "true")
-        .set("acks", "all")
-        // The spool waits as long as it takes; a message that is given up would come twice.
-        .set("message.timeout.ms", "0")
-        .set("queue.buffering.max.messages", (2 * WINDOW.0).to_string());
-    for (name, value) in [
-        ("compression.type", "zstd"),
-        ("linger.ms", "20"),
-        ("batch.size", "524288"),
-        // As every other client does it: the same key goes to the same partition.
-        ("partitioner", "murmur2_random"),
-    ] {
-        if !options.properties.contains_key(name) {
-            config.set(name, value);
-        }
-    }
-    config
-}
-
-/// Sends one message as fast as the client takes it.
-pub(super) fn send_bare(
-    producer: &BaseProducer<Reports>,
-    options: &LogOptions,
-    message: Outgoing,
-) -> Result<()> {
-    let topic = options.topic(message.topic);
-    let sent = Box::new(Sent {
-        sequence: 0,
-        bytes: 0,
-    });
-    let mut record = BaseRecord::with_opaque_to(&topic, sent)
-        .key(&message.key)
-        .payload(&message.value)
-        .headers(message.headers);
-    loop {
-        match producer.send(record) {
-            Ok(()) => break,
-            Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), again)) => {
-                record = again;
-                producer.poll(Duration::from_millis(5));
-            }
-            Err((error, _)) => return Err(options.error("send", &error)),
-        }
-    }
-    producer.poll(Duration::ZERO);
-    Ok(())
-}
-
-/// Whether another try with the same message must fail again.
-fn is_about_the_message(error: &KafkaError) -> bool {
-    matches!(
-        error.rdkafka_error_code(),
-        Some(
-            RDKafkaErrorCode::MessageSizeTooLarge
-                | RDKafkaErrorCode::InvalidMessageSize
-                | RDKafkaErrorCode::InvalidRecord
-        )
-    )
-}
-
 /// Records that may be sent by now.
 struct Budget {
     per_second: Option<f64>,
@@ -504,29 +368,5 @@ impl Budget {
 
     fn take(&mut self) {
         self.left -= 1.0;
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// The client refuses what it was not built with when it is made.
-    #[test]
-    fn batches_are_compressed_with_zstd_unless_somebody_wants_it_otherwise() {
-        let mut options = LogOptions::new(vec!["127.0.0.1:1".to_owned()]);
-        let compression = |options: &LogOptions| {
-            let config = producer_config(options);
-            config.get("compression.type").map(str::to_owned)
-        };
-        assert_eq!(compression(&options).as_deref(), Some("zstd"));
-        producer(&options).unwrap();
-        let property = ("compression.type".to_owned(), "gzip".to_owned());
-        options.properties.extend([property]);
-        assert_eq!(compression(&options).as_deref(), Some("gzip"));
-        producer(&options).unwrap();
-        let property = ("compression.type".to_owned(), "brotli".to_owned());
-        options.properties.extend([property]);
-        assert!(producer(&options).is_err());
     }
 }

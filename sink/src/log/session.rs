@@ -1,17 +1,21 @@
 //! One life of a consumer: partitions merged, applied, made durable, committed.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rdkafka::Message as _;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
-use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::error::KafkaError;
 
 use super::claim;
+use super::clerk::{Clerk, Done, Seen};
+use super::clock::Clock;
 use super::dead::Forwarder;
+use super::ear::is_final;
 use super::forgotten::Feed;
 use super::group::{Context, Positions, consumer};
+use super::held::{Held, Item};
 use super::lanes::{Arrival, Lanes, Place, What};
 use super::look::Look;
 use super::receiver::Shared;
@@ -26,11 +30,11 @@ const RETRY: (Duration, Duration) = (Duration::from_millis(200), Duration::from_
 /// Longest wait for an answer of the brokers.
 const ASK_LIMIT: Duration = Duration::from_secs(10);
 
-/// Longest wait for a look: meanwhile nothing is indexed.
-const LOOK_LIMIT: Duration = Duration::from_secs(3);
+/// Longest wait for an answer while partitions are claimed: meanwhile nothing is indexed.
+const CLAIM_LIMIT: Duration = Duration::from_secs(3);
 
-/// How long an idle thread sleeps at most.
-const IDLE: Duration = Duration::from_millis(10);
+/// How long an idle thread sleeps.
+const IDLE: Duration = Duration::from_millis(5);
 
 /// Time between two looks at the log's end: while heartbeats wait for one, and otherwise.
 const LOOK_EVERY: (Duration, Duration) = (Duration::from_millis(300), Duration::from_secs(1));
@@ -75,11 +79,10 @@ pub(super) fn run(shared: &Arc<Shared>) {
     }
 }
 
-/// A message that was read; without an event it is dead and laid down already.
-type Item = (Place, i64, Option<Event>);
-
 struct Session<'s> {
     shared: &'s Arc<Shared>,
+    // First of those that hold the consumer, so that it ends before the group is left.
+    clerk: Clerk,
     consumer: Arc<BaseConsumer<Context>>,
     names: HashMap<String, Topic>,
     lanes: Lanes<Context>,
@@ -89,11 +92,10 @@ struct Session<'s> {
     /// Next offset of each partition, as far as it was read.
     read: Positions,
     /// Heartbeats that wait until all before them is indexed.
-    held: VecDeque<Item>,
-    /// The look that the first so many of them wait for.
-    barrier: Option<(usize, Look)>,
+    held: Held,
     looked: Instant,
     came: Instant,
+    clock: Clock,
     /// When this process had all partitions last.
     alone: Instant,
     uncommitted_since: Option<Instant>,
@@ -120,18 +122,20 @@ impl<'s> Session<'s> {
             .subscribe(&topics)
             .map_err(|error| options.error("subscribe", &error))?;
         let now = Instant::now();
+        let consumer = Arc::new(consumer);
         let session = Self {
             shared,
-            consumer: Arc::new(consumer),
+            clerk: Clerk::start(&consumer, options)?,
+            consumer,
             names,
             lanes: Lanes::default(),
             forwarder: Forwarder::connect(options)?,
             feed,
             read: Positions::new(),
-            held: VecDeque::new(),
-            barrier: None,
+            held: Held::default(),
             looked: now.checked_sub(LOOK_EVERY.1).unwrap_or(now),
             came: now,
+            clock: Clock::now(),
             alone: now,
             uncommitted_since: None,
         };
@@ -151,37 +155,38 @@ impl<'s> Session<'s> {
     fn run(&mut self) -> Result<()> {
         loop {
             let is_last = self.shared.must_stop();
-            self.serve(Duration::ZERO)?;
+            self.serve()?;
             while let Some(entry) = self.feed.next()? {
                 self.forget(vec![entry])?;
             }
             let batch = if is_last { Vec::new() } else { self.gather()? };
             let is_idle = batch.is_empty();
             self.apply(batch)?;
-            if !is_last {
-                self.look_if_due()?;
-            }
-            let is_due = self
-                .uncommitted_since
-                .is_some_and(|since| since.elapsed() >= self.shared.options.flush_after);
-            if is_due || is_last {
-                self.commit()?;
-            }
             if is_last {
-                return Ok(());
+                // After the one that is under way, if one is.
+                return self.consumer.context().commit(&self.consumer);
             }
+            while let Some(done) = self.clerk.done()? {
+                match done {
+                    Done::Committed(committed) => self.take_commit(committed)?,
+                    Done::Looked(looked) => self.take_look(looked)?,
+                }
+            }
+            self.look_if_due()?;
+            self.commit_if_due()?;
+            self.clock.check(&self.shared.options.log, "read")?;
             if is_idle {
-                self.serve(IDLE)?;
+                std::thread::sleep(IDLE);
             }
         }
     }
 
     /// Lets the client do what it has to: join the group, share partitions anew.
-    fn serve(&mut self, wait: Duration) -> Result<()> {
+    fn serve(&mut self) -> Result<()> {
         let consumer = Arc::clone(&self.consumer);
-        let store = Arc::clone(&self.shared.store);
-        let judge = |event: &Event| store.refusal(event);
-        match consumer.poll(wait) {
+        let shared = self.shared;
+        let judge = |event: &Event| shared.refusal(event);
+        match consumer.poll(Duration::ZERO) {
             None | Some(Err(KafkaError::PartitionEOF(_))) => {}
             Some(Err(error)) => self.heed(&error)?,
             Some(Ok(message)) => {
@@ -201,18 +206,7 @@ impl<'s> Session<'s> {
 
     /// What the client says of itself: mostly it mends it alone; some faults need a fresh client.
     fn heed(&self, error: &KafkaError) -> Result<()> {
-        let is_final = matches!(error, KafkaError::MessageConsumptionFatal(_))
-            || matches!(
-                error.rdkafka_error_code(),
-                Some(
-                    RDKafkaErrorCode::UnknownTopic
-                        | RDKafkaErrorCode::UnknownTopicOrPartition
-                        | RDKafkaErrorCode::UnknownPartition
-                        | RDKafkaErrorCode::TopicAuthorizationFailed
-                        | RDKafkaErrorCode::GroupAuthorizationFailed
-                        | RDKafkaErrorCode::FencedInstanceId
-                )
-            );
+        let is_final = is_final(error);
         let error = self.shared.options.log.error("read", error);
         if is_final {
             return Err(error);
@@ -252,8 +246,7 @@ impl<'s> Session<'s> {
         self.lanes.assign(&self.consumer, &assigned);
         let is_mine = |place: &Place| assigned.iter().any(|(mine, _)| mine == place);
         self.read.retain(|place, _| is_mine(place));
-        self.held.retain(|(place, _, _)| is_mine(place));
-        self.barrier = None;
+        self.held.keep(is_mine);
         self.came = Instant::now();
         self.shared.status().partitions = assigned.len();
         self.claim();
@@ -264,7 +257,7 @@ impl<'s> Session<'s> {
     /// Says which store the new partitions go into. What cannot be said now is said with the first commit.
     fn claim(&self) {
         let options = &self.shared.options.log;
-        let claimed = Look::take(&self.consumer, options, LOOK_LIMIT).and_then(|look| {
+        let claimed = Look::take(&self.consumer, options, CLAIM_LIMIT).and_then(|look| {
             let mine = self.lanes.places();
             claim::take(&self.consumer, &look, mine, &self.shared.claim, options)
         });
@@ -275,9 +268,10 @@ impl<'s> Session<'s> {
 
     /// Reads a batch in order of time.
     fn gather(&mut self) -> Result<Vec<Item>> {
-        let store = Arc::clone(&self.shared.store);
-        let judge = |event: &Event| store.refusal(event);
+        let shared = self.shared;
+        let judge = |event: &Event| shared.refusal(event);
         let mut batch = Vec::new();
+        let mut has_dead = false;
         while batch.len() < self.shared.options.batch_records && self.held.len() < MOST_HELD {
             let arrival = match self.lanes.next(&judge) {
                 Ok(Some(arrival)) => arrival,
@@ -299,16 +293,21 @@ impl<'s> Session<'s> {
                 What::Dead(message, reason) => {
                     self.forwarder.lay_down(place, offset, &message, &reason)?;
                     self.shared.status().dead += 1;
+                    has_dead = true;
                     None
                 }
             };
             // Heartbeats wait for all that was in the log before them.
             match place.topic {
-                Topic::Coverage => self.held.push_back((place, offset, event)),
+                Topic::Coverage => self.held.push((place, offset, event)),
                 Topic::Sightings | Topic::Dead | Topic::Forgotten => {
                     batch.push((place, offset, event));
                 }
             }
+        }
+        if has_dead {
+            // Whatever is applied may be committed at any moment, by a partition's being taken away too.
+            self.forwarder.confirm(ASK_LIMIT)?;
         }
         Ok(batch)
     }
@@ -345,9 +344,9 @@ impl<'s> Session<'s> {
     fn apply_until_taken(&mut self, events: &[(u64, Event)]) -> Result<Option<Applied>> {
         let mut delay = RETRY.0;
         loop {
-            match self.shared.store.apply(events) {
+            match self.embed_and_apply(events) {
                 Ok(applied) => return Ok(Some(applied)),
-                Err(error) if error.reaction() == Reaction::Transient => {
+                Err(error) if may_pass(&error) => {
                     tracing::warn!(%error, waiting = events.len(), "indexing failed, trying again");
                     let mut status = self.shared.status();
                     status.is_level = false;
@@ -360,38 +359,67 @@ impl<'s> Session<'s> {
                 if self.shared.must_stop() {
                     return Ok(None);
                 }
-                self.serve(IDLE)?;
+                self.serve()?;
+                std::thread::sleep(IDLE);
             }
             delay = (delay * 2).min(RETRY.1);
         }
     }
 
-    /// Makes what was applied durable and commits it. What cannot be committed now is tried again.
-    fn commit(&mut self) -> Result<()> {
-        self.forwarder.confirm(ASK_LIMIT)?;
-        match self.consumer.context().commit(&self.consumer) {
-            Ok(()) => self.uncommitted_since = None,
-            Err(error) if error.reaction() == Reaction::Transient => {
-                self.complain(&error);
-                self.uncommitted_since = Some(Instant::now());
-            }
-            Err(error) => return Err(error),
+    fn embed_and_apply(&self, events: &[(u64, Event)]) -> Result<Applied> {
+        let Shared { store, embed, .. } = &**self.shared;
+        let is_by_others = |(_, event): &(u64, Event)| store.is_by_others(event);
+        let Some(embedder) = embed.as_ref().filter(|_| events.iter().any(is_by_others)) else {
+            return store.apply(events);
+        };
+        let mut fresh = events.to_vec();
+        let embedded = store.embed_anew(&mut fresh, embedder.locked().as_mut())?;
+        let applied = store.apply(&fresh)?;
+        self.shared.status().embedded += embedded;
+        Ok(applied)
+    }
+
+    /// Begins to make durable and to commit what was applied, while indexing goes on.
+    fn commit_if_due(&mut self) -> Result<()> {
+        let is_due = self
+            .uncommitted_since
+            .is_some_and(|since| since.elapsed() >= self.shared.options.flush_after);
+        if is_due && self.clerk.commit()? {
+            self.uncommitted_since = None;
         }
         Ok(())
     }
 
-    /// Asks where the log ends and what the group has committed.
+    /// What could not be committed is tried again.
+    fn take_commit(&mut self, committed: Result<()>) -> Result<()> {
+        match committed {
+            Ok(()) => Ok(()),
+            Err(error) if error.reaction() == Reaction::Transient => {
+                self.complain(&error);
+                self.uncommitted_since = Some(Instant::now());
+                Ok(())
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Begins to ask where the log ends and what the group has committed.
     fn look_if_due(&mut self) -> Result<()> {
         let is_quiet = self.held.is_empty() && self.shared.status().is_level;
         let every = if is_quiet { LOOK_EVERY.1 } else { LOOK_EVERY.0 };
-        if self.looked.elapsed() < every {
-            return Ok(());
+        if self.looked.elapsed() >= every && self.clerk.look()? {
+            self.held.look_begins();
         }
-        let looked = Look::take(&self.consumer, &self.shared.options.log, LOOK_LIMIT)
-            .and_then(|look| Ok((look, self.feed.is_at_end(&self.consumer, LOOK_LIMIT)?)));
+        Ok(())
+    }
+
+    fn take_look(&mut self, looked: Result<Seen>) -> Result<()> {
         self.looked = Instant::now();
-        let (look, has_heard_all) = match looked {
-            Ok(looked) => looked,
+        let Seen {
+            look,
+            forgotten_end,
+        } = match looked {
+            Ok(seen) => seen,
             Err(error) if error.reaction() == Reaction::Transient => {
                 self.complain(&error);
                 return Ok(());
@@ -409,12 +437,14 @@ impl<'s> Session<'s> {
             let what = format!("nothing came for {seconds} s though there is something");
             return Err(self.shared.options.log.failed("read", what));
         }
-        self.release(&look)?;
+        let ready = self.held.release(&look);
+        self.apply(ready)?;
         self.complain_of_others(&look);
         let mut status = self.shared.status();
         status.looks += 1;
         status.behind = look.behind();
-        status.is_level = status.behind == 0 && self.held.is_empty() && has_heard_all;
+        status.is_level =
+            status.behind == 0 && self.held.is_empty() && self.feed.has_read(forgotten_end);
         if status.is_level {
             status.trouble = None;
         }
@@ -437,22 +467,9 @@ impl<'s> Session<'s> {
             self.complain(&self.shared.options.log.failed("read", what));
         }
     }
+}
 
-    /// Lets heartbeats go whose camera is indexed up to them: everything that was in the log when they had
-    /// been read is committed, by whoever of the group.
-    fn release(&mut self, look: &Look) -> Result<()> {
-        if let Some((count, earlier)) = self.barrier.take() {
-            if !look.has_passed(&earlier) {
-                self.barrier = Some((count, earlier));
-                return Ok(());
-            }
-            let count = count.min(self.held.len());
-            let ready: Vec<_> = self.held.drain(..count).collect();
-            self.apply(ready)?;
-        }
-        if !self.held.is_empty() {
-            self.barrier = Some((self.held.len(), look.clone()));
-        }
-        Ok(())
-    }
+/// Whether the store may take events later that it does not take now; a model that fails may be mended, and the log waits.
+fn may_pass(error: &Error) -> bool {
+    error.reaction() == Reaction::Transient || matches!(error, Error::Embed { .. })
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::PoisonError;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -149,13 +150,15 @@ impl Store {
         Ok(report)
     }
 
-    /// Writes and signs the list of what went.
+    /// Writes and signs the list of what went. A message about it leaves the log after `in_log`; none: never.
     ///
     /// # Errors
     ///
     /// When the disk refuses, or the key cannot be read.
-    pub fn write_list(&self, report: &mut ForgetReport) -> Result<()> {
+    pub fn write_list(&self, report: &mut ForgetReport, in_log: Option<Duration>) -> Result<()> {
         let what = "write the list of what was forgotten";
+        let in_log_ns = in_log.and_then(|time| i64::try_from(time.as_nanos()).ok());
+        report.leaves_log_ns = report.at_ns.saturating_add(in_log_ns.unwrap_or(i64::MAX));
         let mut text = serde_json::to_vec_pretty(report).map_err(|e| Error::io(what)(e.into()))?;
         text.push(b'\n');
         let name = format!("{}", report.at_ns);

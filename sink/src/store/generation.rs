@@ -98,6 +98,29 @@ impl Place {
         self.open_in_folder(&index, &note.vectors)
     }
 
+    /// Makes room for the generation that a migration makes. A folder has one writer, collections may have several: one of
+    /// them moves them.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Query`] when another process moves these collections.
+    pub(super) fn claim(&self, note: &Note) -> Result<()> {
+        let Some(client) = &self.client else {
+            // What a process left that died while it gave one up.
+            return self.delete(note.to);
+        };
+        if server::claim(client, &note.vectors, &EXEMPLARS, note.to)? {
+            return Ok(());
+        }
+        let name = client.options().collection(EXEMPLARS.name);
+        Err(Error::Query {
+            what: format!(
+                "collection `{name}-{}` is there already: another process moves these collections to other models, and one does that for all; if none does any more, delete it",
+                note.to
+            ),
+        })
+    }
+
     /// The number of the generation that is searched.
     pub(super) fn current(&self) -> Result<u32> {
         match &self.client {

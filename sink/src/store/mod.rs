@@ -3,6 +3,7 @@
 //! Two collections: *exemplars*, one point a sighting, and *tracklets*, one point a track. Ids are
 //! derived and tracklets are joins, so events may come in any order and any number of times.
 
+mod anew;
 mod apply;
 mod backup;
 #[cfg(test)]
@@ -18,8 +19,6 @@ mod identity;
 mod list;
 mod lock;
 mod migrate;
-#[cfg(test)]
-mod migrate_tests;
 mod options;
 mod persons;
 pub(crate) mod points;
@@ -187,12 +186,20 @@ impl Store {
         has_index || dir.join("server").is_file()
     }
 
-    /// Makes everything applied so far durable.
+    /// Makes everything applied so far durable. Events may be applied meanwhile, most of the time.
     ///
     /// # Errors
     ///
     /// When the disk or the engine refuses; nothing may be acknowledged then.
     pub fn flush(&self) -> Result<()> {
+        // The pictures are most of the bytes, and nobody has to wait for them.
+        self.crops.flush()?;
+        let _writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        self.flush_held()
+    }
+
+    /// As [`Store::flush`]. The caller holds the writer's lock.
+    fn flush_held(&self) -> Result<()> {
         // Crops first: a point never outlives the picture it names.
         self.crops.flush()?;
         self.exemplars.flush()?;

@@ -144,7 +144,7 @@ impl Store {
             self.remove_left(from, &forgotten)?;
         }
         self.forgotten.finish()?;
-        self.flush()?;
+        self.flush_held()?;
         restored.is_same = self.digest()? == restored.backup.digest;
         Ok(())
     }

@@ -6,12 +6,9 @@ use serde::Serialize;
 
 use super::Store;
 use super::backup::hash_of;
-use super::engine::{Engine, Found, Where};
+use super::engine::{Found, Where};
 use super::points::{ExemplarPayload, TrackletPayload, from_payload};
 use crate::{Result, TrackId};
-
-/// Points read at once.
-const PAGE: usize = 500;
 
 /// Most faults that are named.
 const MOST_NAMED: usize = 100;
@@ -42,42 +39,41 @@ impl Store {
     pub fn verify(&self) -> Result<Verified> {
         let mut verified = Verified::default();
         let mut tracks = BTreeSet::new();
-        self.every_page(
-            self.tracklets.as_ref(),
-            |found, verified| {
+        let all = Where::default();
+        self.tracklets.pages(&all, true, &mut |page| {
+            for found in page {
                 verified.tracklets += 1;
                 match from_payload::<TrackletPayload>(found.payload.clone()) {
                     Ok(track) => {
-                        self.check_point(found, track.track, verified);
+                        self.check_point(&found, track.track, &mut verified);
                         tracks.insert(track.track);
                     }
-                    Err(error) => note(verified, format!("point {}: {error}", found.id)),
+                    Err(error) => note(&mut verified, format!("point {}: {error}", found.id)),
                 }
-            },
-            &mut verified,
-        )?;
+            }
+            Ok(())
+        })?;
         let mut named = BTreeSet::new();
-        self.every_page(
-            self.exemplars.as_ref(),
-            |found, verified| {
+        self.exemplars.pages(&all, true, &mut |page| {
+            for found in page {
                 verified.exemplars += 1;
                 match from_payload::<ExemplarPayload>(found.payload.clone()) {
                     Ok(sighting) => {
-                        self.check_point(found, sighting.track, verified);
+                        self.check_point(&found, sighting.track, &mut verified);
                         if !tracks.contains(&sighting.track) {
                             let what = format!(
                                 "sighting {}: its track {} is missing",
                                 found.id, sighting.track
                             );
-                            note(verified, what);
+                            note(&mut verified, what);
                         }
                         named.extend(sighting.crop);
                     }
-                    Err(error) => note(verified, format!("point {}: {error}", found.id)),
+                    Err(error) => note(&mut verified, format!("point {}: {error}", found.id)),
                 }
-            },
-            &mut verified,
-        )?;
+            }
+            Ok(())
+        })?;
         for name in self.crops.names() {
             verified.crops += 1;
             let Some(path) = self.crops.find(&name) else {
@@ -98,23 +94,6 @@ impl Store {
         let gone = named.iter().filter(|name| self.crops.find(name).is_none());
         verified.crops_gone = gone.count() as u64;
         Ok(verified)
-    }
-
-    fn every_page(
-        &self,
-        engine: &dyn Engine,
-        mut take: impl FnMut(&Found, &mut Verified),
-        verified: &mut Verified,
-    ) -> Result<()> {
-        let mut from = None;
-        loop {
-            let (points, next) = engine.page(&Where::default(), from, PAGE, true)?;
-            points.iter().for_each(|found| take(found, verified));
-            match next {
-                Some(next) => from = Some(next),
-                None => return Ok(()),
-            }
-        }
     }
 
     fn check_point(&self, found: &Found, track: TrackId, verified: &mut Verified) {

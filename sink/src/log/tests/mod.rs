@@ -12,6 +12,7 @@ mod flow;
 mod forgetting;
 mod groups;
 mod index_faults;
+mod models;
 mod soak;
 
 use std::collections::BTreeMap;

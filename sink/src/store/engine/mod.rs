@@ -6,12 +6,16 @@ pub(crate) mod server;
 pub(crate) mod suite;
 mod wal;
 
+use std::collections::HashSet;
 use std::fmt;
 
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use crate::Result;
+
+/// Points read at once, where all are read.
+pub(crate) const PAGE: usize = 500;
 
 /// A kind of points, with the fields that filters and orders use.
 #[derive(Debug, Clone, Copy)]
@@ -197,18 +201,42 @@ pub(crate) trait Engine: fmt::Debug + Send + Sync {
     /// Makes the bytes of deleted points go from the disk too, not only from answers, as far as that is in reach.
     fn scrub(&self) -> Result<()>;
 
-    /// Every point that passes a filter, without vectors.
-    fn every(&self, filter: &Where) -> Result<Vec<Found>> {
-        const PAGE: usize = 1000;
-        let mut all = Vec::new();
+    /// Hands on every point that passes a filter, page by page.
+    fn pages(
+        &self,
+        filter: &Where,
+        with_vectors: bool,
+        take: &mut dyn FnMut(Vec<Found>) -> Result<()>,
+    ) -> Result<()> {
         let mut from = None;
         loop {
-            let (mut found, next) = self.page(filter, from, PAGE, false)?;
-            all.append(&mut found);
+            let (found, next) = self.page(filter, from, PAGE, with_vectors)?;
+            take(found)?;
             match next {
                 Some(next) => from = Some(next),
-                None => return Ok(all),
+                None => return Ok(()),
             }
         }
+    }
+
+    /// Every point that passes a filter, without vectors.
+    fn every(&self, filter: &Where) -> Result<Vec<Found>> {
+        let mut all = Vec::new();
+        self.pages(filter, false, &mut |mut found| {
+            all.append(&mut found);
+            Ok(())
+        })?;
+        Ok(all)
+    }
+
+    /// Which of these points are not there.
+    fn missing(&self, ids: &[Uuid]) -> Result<HashSet<Uuid>> {
+        let mut missing: HashSet<Uuid> = ids.iter().copied().collect();
+        for some in ids.chunks(PAGE) {
+            for found in self.retrieve(some, false)? {
+                missing.remove(&found.id);
+            }
+        }
+        Ok(missing)
     }
 }

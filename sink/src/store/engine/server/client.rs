@@ -109,7 +109,7 @@ impl ServerOptions {
     }
 
     /// The alias of a collection.
-    pub(super) fn collection(&self, name: &str) -> String {
+    pub(in crate::store) fn collection(&self, name: &str) -> String {
         format!("{}-{name}", self.prefix)
     }
 }
@@ -187,7 +187,7 @@ impl Client {
         }))
     }
 
-    pub(super) fn options(&self) -> &ServerOptions {
+    pub(in crate::store) fn options(&self) -> &ServerOptions {
         &self.options
     }
 

@@ -92,6 +92,17 @@ pub(in crate::store) fn delete(
     })
 }
 
+/// Makes the collection of a generation; false when somebody else has made it.
+pub(in crate::store) fn claim(
+    client: &Client,
+    specs: &[VectorSpec],
+    collection: &Collection,
+    number: u32,
+) -> Result<bool> {
+    let alias = client.options().collection(collection.name);
+    setup::create(client, &setup::numbered(&alias, number), specs)
+}
+
 impl Server {
     /// Opens a collection; makes it where it is missing, and refuses one that is made for something else.
     pub(in crate::store) fn open(

@@ -38,6 +38,7 @@ pub(super) fn prepare(
 ) -> Result<()> {
     if look(client, alias)?.is_none() {
         let name = numbered(alias, 1);
+        // Two that start together make the same.
         create(client, &name, specs)?;
         let named = CreateAlias {
             collection_name: name,
@@ -133,7 +134,7 @@ fn name_so(client: &Client, actions: Vec<Action>) -> Result<()> {
         actions: actions.collect(),
         ..ChangeAliases::default()
     };
-    unless_there(client, "name a collection", &request)
+    unless_there(client, "name a collection", &request).map(|_| ())
 }
 
 fn look(client: &Client, alias: &str) -> Result<Option<CollectionInfo>> {
@@ -146,11 +147,12 @@ fn look(client: &Client, alias: &str) -> Result<Option<CollectionInfo>> {
     }
 }
 
+/// Makes a collection; says whether it was not there before.
 #[expect(
     deprecated,
     reason = "servers before 1.20 know nothing of what takes the place of these, and newer ones know both"
 )]
-fn create(client: &Client, name: &str, specs: &[VectorSpec]) -> Result<()> {
+pub(super) fn create(client: &Client, name: &str, specs: &[VectorSpec]) -> Result<bool> {
     let params = |spec: &VectorSpec| VectorParams {
         size: spec.dimension as u64,
         distance: Distance::Cosine.into(),
@@ -187,8 +189,8 @@ fn create(client: &Client, name: &str, specs: &[VectorSpec]) -> Result<()> {
     unless_there(client, "make a collection", &request)
 }
 
-/// Two that start together make the same.
-fn unless_there<Q>(client: &Client, doing: &'static str, request: &Q) -> Result<()>
+/// Says whether it was not there before.
+fn unless_there<Q>(client: &Client, doing: &'static str, request: &Q) -> Result<bool>
 where
     Q: Call<Answer = CollectionOperationResponse>,
 {
@@ -197,10 +199,10 @@ where
             if status.code() == Code::AlreadyExists
                 || status.message().contains("already exists") =>
         {
-            Ok(())
+            Ok(false)
         }
         Err(status) => Err(client.refusal(doing, &status)),
-        Ok(_) => Ok(()),
+        Ok(_) => Ok(true),
     }
 }
 

@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use sha2::{Digest as _, Sha256};
 
-use super::engine::server::stand_in::{Fault, StandIn};
-use super::tests::{digest_of, events, options};
-use super::*;
 use crate::event::testing::{sighting, vector};
+use crate::store::engine::server::stand_in::{Fault, StandIn};
+use crate::store::tests::{digest_of, events, options};
+use crate::store::*;
 use crate::{AssociationOptions, Event, Filter, QueryKind, TrackId};
 
 const MODEL: &str = "n@ba9876543210";
@@ -545,6 +545,37 @@ fn a_shared_collection_is_not_moved_by_one_of_its_sites() {
     let error = store.begin_migration(&target()).unwrap_err().to_string();
     assert!(error.contains("several sites"), "{error}");
     assert!(store.migration().is_none() && !dir.path().join("migration.json").exists());
+}
+
+#[test]
+fn one_of_several_processes_moves_the_collections_that_they_share() {
+    let server = StandIn::start();
+    let (ours, theirs) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let on_server = StoreOptions {
+        server: Some(ServerOptions::new(server.url())),
+        ..options()
+    };
+    let all = events(6, 2);
+    let (before, meanwhile) = all.split_at(8);
+    let store = Store::open(ours.path(), &on_server).unwrap();
+    let other = Store::open(theirs.path(), &on_server).unwrap();
+    store.apply(before).unwrap();
+    store.begin_migration(&target()).unwrap();
+    let error = other.begin_migration(&target()).unwrap_err().to_string();
+    assert!(error.contains("another process moves"), "{error}");
+    assert!(other.migration().is_none() && !theirs.path().join("migration.json").exists());
+    let model = Fake::default();
+    store.migrate(&mut &model, None, ALWAYS).unwrap();
+    // Nobody tells the one that moves them.
+    other.apply(meanwhile).unwrap();
+    let store = store.switch(&mut &model).unwrap();
+    assert_eq!(store.status().unwrap().exemplars, 12);
+    // Its pictures lie with the other one.
+    finds_its_own(&store, before);
+    assert!(
+        other.apply(before).is_err(),
+        "vectors of two models never meet"
+    );
 }
 
 #[test]
