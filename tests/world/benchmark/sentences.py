@@ -1,6 +1,6 @@
 """Sentences about the people of a scene, and about people of other scenes who are not there.
 
-    python sentences.py DESCRIPTIONS OTHER_DESCRIPTIONS... > SCENE.sentences.json
+    python sentences.py DESCRIPTIONS OTHER_DESCRIPTIONS... > sentences.json
 
 Files are `ground_truth/descriptions.json` of `world scene`. Of everybody the two fullest captions ask; whoever is of the same
 group and wears the same (but for shoes, glasses, scarf and what a jacket hides) is right too. Somebody is not there when nobody
