@@ -4,6 +4,8 @@
 //!
 //! - [`canvas`]: a picture to draw on
 //! - [`annotate`]: tracks drawn on frames
+//! - [`heat`]: what speaks for a picture and against it, drawn over it
+//! - [`hardest`]: the queries of a dataset that were answered worst
 //! - [`video`]: pictures as an MP4 file
 //! - [`path`]: one person's way over cameras and map
 //! - [`ways`]: the cameras of a site and the ways between them
@@ -15,6 +17,8 @@
 pub mod annotate;
 pub mod canvas;
 pub mod evaluation;
+pub mod hardest;
+pub mod heat;
 pub mod mtmc;
 pub mod path;
 pub mod sheet;

@@ -32,6 +32,71 @@ def test_the_shipped_file_and_the_network_made_from_it_agree():
     assert np.abs(vectors - export.run(SHIPPED, "pictures", noise)).max() < 1e-4
 
 
+def test_mscsa_starts_as_the_identity_and_comes_back_from_its_export(tmp_path):
+    picture = torch.rand(2, 3, 256, 128) * 255
+    plain = load_published(SHIPPED)
+    run = A.AppearanceRun(dataclasses.replace(SMALL, mscsa=(1, 2, 3)), read_any(CROPS), SHIPPED)
+    blocks = run.averaged()
+    with torch.no_grad():
+        assert torch.allclose(blocks(picture), plain(picture), atol=1e-5)
+        for block in blocks.mscsa.values():
+            for norm in (block.channel_norm, block.spatial_norm):
+                norm.weight.fill_(0.3)
+        changed = blocks(picture)
+        assert not torch.allclose(changed, plain(picture), atol=1e-3)
+        export.to_onnx(blocks, picture, tmp_path / "m.onnx", "pictures", {0: "N"}, keeps_names=True)
+        again = load_published(tmp_path / "m.onnx")
+        assert sorted(again.mscsa) == ["1", "2", "3"]
+        assert torch.allclose(again(picture), changed, atol=1e-5)
+    three = export.run(tmp_path / "m.onnx", "pictures", torch.rand(3, 3, 256, 128).numpy() * 255)
+    assert three.shape == (3, 256)
+
+
+def test_frozen_stages_end_before_what_trains():
+    front = ("in_first", "conv1")
+    of = lambda frozen, mscsa=(): dataclasses.replace(SMALL, frozen=frozen, mscsa=mscsa).frozen_stages  # noqa: E731
+    assert of(front) == 0 and of(("conv2",)) == 0
+    assert of((*front, "conv2", "conv3")) == 2
+    assert of((*front, "conv2", "conv3"), (3,)) == 2
+    assert of((*front, "conv2", "conv3"), (2,)) == 1
+    with pytest.raises(DatasetError, match="in_first"):
+        dataclasses.replace(SMALL, frozen=("conv1",), keeps_maps=True)
+
+
+def test_kept_maps_are_made_once_and_trained_on(crops, monkeypatch):
+    frozen = ("in_first", "conv1", "conv2", "conv3")
+    settings = dataclasses.replace(SMALL, frozen=frozen, keeps_maps=True, mscsa=(3,))
+    run = A.AppearanceRun(settings, read_any(crops), SHIPPED)
+    run.advance(0.0)
+    kept = len(run.maps)
+    assert kept > 0
+    monkeypatch.setattr(run, "fresh_maps", None)
+    run.step = 0
+    before = run.net.conv4[0].conv1.conv.weight.detach().clone()
+    run.advance(0.0)
+    assert len(run.maps) == kept
+    assert not torch.equal(run.net.conv4[0].conv1.conv.weight, before)
+    assert all(torch.equal(run.start[name], value) for name, value in run.net.named_parameters() if name.startswith("conv3"))
+
+
+def test_tgi_sees_the_picture_and_its_loss_falls(crops):
+    losses = A.AppearanceLosses(views=0.0, triplet=0.0, text=1.0)
+    settings = dataclasses.replace(SMALL, losses=losses, rate=3e-3, bf16=False, remembered=0)
+    run = A.AppearanceRun(settings, read_any(crops), SHIPPED)
+    assert run.texts.shape == (len(run.people.names), 384)
+    values = []
+    for _ in range(8):
+        run.step = 0
+        values.append(run.advance(0.0)["text"])
+    assert values[-1] < 0.95 * values[0], values
+    positions = torch.randn(2, 256, 4, 2)
+    told = run.told.enter(run.texts[:3])
+    with torch.no_grad():
+        run.told.tgi.gamma.fill_(0.5)
+        refined = run.told.tgi(told, positions)
+    assert refined.shape == (2, 3, 256) and not torch.allclose(refined[0], refined[1], atol=1e-3)
+
+
 def test_weights_of_another_network_are_refused(tmp_path):
     export.to_onnx(torch.nn.Linear(4, 2), torch.zeros(2, 4), tmp_path / "m.onnx", "x", {0: "N"})
     with pytest.raises(WeightsError, match="0267"):
