@@ -220,7 +220,10 @@ class AppearanceRun:
         self.people = People(pictures, settings)
         self.net = PersonNet(after=settings.mscsa)
         if published is not None:
-            self.net.load_state_dict(self.net.state_dict() | load_published(published).state_dict())
+            known = load_published(published).state_dict()
+            # A metric is learned for a network as it is, and goes when the network changes.
+            known.pop("metric.weight", None)
+            self.net.load_state_dict(self.net.state_dict() | known)
         self.net = self.net.to(memory_format=torch.channels_last)
         for name in settings.frozen:
             getattr(self.net, name).requires_grad_(False)

@@ -8,9 +8,9 @@ import torch
 
 from conftest import CROPS
 from sightline_training import appearance as A
-from sightline_training import appearance_export, export
+from sightline_training import appearance_export, export, metric
 from sightline_training.dataset import DatasetError, Picture, read_any
-from sightline_training.person_net import PersonNet, WeightsError, load_published
+from sightline_training.person_net import PersonNet, WeightsError, load_published, with_metric
 from sightline_training.training import train
 
 SHIPPED = CROPS.parents[2] / "models/appearance/model.onnx"
@@ -35,6 +35,7 @@ def test_the_shipped_file_and_the_network_made_from_it_agree():
 def test_mscsa_starts_as_the_identity_and_comes_back_from_its_export(tmp_path):
     picture = torch.rand(2, 3, 256, 128) * 255
     plain = load_published(SHIPPED)
+    plain.metric = None
     run = A.AppearanceRun(dataclasses.replace(SMALL, mscsa=(1, 2, 3)), read_any(CROPS), SHIPPED)
     blocks = run.averaged()
     with torch.no_grad():
@@ -95,6 +96,47 @@ def test_tgi_sees_the_picture_and_its_loss_falls(crops):
         run.told.tgi.gamma.fill_(0.5)
         refined = run.told.tgi(told, positions)
     assert refined.shape == (2, 3, 256) and not torch.allclose(refined[0], refined[1], atol=1e-3)
+
+
+def test_a_metric_turns_away_from_what_differs_within_people(tmp_path):
+    rng = np.random.default_rng(0)
+    who = np.repeat(np.arange(60), 6)
+    # Four numbers say who it is, softly; the others loudly which camera it was.
+    vectors = np.concatenate([0.4 * rng.normal(size=(60, 4))[who], rng.normal(size=(360, 12))], 1)
+    vectors = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
+    train, test = who < 40, who >= 40
+
+    def score(rows):
+        return A.image_scores(rows[test], who[test], np.tile(np.arange(6), 60)[test])["image_map"]
+
+    settings = metric.MetricSettings(people=20, steps=60)
+    start = metric.whitening(vectors[train], who[train], settings.shrinkage)
+    matrix = metric.learn(vectors[train], who[train], settings)
+    before, white, after = (score(metric.mapped(vectors, m)) for m in (np.eye(16), start, matrix))
+    assert before < white < after, (before, white, after)
+    assert np.array_equal(matrix, metric.learn(vectors[train], who[train], settings))
+    np.save(tmp_path / "m.npy", matrix)
+    with pytest.raises(DatasetError, match="256 x 256"):
+        metric.read_metric(tmp_path / "m.npy")
+    with pytest.raises(DatasetError, match="two people"):
+        metric.learn(vectors, np.arange(360))
+
+
+def test_a_metric_is_exported_and_comes_back(tmp_path):
+    picture = torch.rand(2, 3, 256, 128) * 255
+    matrix = np.random.default_rng(1).normal(size=(256, 256)) / 16
+    np.save(tmp_path / "m.npy", matrix)
+    plain = load_published(SHIPPED)
+    net = with_metric(plain, metric.read_metric(tmp_path / "m.npy"))
+    bare = PersonNet(after=tuple(int(name) for name in plain.mscsa))
+    bare.load_state_dict({k: v for k, v in plain.state_dict().items() if k != "metric.weight"})
+    with torch.no_grad():
+        expected = metric.mapped(bare.eval()(picture).numpy(), matrix)
+        assert np.abs(net(picture).numpy() - expected).max() < 1e-5
+    appearance_export.export_appearance(net, tmp_path, "fp32", picture, "a test", {})
+    with torch.no_grad():
+        again = load_published(tmp_path / "appearance/model.onnx")(picture).numpy()
+    assert np.abs(again - expected).max() < 1e-5
 
 
 def test_weights_of_another_network_are_refused(tmp_path):
