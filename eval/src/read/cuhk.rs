@@ -25,12 +25,11 @@ pub struct Captioned {
 }
 
 /// How a dataset of sentences lies in its folder.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Layout {
+struct Layout {
     /// The file of sentences.
-    pub file: &'static str,
+    file: &'static str,
     /// The folder of pictures; empty if it is the same.
-    pub images: &'static str,
+    images: &'static str,
 }
 
 /// The synthetic world, CUHK-PEDES, ICFG-PEDES, RSTPReid.

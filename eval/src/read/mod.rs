@@ -10,7 +10,7 @@ mod occluded;
 mod sources;
 
 pub use aicity::{SceneRow, parse_scene, read_scene};
-pub use cuhk::{Caption, Captioned, Layout, read_cuhk_pedes, read_sentences};
+pub use cuhk::{Caption, Captioned, read_cuhk_pedes, read_sentences};
 pub use market::{Market, Picture, read_market, read_pictures};
 pub use motchallenge::{
     GroundTruth, Role, parse_ground_truth, parse_tracks, read_ground_truth, read_tracks,

@@ -21,8 +21,8 @@ pub(super) fn is_msmt(root: &Path) -> bool {
 /// # Errors
 /// A list or a picture is missing, a line is no path and number, or a picture is misnamed.
 pub fn read_msmt(root: &Path) -> Result<Market, EvalError> {
-    let folder = FOLDERS.iter().map(|name| root.join(name));
-    let Some(folder) = folder.into_iter().find(|folder| folder.is_dir()) else {
+    let mut folders = FOLDERS.iter().map(|name| root.join(name));
+    let Some(folder) = folders.find(|folder| folder.is_dir()) else {
         return Err(EvalError::path(
             root,
             "has no folder `test`, `mask_test_v2` or `test_v2`, expected MSMT17 as its authors lay it out",

@@ -62,11 +62,11 @@ pub fn rank_images(
 
 /// Places of the gallery for one query, from near to far, without those that do not count: junk, and the same person by the same
 /// camera. `distances` has one number for each of the gallery.
-pub fn ranked_for(
+pub fn ranked_for<'l>(
     distances: &[f64],
-    query: &Label,
-    gallery: &[Label],
-) -> impl Iterator<Item = usize> {
+    query: &'l Label,
+    gallery: &'l [Label],
+) -> impl Iterator<Item = usize> + use<'l> {
     nearest_first(distances).into_iter().filter(move |&at| {
         let label = gallery[at];
         label.id != JUNK && (label.id != query.id || label.camera != query.camera)

@@ -64,7 +64,12 @@ pub struct ExplainArgs {
     #[arg(value_name = "TEXT", group = "asked")]
     pub text: Option<String>,
     /// Something the person of TEXT does not have; may be repeated
-    #[arg(long, value_name = "THING", requires = "text")]
+    #[arg(
+        long,
+        value_name = "THING",
+        requires = "text",
+        conflicts_with = "like_image"
+    )]
     pub not: Vec<String>,
     /// The picture that was searched for, in place of TEXT
     #[arg(long, value_name = "FILE", group = "asked")]
