@@ -2,7 +2,7 @@
 //!
 //! # Layout
 //!
-//! - [`read`]: MOTChallenge and AI City 2024 files, Market-1501 and CUHK-PEDES
+//! - [`read`]: MOTChallenge and AI City 2024 files; Market-1501, MSMT17, Occluded-REID; CUHK-PEDES, ICFG-PEDES, RSTPReid
 //! - [`tracking`]: CLEAR, identity measures and HOTA, for sequences and for scenes of several cameras
 //! - [`retrieval`]: CMC, mAP, mINP, recall of sentences, re-ranking, confidence intervals
 //! - [`calibration`]: reliability, calibration error, false alarms

@@ -17,6 +17,7 @@
 //! - [`text_encoder`]: sentences to vectors of the same space
 //! - [`calibration`]: similarities to probabilities
 //! - [`embedding`]: vectors that know their model
+//! - [`occlusion`]: why a picture is near a vector
 //! - `thumbnail`: a crop as a small picture for people
 //! - [`mend`]: repairs published ONNX files that do not run as they are
 //! - [`npy`]: rows of vectors as a NumPy file
@@ -54,6 +55,7 @@ pub mod error;
 pub mod mend;
 pub mod model;
 pub mod npy;
+pub mod occlusion;
 pub mod planes;
 mod preprocess;
 pub mod provider;
@@ -72,6 +74,7 @@ pub use embedding::{Embedding, ModelId};
 pub use encoder::ImageEncoder;
 pub use error::Error;
 pub use model::Model;
+pub use occlusion::{Occlusion, occlusion};
 pub use planes::{Color, Crop, Matrix, Planes};
 pub use provider::{Options, Provider};
 pub use text_card::TextCard;

@@ -12,6 +12,8 @@ mod box_replay;
 mod compose;
 #[path = "system/evaluate.rs"]
 mod evaluate;
+#[path = "system/explain.rs"]
+mod explain;
 #[path = "system/foreign.rs"]
 mod foreign;
 #[path = "system/forget.rs"]

@@ -1,8 +1,9 @@
-//! CUHK-PEDES: pictures with sentences, in one JSON file.
+//! CUHK-PEDES, ICFG-PEDES, RSTPReid and the synthetic world: pictures with sentences, in one JSON file.
 
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
 use super::lines::read_bytes;
+use super::msmt::below;
 use crate::error::{EvalError, shown};
 
 /// A sentence about a picture.
@@ -23,12 +24,66 @@ pub struct Captioned {
     pub captions: Vec<Caption>,
 }
 
+/// How a dataset of sentences lies in its folder.
+struct Layout {
+    /// The file of sentences.
+    file: &'static str,
+    /// The folder of pictures; empty if it is the same.
+    images: &'static str,
+}
+
+/// The synthetic world, CUHK-PEDES, ICFG-PEDES, RSTPReid.
+const LAYOUTS: [Layout; 4] = [
+    Layout {
+        file: "captions.json",
+        images: "",
+    },
+    Layout {
+        file: "reid_raw.json",
+        images: "imgs",
+    },
+    Layout {
+        file: "ICFG-PEDES.json",
+        images: "imgs",
+    },
+    Layout {
+        file: "data_captions.json",
+        images: "imgs",
+    },
+];
+
 #[derive(serde::Deserialize)]
 struct Entry {
     id: i64,
+    // RSTPReid's name for it.
+    #[serde(alias = "img_path")]
     file_path: String,
     captions: Vec<String>,
     split: String,
+}
+
+/// Reads one split of a dataset of sentences, by what lies in its folder: `captions.json` (the synthetic world), or `imgs/` beside
+/// `reid_raw.json` (CUHK-PEDES), `ICFG-PEDES.json` or `data_captions.json` (RSTPReid).
+///
+/// # Errors
+/// None of these is there, or as [`read_cuhk_pedes`].
+pub fn read_sentences(root: &Path, split: &str) -> Result<Captioned, EvalError> {
+    let found = LAYOUTS.iter().find(|it| root.join(it.file).is_file());
+    let Some(layout) = found else {
+        let files: Vec<&str> = LAYOUTS.iter().map(|it| it.file).collect();
+        return Err(EvalError::path(
+            root,
+            format!("has no sentences, expected one of {}", files.join(", ")),
+        ));
+    };
+    let images = root.join(layout.images);
+    if !images.is_dir() {
+        return Err(EvalError::path(
+            &images,
+            "is missing, expected the folder of pictures",
+        ));
+    }
+    read_cuhk_pedes(&root.join(layout.file), &images, split)
 }
 
 /// Reads one split (`train`, `val`, `test`) of a CUHK-PEDES file: a JSON list of `id`, `file_path`, `captions`, `split`.
@@ -52,13 +107,9 @@ pub fn read_cuhk_pedes(json: &Path, images: &Path, split: &str) -> Result<Captio
         let fault =
             |what: String| EvalError::path(json, format!("entry {number} (from 0): {what}"));
         let name = shown(&entry.file_path);
-        let relative = Path::new(&entry.file_path);
-        let is_below = relative
-            .components()
-            .all(|part| matches!(part, Component::Normal(_)));
-        if entry.file_path.is_empty() || !is_below {
+        let Some(relative) = below(&entry.file_path) else {
             return Err(fault(format!("`{name}` leaves the folder of pictures")));
-        }
+        };
         if entry
             .captions
             .iter()
@@ -94,6 +145,35 @@ pub fn read_cuhk_pedes(json: &Path, images: &Path, split: &str) -> Result<Captio
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn each_dataset_is_known_by_its_file() {
+        for (file, key) in [
+            ("reid_raw.json", "file_path"),
+            ("ICFG-PEDES.json", "file_path"),
+            ("data_captions.json", "img_path"),
+        ] {
+            let root = tempfile::tempdir().unwrap();
+            let text = format!(
+                r#"[{{"id": 7, "{key}": "a/b.jpg", "captions": ["a man"], "split": "test"}}]"#
+            );
+            let error = read_sentences(root.path(), "test").unwrap_err().to_string();
+            assert!(
+                error.contains("has no sentences, expected one of"),
+                "{error}"
+            );
+            fs_err::write(root.path().join(file), text).unwrap();
+            let error = read_sentences(root.path(), "test").unwrap_err().to_string();
+            assert!(error.contains("imgs` is missing"), "{error}");
+            fs_err::create_dir_all(root.path().join("imgs/a")).unwrap();
+            let error = read_sentences(root.path(), "test").unwrap_err().to_string();
+            assert!(error.contains("`a/b.jpg` is missing"), "{error}");
+            let picture = root.path().join("imgs/a/b.jpg");
+            fs_err::write(&picture, "").unwrap();
+            let set = read_sentences(root.path(), "test").unwrap();
+            assert_eq!(set.pictures, [(picture, 7)]);
+        }
+    }
 
     #[test]
     fn captions_are_read_by_split_and_bad_entries_named() {

@@ -14,7 +14,7 @@ pub struct Picture {
     pub label: Label,
 }
 
-/// Queries and gallery of a dataset.
+/// Queries and gallery of a dataset, whoever's.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Market {
     /// Pictures that ask.
@@ -23,7 +23,8 @@ pub struct Market {
     pub gallery: Vec<Picture>,
 }
 
-const MOST_PICTURES: usize = 2_000_000;
+/// Most pictures of one part of a dataset.
+pub(super) const MOST_PICTURES: usize = 2_000_000;
 
 /// Reads `query/` and `bounding_box_test/` below `root`.
 ///

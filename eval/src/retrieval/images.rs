@@ -54,13 +54,23 @@ pub fn rank_images(
     check(distances, queries.len(), gallery.len(), ranks)?;
     let mut each = Vec::with_capacity(queries.len());
     for (row, query) in distances.rows().into_iter().zip(queries) {
-        let order = nearest_first(&row.to_vec());
-        let kept = order.into_iter().map(|at| gallery[at]).filter(|label| {
-            label.id != JUNK && (label.id != query.id || label.camera != query.camera)
-        });
-        each.push(score(kept.map(|label| label.id == query.id)));
+        let kept = ranked_for(&row.to_vec(), query, gallery);
+        each.push(score(kept.map(|at| gallery[at].id == query.id)));
     }
     ImageScores::of(each, ranks)
+}
+
+/// Places of the gallery for one query, from near to far, without those that do not count: junk, and the same person by the same
+/// camera. `distances` has one number for each of the gallery.
+pub fn ranked_for<'l>(
+    distances: &[f64],
+    query: &'l Label,
+    gallery: &'l [Label],
+) -> impl Iterator<Item = usize> + use<'l> {
+    nearest_first(distances).into_iter().filter(move |&at| {
+        let label = gallery[at];
+        label.id != JUNK && (label.id != query.id || label.camera != query.camera)
+    })
 }
 
 impl ImageScores {

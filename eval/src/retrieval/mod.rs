@@ -9,7 +9,8 @@ mod text;
 
 pub use bootstrap::{Interval, bootstrap};
 pub use distance::{cosine_distances, squared_euclidean_distances};
-pub use images::{ImageScores, QueryScore, rank_images};
+pub use images::{ImageScores, QueryScore, rank_images, ranked_for};
+pub use rank::nearest_first;
 pub use rerank::{Rerank, k_reciprocal_rerank};
 pub use text::{TextScores, rank_texts};
 

@@ -26,7 +26,8 @@ pub(crate) fn score(is_right: impl Iterator<Item = bool>) -> Option<QueryScore> 
 }
 
 /// Places of a row of distances from near to far; equal distances stay in their order.
-pub(crate) fn nearest_first(distances: &[f64]) -> Vec<usize> {
+#[must_use]
+pub fn nearest_first(distances: &[f64]) -> Vec<usize> {
     let mut order: Vec<usize> = (0..distances.len()).collect();
     order.sort_by(|&one, &other| distances[one].total_cmp(&distances[other]));
     order

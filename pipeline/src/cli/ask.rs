@@ -1,4 +1,4 @@
-//! Arguments of `search`, `person`, `forget` and `store`.
+//! Arguments of `search`, `explain`, `person`, `forget` and `store`.
 
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::PathBuf;
@@ -49,6 +49,44 @@ pub struct SearchArgs {
     #[command(flatten)]
     pub access: StoreAccess,
     /// Print one JSON value: hits and coverage; times in UTC
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `sightline explain`
+#[derive(Debug, Args)]
+#[command(
+    group = clap::ArgGroup::new("asked").required(true),
+    group = clap::ArgGroup::new("shown").required(true)
+)]
+pub struct ExplainArgs {
+    /// What was searched for, in words; "without a backpack" is understood
+    #[arg(value_name = "TEXT", group = "asked")]
+    pub text: Option<String>,
+    /// Something the person of TEXT does not have; may be repeated
+    #[arg(
+        long,
+        value_name = "THING",
+        requires = "text",
+        conflicts_with = "like_image"
+    )]
+    pub not: Vec<String>,
+    /// The picture that was searched for, in place of TEXT
+    #[arg(long, value_name = "FILE", group = "asked")]
+    pub like_image: Option<PathBuf>,
+    /// The hit: a crop of one person
+    #[arg(long, value_name = "FILE", group = "shown")]
+    pub image: Option<PathBuf>,
+    /// The hit: a track of the store, by its best picture
+    #[arg(long, value_name = "ID", group = "shown")]
+    pub track: Option<Uuid>,
+    /// Draw it: the picture, and beside it what speaks for the sentence and for each of its clauses
+    #[arg(long, value_name = "FILE.png", required_unless_present = "json")]
+    pub out: Option<PathBuf>,
+    /// Where the store is.
+    #[command(flatten)]
+    pub access: StoreAccess,
+    /// Print one JSON value: similarities, and the grid of what each place of the picture adds to them
     #[arg(long)]
     pub json: bool,
 }

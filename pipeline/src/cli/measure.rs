@@ -29,12 +29,14 @@ pub enum EvalCommand {
     Mtmc(TracksEvalArgs),
     /// Measure how well pictures find the same person on other cameras: rank-k, mAP, mINP
     ///
-    /// A folder of pictures named as in Market-1501, with query/ and bounding_box_test/ or without; then every picture asks for all
-    /// others. Pictures of the same person by the same camera are left out.
+    /// A folder of Market-1501 and those laid out like it (query/, bounding_box_test/), of MSMT17 (list_query.txt) or of Occluded-REID
+    /// (occluded_body_images/, as PNG or JPEG); or pictures named as in Market-1501, of which every one asks for all others. Pictures of
+    /// the same person by the same camera are left out.
     Reid(RetrievalEvalArgs),
     /// Measure how well sentences find people: R@1, R@5, R@10, mAP, mINP
     ///
-    /// A folder with captions.json (the synthetic world) or reid_raw.json and imgs/ (CUHK-PEDES); the test split asks.
+    /// A folder with captions.json (the synthetic world), or with imgs/ and reid_raw.json (CUHK-PEDES), ICFG-PEDES.json or
+    /// data_captions.json (RSTPReid); the test split asks.
     Text(RetrievalEvalArgs),
     /// Show two reports of `replay --eval` side by side: every number that differs
     Compare(CompareArgs),
@@ -69,6 +71,9 @@ pub struct RetrievalEvalArgs {
     /// Re-rank by k-reciprocal neighbours (k1 20, k2 6, lambda 0.3)
     #[arg(long)]
     pub rerank: bool,
+    /// Draw the queries that were answered worst, each with its first results
+    #[arg(long, value_name = "FILE.png")]
+    pub hardest: Option<PathBuf>,
     /// Configuration; its [models] and [embed] sections hold
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,

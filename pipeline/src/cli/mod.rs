@@ -4,7 +4,7 @@
 //!
 //! - `mod`: [`Cli`] and [`Command`], the choice of a command
 //! - `flow`: arguments of `replay`, `run`, `track`, `embed`, `bench`
-//! - `ask`: arguments of `search`, `person`, `forget`, `store`
+//! - `ask`: arguments of `search`, `explain`, `person`, `forget`, `store`
 //! - `log`: arguments of `index`, `topics`, `dead`, `spool`
 //! - `measure`: arguments of `eval`
 //! - `care`: arguments of `models`, `check`, `cameras`, `completions`
@@ -26,9 +26,9 @@ mod time;
 use clap::{Parser, Subcommand};
 
 pub use ask::{
-    ForgetArgs, PersonArgs, PersonCommand, PersonConfirmArgs, PersonJoinArgs, PersonRejectArgs,
-    PersonShowArgs, SearchArgs, StoreAccess, StoreArgs, StoreBackupArgs, StoreCommand,
-    StoreMigrateArgs, StoreRestoreArgs, StoreVerifyArgs, StoreWork,
+    ExplainArgs, ForgetArgs, PersonArgs, PersonCommand, PersonConfirmArgs, PersonJoinArgs,
+    PersonRejectArgs, PersonShowArgs, SearchArgs, StoreAccess, StoreArgs, StoreBackupArgs,
+    StoreCommand, StoreMigrateArgs, StoreRestoreArgs, StoreVerifyArgs, StoreWork,
 };
 pub use care::{
     CamerasArgs, CamerasCommand, CheckArgs, CompletionsArgs, ModelNames, ModelsArgs,
@@ -110,6 +110,11 @@ pub enum Command {
     /// Without a picture, track or text: all tracks that the filters let through, newest first. Every answer says when
     /// cameras were blind and up to when the index is complete, so that an empty answer can be told from an empty street.
     Search(SearchArgs),
+    /// Show why a picture was found: which places of it speak for what was asked, and which against
+    ///
+    /// Patches of the picture are covered one after another, and what the similarity loses is drawn over the picture: for the whole
+    /// sentence, and for each of its clauses. It says what the network looked at, and not whether it was right.
+    Explain(ExplainArgs),
     /// Look at one person: every visit on every camera
     Person(PersonArgs),
     /// Learn the ways between cameras from what was seen
@@ -208,6 +213,9 @@ mod tests {
             "sightline track --detections det.txt --fps 14 --mot out.txt",
             "sightline embed --images list.txt --vector appearance --out a.npy",
             "sightline embed --texts list.txt --vector joint --out a.npy",
+            "sightline explain coat --image a.jpg --out why.png",
+            "sightline explain coat --not hat --track 67e55044-10b1-426f-9247-bb680e5fe0c8 --store s --json",
+            "sightline explain --like-image b.jpg --image a.jpg --out why.png",
             "sightline models list --json",
             "sightline models fetch",
             "sightline models verify fastestdet",
@@ -251,6 +259,11 @@ mod tests {
             "sightline search --image a.jpg --track 67e55044-10b1-426f-9247-bb680e5fe0c8",
             "sightline search coat --track 67e55044-10b1-426f-9247-bb680e5fe0c8",
             "sightline search --not hat --image a.jpg",
+            "sightline explain coat --out why.png",
+            "sightline explain coat --image a.jpg",
+            "sightline explain --image a.jpg --out why.png",
+            "sightline explain coat --like-image b.jpg --image a.jpg --out why.png",
+            "sightline explain --not hat --like-image b.jpg --image a.jpg --out why.png",
             "sightline plan",
             "sightline plan --cameras 5 --log-days 0",
             "sightline bench --log",

@@ -1,15 +1,16 @@
 //! `sightline eval reid` and `sightline eval text`: how well models find people in a dataset.
 
+use std::collections::HashSet;
 use std::io::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::{Context as _, Result, bail};
 use ndarray::{Array2, Axis, concatenate};
 use serde::Serialize;
-use sightline_eval::read::{Captioned, read_cuhk_pedes, read_market, read_pictures};
+use sightline_eval::read::{Picture, read_pictures, read_published, read_sentences};
 use sightline_eval::retrieval::{
     Interval, Label, QueryScore, Rerank, bootstrap, cosine_distances, k_reciprocal_rerank,
-    rank_images, rank_texts, squared_euclidean_distances,
+    nearest_first, rank_images, rank_texts, ranked_for, squared_euclidean_distances,
 };
 use sightline_reid::ImageEncoder;
 
@@ -18,6 +19,8 @@ use crate::cli::{RetrievalEvalArgs, stdout};
 use crate::config::{Config, Name, Purpose};
 use crate::flow;
 use crate::models::runtime;
+use crate::report::canvas::Canvas;
+use crate::report::hardest::{Asked, MOST_QUERIES, MOST_RANKED, Ranked, Row, draw};
 
 /// Rounds and seed of the intervals.
 const ROUNDS: usize = 1000;
@@ -49,23 +52,25 @@ struct Report {
 /// A dataset or a model that cannot be used.
 pub fn reid(args: &RetrievalEvalArgs) -> Result<()> {
     let (_, mut encoder) = start(args)?;
-    let (queries, gallery) = pictures_of(&args.dataset)?;
+    let (queries, gallery_pictures) = pictures_of(&args.dataset)?;
     let rows = embed(
         &mut encoder,
-        gallery.iter().map(|picture| picture.0.as_path()),
+        gallery_pictures
+            .iter()
+            .map(|picture| picture.path.as_path()),
     )?;
     let asking = match &queries {
         Some(queries) => embed(
             &mut encoder,
-            queries.iter().map(|picture| picture.0.as_path()),
+            queries.iter().map(|picture| picture.path.as_path()),
         )?,
         None => rows.clone(),
     };
-    let labels = |pictures: &[(PathBuf, Label)]| -> Vec<Label> {
-        pictures.iter().map(|picture| picture.1).collect()
+    let query_pictures = queries.as_ref().unwrap_or(&gallery_pictures);
+    let labels = |pictures: &[Picture]| -> Vec<Label> {
+        pictures.iter().map(|picture| picture.label).collect()
     };
-    let gallery = labels(&gallery);
-    let queries = queries.map_or_else(|| gallery.clone(), |queries| labels(&queries));
+    let (queries, gallery) = (labels(query_pictures), labels(&gallery_pictures));
     let distances = if args.rerank {
         k_reciprocal_rerank(
             &squared_euclidean_distances(&asking, &rows)?,
@@ -77,6 +82,27 @@ pub fn reid(args: &RetrievalEvalArgs) -> Result<()> {
         cosine_distances(&asking, &rows)?
     };
     let scores = rank_images(&distances, &queries, &gallery, &RANKS)?;
+    if let Some(out) = &args.hardest {
+        let rows = hardest(
+            &scores.each,
+            &queries.iter().map(|it| it.id).collect::<Vec<_>>(),
+        );
+        let rows = rows.into_iter().map(|(at, score)| {
+            let ranking = ranked_for(&distances.row(at).to_vec(), &queries[at], &gallery);
+            let ranked = ranking.take(MOST_RANKED).map(|place| {
+                let is_right = gallery[place].id == queries[at].id;
+                shown(&gallery_pictures[place].path, is_right)
+            });
+            Ok(Row {
+                asked: Asked::Picture(canvas_of(&query_pictures[at].path)?),
+                first_rank: score.first_rank,
+                average_precision: score.average_precision,
+                ranked: ranked.collect::<Result<_>>()?,
+            })
+        });
+        let title = format!("{}: the hardest queries", encoder.model_id());
+        draw(&title, &rows.collect::<Result<Vec<_>>>()?).write_png(out)?;
+    }
     let (r1_interval, map_interval) = intervals(&scores.each)?;
     let [r1, r5, r10] = RANKS.map(|k| scores.cmc.get(&k).copied().unwrap_or_default());
     print(
@@ -108,7 +134,7 @@ pub fn text(args: &RetrievalEvalArgs) -> Result<()> {
     let (config, mut encoder) = start(args)?;
     let environment = runtime::environment(Some(&config.models.onnxruntime))?;
     let mut words = flow::load_text_encoder(environment, &config)?;
-    let set = captions_of(&args.dataset)?;
+    let set = read_sentences(&args.dataset, "test")?;
     let sentences: Vec<&str> = set.captions.iter().map(|it| it.text.as_str()).collect();
     let asking = words.embed(&sentences)?;
     let rows = embed(
@@ -117,7 +143,30 @@ pub fn text(args: &RetrievalEvalArgs) -> Result<()> {
     )?;
     let who: Vec<i64> = set.pictures.iter().map(|picture| picture.1).collect();
     let asked: Vec<i64> = set.captions.iter().map(|it| who[it.picture]).collect();
-    let scores = rank_texts(&cosine_distances(&asking, &rows)?, &asked, &who)?;
+    let distances = cosine_distances(&asking, &rows)?;
+    let scores = rank_texts(&distances, &asked, &who)?;
+    if let Some(out) = &args.hardest {
+        let rows = hardest(&scores.each, &asked)
+            .into_iter()
+            .map(|(at, score)| {
+                let ranking = nearest_first(&distances.row(at).to_vec());
+                let ranked = ranking.into_iter().take(MOST_RANKED);
+                let ranked =
+                    ranked.map(|place| shown(&set.pictures[place].0, who[place] == asked[at]));
+                let caption = &set.captions[at];
+                Ok(Row {
+                    asked: Asked::Sentence(
+                        caption.text.clone(),
+                        canvas_of(&set.pictures[caption.picture].0)?,
+                    ),
+                    first_rank: score.first_rank,
+                    average_precision: score.average_precision,
+                    ranked: ranked.collect::<Result<_>>()?,
+                })
+            });
+        let title = format!("{}: the hardest sentences", words.model_id());
+        draw(&title, &rows.collect::<Result<Vec<_>>>()?).write_png(out)?;
+    }
     let (r1_interval, map_interval) = intervals(&scores.each)?;
     print(
         &Report {
@@ -148,36 +197,45 @@ fn start(args: &RetrievalEvalArgs) -> Result<(Config, ImageEncoder)> {
 }
 
 /// Queries and gallery; without queries every picture asks for the others.
-type Pictures = (Option<Vec<(PathBuf, Label)>>, Vec<(PathBuf, Label)>);
-
-fn pictures_of(folder: &Path) -> Result<Pictures> {
-    let plain = |pictures: Vec<sightline_eval::read::Picture>| {
-        pictures.into_iter().map(|it| (it.path, it.label)).collect()
-    };
-    if folder.join("query").is_dir() {
-        let market = read_market(folder)?;
-        return Ok((Some(plain(market.queries)), plain(market.gallery)));
+fn pictures_of(folder: &Path) -> Result<(Option<Vec<Picture>>, Vec<Picture>)> {
+    if let Some(set) = read_published(folder)? {
+        return Ok((Some(set.queries), set.gallery));
     }
     let images = folder.join("images");
     let pictures = read_pictures(if images.is_dir() { &images } else { folder })?;
-    Ok((None, plain(pictures)))
+    Ok((None, pictures))
 }
 
-/// The sentences of a folder: the synthetic world's `captions.json`, or CUHK-PEDES's `reid_raw.json` beside `imgs`.
-fn captions_of(folder: &Path) -> Result<Captioned> {
-    let files = [("captions.json", ""), ("reid_raw.json", "imgs")];
-    let found = files.iter().find(|(file, _)| folder.join(file).is_file());
-    let Some((file, images)) = found else {
-        bail!(
-            "{} has no captions.json and no reid_raw.json, expected a dataset with sentences",
-            folder.display()
-        );
-    };
-    Ok(read_cuhk_pedes(
-        &folder.join(file),
-        &folder.join(images),
-        "test",
-    )?)
+/// The queries that were answered worst, worst first, one of each person: their places and scores.
+fn hardest(each: &[Option<QueryScore>], asked: &[i64]) -> Vec<(usize, QueryScore)> {
+    let mut scored: Vec<(usize, QueryScore)> = each
+        .iter()
+        .enumerate()
+        .filter_map(|(at, score)| Some((at, (*score)?)))
+        .collect();
+    scored.sort_by(|(_, one), (_, other)| {
+        let by_precision = one.average_precision.total_cmp(&other.average_precision);
+        by_precision.then(other.first_rank.cmp(&one.first_rank))
+    });
+    let mut shown = HashSet::new();
+    scored.retain(|(at, _)| shown.insert(asked[*at]));
+    scored.truncate(MOST_QUERIES);
+    scored
+}
+
+fn shown(path: &Path, is_right: bool) -> Result<Ranked> {
+    let picture = canvas_of(path)?;
+    Ok(Ranked { picture, is_right })
+}
+
+fn canvas_of(path: &Path) -> Result<Canvas> {
+    let picture = read(path)?;
+    let (width, height) = (
+        u32::try_from(picture.width)?,
+        u32::try_from(picture.height)?,
+    );
+    Canvas::from_rgb(width, height, picture.rgb)
+        .with_context(|| format!("picture {}", path.display()))
 }
 
 fn embed<'p>(
@@ -248,4 +306,35 @@ fn print(report: &Report, is_json: bool) -> Result<()> {
     }
     out.finish()?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_hardest_queries_are_those_answered_worst_one_a_person() {
+        let score = |average_precision, first_rank| {
+            Some(QueryScore {
+                first_rank,
+                average_precision,
+                inverse_negative_penalty: 0.0,
+            })
+        };
+        let each = [
+            score(0.5, 1),
+            None,
+            score(0.1, 9),
+            score(0.2, 3),
+            score(0.1, 12),
+        ];
+        let places = |asked: &[i64]| -> Vec<usize> {
+            hardest(&each, asked)
+                .into_iter()
+                .map(|(at, _)| at)
+                .collect()
+        };
+        assert_eq!(places(&[1, 2, 3, 4, 5]), [4, 2, 3, 0]);
+        assert_eq!(places(&[1, 2, 3, 3, 3]), [4, 0]);
+    }
 }

@@ -13,6 +13,7 @@ pub mod embed;
 pub mod eval;
 mod eval_retrieval;
 pub mod evaluated;
+pub mod explain;
 pub mod feedback;
 pub mod forget;
 pub mod index;
@@ -47,6 +48,7 @@ pub fn dispatch(command: &Command) -> anyhow::Result<()> {
         Command::Dead(args) => dead::run(args),
         Command::Spool(args) => spool::run(args),
         Command::Search(args) => search::run(args),
+        Command::Explain(args) => explain::run(args),
         Command::Person(args) => person::run(args),
         Command::Site(args) => site::run(args),
         Command::Feedback(args) => feedback::run(args),

@@ -117,18 +117,43 @@ def appearance(args: argparse.Namespace) -> None:
     loop(run, args.out, args.minutes, args.save_every_s, measure)
 
 
+def metric(args: argparse.Namespace) -> None:
+    """Learns the map behind the appearance encoder."""
+    from sightline_training import metric as M
+    from sightline_training.appearance import evaluate_appearance, vectors_of
+    from sightline_training.person_net import load_published, with_metric
+
+    net = load_published(args.published)
+    # One that the file has already goes.
+    net.metric = None
+    pictures = [picture for path in args.data for picture in read_any(path)]
+    who = M.numbers_of(pictures)
+    matrix = M.learn(vectors_of(net, [picture.path for picture in pictures]), who, M.MetricSettings(steps=args.steps))
+    np.save(args.out, matrix)
+    print(f"{args.out}: learned from {len(pictures)} pictures of {who.max() + 1} people")
+    if args.held is not None:
+        held = read_any(args.held)
+        before = evaluate_appearance(net, held)
+        after = evaluate_appearance(with_metric(net, M.read_metric(args.out)), held)
+        print(json.dumps({"before": before, "after": after}, indent=2))
+
+
 def export_appearance(args: argparse.Namespace) -> None:
     """Writes the appearance encoder as the program ships it."""
     from sightline_training.appearance import CODES, load_appearance
     from sightline_training.appearance_export import export_appearance as write
     from sightline_training.augment import plain, read_rgb
-    from sightline_training.person_net import HEIGHT, WIDTH, load_published
+    from sightline_training.metric import read_metric
+    from sightline_training.person_net import HEIGHT, WIDTH, load_published, with_metric
 
     if args.checkpoint is None:
         net, training = load_published(args.published), "none: the published weights"
     else:
         net = load_appearance(args.checkpoint, args.share)
         training = f"fine-tuned on the synthetic world (seeds below 9000), {args.share:g} of the way from the published weights"
+    if args.metric is not None:
+        net = with_metric(net, read_metric(args.metric))
+        training += "; behind them a linear map learned from people of the synthetic world (seeds below 9000)"
     samples = None
     if args.data is not None:
         chunk = [plain(read_rgb(picture.path), HEIGHT, WIDTH) for picture in read_any(args.data)[:32]]
@@ -182,11 +207,19 @@ def main() -> int:
     command.add_argument("--save-every-s", type=float, default=300)
     command.add_argument("--resume", action="store_true")
     command.set_defaults(run=appearance)
+    command = commands.add_parser("metric", help="learn a linear map behind the appearance encoder")
+    command.add_argument("--data", type=Path, nargs="+", required=True)
+    command.add_argument("--published", type=Path, required=True, help="0267's ONNX file, as published or mended")
+    command.add_argument("--held", type=Path, help="a dataset to measure on, before and after")
+    command.add_argument("--steps", type=int, default=150)
+    command.add_argument("--out", type=Path, required=True, help="NumPy file of the map, for export-appearance --metric")
+    command.set_defaults(run=metric)
     command = commands.add_parser("export-appearance", help="write the appearance encoder as ONNX with its card")
     start = command.add_mutually_exclusive_group(required=True)
     start.add_argument("--checkpoint", type=Path)
     start.add_argument("--published", type=Path, help="0267's ONNX file, as published or mended")
     command.add_argument("--share", type=float, default=1.0, help="how far from the published weights to the trained ones")
+    command.add_argument("--metric", type=Path, help="map that stands behind the network, as `metric` writes it")
     command.add_argument("--out", type=Path, required=True, help="folder of the models")
     command.add_argument("--form", choices=("fp32", "fp16", "int8"), default="fp32")
     command.add_argument("--data", type=Path, help="pictures to hold the export against PyTorch with; else noise")

@@ -1,8 +1,8 @@
 """The appearance encoder: the published person model, taught the synthetic world's people without forgetting real ones.
 
 Batches are people x views, look-alikes together; a memory of recent vectors stands in for the large batches that a small
-machine cannot hold (Wang et al., CVPR 2020). Statistics of batch norms stay as published, weights are drawn back to
-the published ones, and what is exported is a running mean.
+machine cannot hold (Wang et al., CVPR 2020). Statistics of the published batch norms stay as they are, and what is exported is a running
+mean of the weights. MSCSA blocks may be added, and TGI, which lets the sentences about each person look at the picture.
 """
 
 from __future__ import annotations
@@ -20,8 +20,10 @@ from torch.nn import functional
 
 from sightline_training.augment import Augment, plain, read_rgb, training_batch
 from sightline_training.dataset import DatasetError, Picture
-from sightline_training.person_net import HEIGHT, WIDTH, PersonNet, load_published
+from sightline_training.mscsa import Tgi
+from sightline_training.person_net import DIMENSION, HEIGHT, STAGES, WIDTH, PersonNet, load_published
 from sightline_training.retrieval import image_scores
+from sightline_training.text_tower import PAD, MiniLm, padded, tokenizer
 
 # Codes of the network's input.
 CODES = 255.0
@@ -39,6 +41,9 @@ class AppearanceLosses:
     margin: float = 0.25
     # Which of the training's people is it, over a scaled cosine.
     identity: float = 0.0
+    # Which of the people's sentences tells of this picture; those of the batch are refined by TGI, if it is on.
+    text: float = 0.0
+    smoothing: float = 0.1
 
 
 @dataclass(frozen=True)
@@ -60,16 +65,40 @@ class AppearanceSettings:
     mean_keeps: float = 0.99
     # Modules that stay as published.
     frozen: tuple[str, ...] = ("in_first", "conv1")
+    # Whether the maps after the frozen stages are made once for each picture, and kept: a small machine then sees ten times the
+    # pictures, each of them always changed in the same way (and in another one after a resume).
+    keeps_maps: bool = False
+    # Stages that are followed by an MSCSA block, of 1, 2, 3; their rate, and that of TGI, is so many times the rate of the rest.
+    mscsa: tuple[int, ...] = ()
+    tgi: bool = True
+    new_rate: float = 3.0
     seed: int = 0
     bf16: bool = True
     losses: AppearanceLosses = field(default_factory=AppearanceLosses)
     augment: Augment = field(default_factory=Augment)
 
+    def __post_init__(self) -> None:
+        if self.keeps_maps and not self.is_front_frozen:
+            raise DatasetError("keeps_maps keeps what comes after in_first and conv1, so both must be in `frozen`")
+
+    @property
+    def is_front_frozen(self) -> bool:
+        """Whether all that is before the stages stays as published."""
+        return {"in_first", "conv1"} <= set(self.frozen)
+
+    @property
+    def frozen_stages(self) -> int:
+        """How many stages from the first on stay as published, with all that is before them and no block that trains."""
+        count = 0
+        while self.is_front_frozen and f"conv{count + 2}" in self.frozen and count + 1 not in self.mscsa:
+            count += 1
+        return count
+
     @staticmethod
     def of(raw: dict) -> AppearanceSettings:
         """From a checkpoint or a JSON file; keys that are missing keep their defaults."""
         parts = {"losses": lambda **v: AppearanceLosses(**v), "augment": lambda **v: Augment(**v)}
-        given = {k: parts[k](**v) if k in parts else tuple(v) if k == "frozen" else v for k, v in raw.items()}
+        given = {k: parts[k](**v) if k in parts else tuple(v) if isinstance(v, list) else v for k, v in raw.items()}
         return AppearanceSettings(**given)
 
 
@@ -133,6 +162,55 @@ def triplet_loss(vectors: torch.Tensor, who: torch.Tensor, margin: float) -> tor
     return functional.relu(nearest - farthest + margin).mean()
 
 
+# Captions that stand for a person.
+TOLD = 1
+
+
+@torch.no_grad()
+def told_of(people: People) -> torch.Tensor:
+    """People x 384: MiniLM's mean over the fullest captions of each person's first pictures."""
+    texts = []
+    for name in people.names:
+        own = [picture.captions[0] for picture in people.by_identity[name] if picture.captions][:TOLD]
+        if not own:
+            raise DatasetError(f"{name}: no sentence, and the loss `text` wants one of everybody")
+        texts.append(own)
+    flat = [text for own in texts for text in own]
+    encoder, words = MiniLm().eval(), tokenizer(64)
+    ids = [encoding.ids for encoding in words.encode_batch(flat)]
+    order = sorted(range(len(ids)), key=lambda number: len(ids[number]))
+    rows = torch.zeros(len(ids), 384)
+    for start in range(0, len(order), 64):
+        chunk = order[start : start + 64]
+        tokens = padded([ids[number] for number in chunk])
+        inside = (tokens != PAD).float()[:, :, None]
+        rows[chunk] = (encoder(tokens) * inside).sum(1) / inside.sum(1)
+    rows = functional.normalize(rows, dim=1)
+    ends = np.cumsum([len(own) for own in texts])
+    return torch.stack([rows[end - len(own) : end].mean(0) for end, own in zip(ends, texts)])
+
+
+class Told(nn.Module):
+    """For training alone: pictures against the sentences about people."""
+
+    def __init__(self, with_tgi: bool) -> None:
+        super().__init__()
+        self.enter = nn.Linear(384, DIMENSION)
+        self.tgi = Tgi(STAGES[-1][1], DIMENSION) if with_tgi else None
+
+    def forward(
+        self, vectors: torch.Tensor, positions: torch.Tensor, who: torch.Tensor, texts: torch.Tensor, smoothing: float, temperature: float
+    ) -> torch.Tensor:
+        """Cross-entropy of each picture over everybody's sentences."""
+        told = self.enter(texts)
+        scores = vectors @ functional.normalize(told, dim=1).T
+        if self.tgi is not None:
+            chosen = who.unique()
+            refined = functional.normalize(self.tgi(told[chosen].to(positions.dtype), positions).float(), dim=2)
+            scores = scores.index_copy(1, chosen, (refined * vectors[:, None]).sum(2))
+        return functional.cross_entropy(scores / temperature, who, label_smoothing=smoothing)
+
+
 class AppearanceRun:
     """One training: network, its running mean, memory, optimiser, step."""
 
@@ -140,20 +218,51 @@ class AppearanceRun:
         torch.manual_seed(settings.seed)
         self.settings = settings
         self.people = People(pictures, settings)
-        self.net = PersonNet() if published is None else load_published(published)
+        self.net = PersonNet(after=settings.mscsa)
+        if published is not None:
+            known = load_published(published).state_dict()
+            # A metric is learned for a network as it is, and goes when the network changes.
+            known.pop("metric.weight", None)
+            self.net.load_state_dict(self.net.state_dict() | known)
         self.net = self.net.to(memory_format=torch.channels_last)
         for name in settings.frozen:
             getattr(self.net, name).requires_grad_(False)
+        self.told = Told(settings.tgi)
+        self.texts = told_of(self.people) if settings.losses.text else None
         self.start = {name: value.detach().clone() for name, value in self.net.named_parameters()}
         self.mean = {name: value.clone() for name, value in self.start.items()}
         self.classifier = nn.Linear(self.net.fc[0].out_features, len(self.people.names), bias=False)
-        trained = [p for p in self.net.parameters() if p.requires_grad]
+        new = list(self.net.mscsa.parameters()) + list(self.told.parameters())
+        is_new = {id(p) for p in new}
+        trained = [p for p in self.net.parameters() if p.requires_grad and id(p) not in is_new]
         if settings.losses.identity:
             trained += list(self.classifier.parameters())
-        self.optimiser = torch.optim.AdamW(trained, lr=settings.rate, weight_decay=0.0)
+        self.optimiser = torch.optim.AdamW([{"params": trained}, {"params": new}], lr=settings.rate, weight_decay=0.0)
         self.known = torch.zeros(0, self.net.fc[0].out_features)
         self.known_who = torch.zeros(0, dtype=torch.long)
+        self.maps: dict[Path, torch.Tensor] = {}
         self.step, self.elapsed_s = 0, 0.0
+
+    def frozen_maps(self, pictures: list[Picture], rng: np.random.Generator) -> torch.Tensor:
+        """Maps after the frozen stages, made or kept."""
+        settings = self.settings
+        if not settings.keeps_maps:
+            return self.fresh_maps([picture.path for picture in pictures], rng)
+        new = list(dict.fromkeys(picture.path for picture in pictures if picture.path not in self.maps))
+        if new:
+            for path, maps in zip(new, self.fresh_maps(new, rng)):
+                self.maps[path] = maps.to(torch.bfloat16).contiguous()
+        kept = torch.stack([self.maps[picture.path] for picture in pictures])
+        return kept.contiguous(memory_format=torch.channels_last)
+
+    def fresh_maps(self, paths: list[Path], rng: np.random.Generator) -> torch.Tensor:
+        """Pictures changed at random, through the frozen stages."""
+        settings = self.settings
+        tensor = training_batch(paths, (settings.height, settings.width), rng, settings.augment) * CODES
+        tensor = tensor.contiguous(memory_format=torch.channels_last)
+        is_frozen = settings.is_front_frozen
+        with torch.set_grad_enabled(not is_frozen), torch.autocast("cpu", torch.bfloat16, enabled=settings.bf16):
+            return self.net.before(tensor, settings.frozen_stages)
 
     @property
     def pair(self) -> PersonNet:
@@ -164,11 +273,11 @@ class AppearanceRun:
         """The weighted sum over one batch, and its parts."""
         settings, weights = self.settings, self.settings.losses
         pictures, rng = self.people.batch(step)
-        size = (settings.height, settings.width)
-        tensor = training_batch([picture.path for picture in pictures], size, rng, settings.augment) * CODES
         who = torch.tensor([self.people.number[picture.identity] for picture in pictures])
+        maps = self.frozen_maps(pictures, rng)
         with torch.autocast("cpu", torch.bfloat16, enabled=settings.bf16):
-            vectors = self.net(tensor.contiguous(memory_format=torch.channels_last)).float()
+            positions = self.net.after(maps, settings.frozen_stages)
+            vectors = self.net.pooled(positions).float()
         parts: dict[str, torch.Tensor] = {}
         if weights.views:
             parts["views"] = views_loss(vectors, who, self.known, self.known_who, weights.temperature)
@@ -177,6 +286,10 @@ class AppearanceRun:
         if weights.identity:
             logits = 16 * vectors @ functional.normalize(self.classifier.weight, dim=1).T
             parts["identity"] = functional.cross_entropy(logits, who, label_smoothing=0.1)
+        if self.texts is not None:
+            with torch.autocast("cpu", torch.bfloat16, enabled=settings.bf16):
+                text = self.told(vectors, positions, who, self.texts, weights.smoothing, weights.temperature)
+            parts["text"] = text.float()
         self.known = torch.cat([vectors.detach(), self.known])[: settings.remembered]
         self.known_who = torch.cat([who, self.known_who])[: settings.remembered]
         total = sum(getattr(weights, name) * value for name, value in parts.items())
@@ -187,9 +300,11 @@ class AppearanceRun:
         settings = self.settings
         rate = settings.rate * min(1.0, (self.step + 1) / settings.warm_up)
         rate *= 0.5 + 0.5 * math.cos(math.pi * min(progress, 1))
-        self.optimiser.param_groups[0]["lr"] = rate
-        # Batch norms keep their published statistics.
+        for group, times in zip(self.optimiser.param_groups, (1.0, settings.new_rate)):
+            group["lr"] = rate * times
+        # The published batch norms keep their statistics.
         self.net.eval()
+        self.net.mscsa.train()
         total, parts = self.loss(self.step)
         if not torch.isfinite(total):
             raise FloatingPointError(f"step {self.step}: the loss is {float(total)}")
@@ -207,7 +322,7 @@ class AppearanceRun:
 
     def averaged(self) -> PersonNet:
         """The network with the running mean of its weights."""
-        net = PersonNet()
+        net = PersonNet(after=self.settings.mscsa)
         net.load_state_dict(self.net.state_dict() | self.mean)
         return net.eval()
 
@@ -220,7 +335,9 @@ class AppearanceRun:
             "net": self.net.state_dict(),
             "mean": self.mean,
             "start": self.start,
+            "people": self.people.names,
             "classifier": self.classifier.state_dict(),
+            "told": self.told.state_dict(),
             "optimiser": self.optimiser.state_dict(),
             "known": self.known,
             "known_who": self.known_who,
@@ -230,20 +347,26 @@ class AppearanceRun:
         os.replace(part, path)
 
     def resume(self, path: Path) -> None:
-        """Goes on from a checkpoint of the same settings and people."""
+        """Goes on from a checkpoint of the same settings; more people may have come since, if no loss counts them."""
         state = torch.load(path, map_location="cpu", weights_only=True)
         self.net.load_state_dict(state["net"])
-        self.classifier.load_state_dict(state["classifier"])
+        self.told.load_state_dict(state["told"])
+        is_same = state["people"] == self.people.names
+        if self.settings.losses.identity:
+            if not is_same:
+                raise DatasetError(f"{path}: a checkpoint of other people, and the loss `identity` counts them")
+            self.classifier.load_state_dict(state["classifier"])
         self.optimiser.load_state_dict(state["optimiser"])
         self.mean, self.start = state["mean"], state["start"]
-        self.known, self.known_who = state["known"], state["known_who"]
+        if is_same:
+            self.known, self.known_who = state["known"], state["known_who"]
         self.step, self.elapsed_s = state["step"], state["elapsed_s"]
 
 
 def load_appearance(path: Path, share: float = 1.0) -> PersonNet:
     """The mean network of a checkpoint, or a point on the line from the published weights (share 0) to it (share 1)."""
     state = torch.load(path, map_location="cpu", weights_only=True)
-    net = PersonNet()
+    net = PersonNet(after=tuple(state["settings"].get("mscsa", ())))
     between = {name: torch.lerp(state["start"][name], value, share) for name, value in state["mean"].items()}
     net.load_state_dict(state["net"] | between)
     return net.eval()

@@ -14,10 +14,14 @@ from onnx import numpy_helper
 from torch import nn
 from torch.nn import functional
 
+from sightline_training.mscsa import Mscsa, MscsaSettings
+
 # Channels of the stages and of the vector; pixels of the input.
 STAGES = ((32, 128), (128, 192), (192, 256))
 DIMENSION = 256
 GATE_GROUPS = 16
+# MSCSA as it stands here: the division in place of the softmax, whose matrix of positions x positions this size cannot afford.
+BLOCKS = MscsaSettings(norm="mean")
 HEIGHT, WIDTH = 256, 128
 
 
@@ -120,9 +124,13 @@ class WeighedPool(nn.Module):
 
 
 class PersonNet(nn.Module):
-    """Pictures N x 3 x H x W, RGB, codes 0 to 255, to vectors N x 256, of length one if `is_normalised`."""
+    """Pictures N x 3 x H x W, RGB, codes 0 to 255, to vectors N x 256, of length one if `is_normalised`.
 
-    def __init__(self, is_normalised: bool = True) -> None:
+    An MSCSA block may follow each stage of `after` (1, 2, 3); it starts as the identity, so published weights keep their meaning. A
+    learned metric may stand behind it all: a linear map of the vector.
+    """
+
+    def __init__(self, is_normalised: bool = True, after: tuple[int, ...] = (), has_metric: bool = False) -> None:
         super().__init__()
         self.is_normalised = is_normalised
         # Statistics of each picture by itself: light and cast of the camera go here.
@@ -140,13 +148,40 @@ class PersonNet(nn.Module):
         self.conv5 = ConvolutionNorm(STAGES[-1][1], STAGES[-1][1])
         self.global_avgpool = WeighedPool(STAGES[-1][1], (HEIGHT // 16, WIDTH // 16))
         self.fc = nn.Sequential(nn.Linear(STAGES[-1][1], DIMENSION), nn.BatchNorm1d(DIMENSION), nn.PReLU())
+        self.metric = nn.Linear(DIMENSION, DIMENSION, bias=False) if has_metric else None
 
-    def forward(self, pictures: torch.Tensor) -> torch.Tensor:
+        shapes = {number: (*STAGES[number - 1], 1 if number == len(STAGES) else 2) for number in after}
+        self.mscsa = nn.ModuleDict({str(number): Mscsa(*shape, BLOCKS) for number, shape in shapes.items()})
+
+    def stage(self, number: int, low: torch.Tensor) -> torch.Tensor:
+        """A stage, and the block after it."""
+        high = (self.conv2, self.conv3, self.conv4)[number - 1](low)
+        name = str(number)
+        return self.mscsa[name](low, high) if name in self.mscsa else high
+
+    def before(self, pictures: torch.Tensor, stages: int) -> torch.Tensor:
+        """Maps after the first `stages` stages."""
         x = self.conv1["bn"](self.conv1["conv"](self.in_first(pictures)))
         x = functional.max_pool2d(functional.relu(x), 3, 2, 1)
-        x = self.conv5(self.conv4(self.conv3(self.conv2(x))))
-        x = self.fc(self.global_avgpool(x.float()))
+        for number in range(1, stages + 1):
+            x = self.stage(number, x)
+        return x
+
+    def after(self, x: torch.Tensor, stages: int) -> torch.Tensor:
+        """From maps after the first `stages` stages to those after the last, N x 256 x H/16 x W/16."""
+        for number in range(stages + 1, len(STAGES) + 1):
+            x = self.stage(number, x)
+        return x
+
+    def pooled(self, positions: torch.Tensor) -> torch.Tensor:
+        """The vectors of maps."""
+        x = self.fc(self.global_avgpool(self.conv5(positions).float()))
+        if self.metric is not None:
+            x = self.metric(x)
         return functional.normalize(x, dim=1) if self.is_normalised else x
+
+    def forward(self, pictures: torch.Tensor) -> torch.Tensor:
+        return self.pooled(self.after(self.before(pictures, 0), 0))
 
 
 def published_weights(file: Path) -> dict[str, torch.Tensor]:
@@ -161,12 +196,14 @@ def published_weights(file: Path) -> dict[str, torch.Tensor]:
 
 
 def load_published(file: Path, is_normalised: bool = True) -> PersonNet:
-    """The network with the weights of an ONNX file of 0267.
+    """The network with the weights of an ONNX file of 0267, and with the MSCSA blocks and the metric that the file has.
 
     Raises `WeightsError` when one is missing or has another shape.
     """
-    net = PersonNet(is_normalised)
     weights = published_weights(file)
+    blocks = {int(name.split(".")[1]) for name in weights if name.startswith("mscsa.") and name.split(".")[1].isdigit()}
+    after = tuple(sorted(blocks & set(range(1, len(STAGES) + 1))))
+    net = PersonNet(is_normalised, after, "metric.weight" in weights)
     own = net.state_dict()
     wanted = [name for name in own if not name.endswith("num_batches_tracked")]
     wrong = [name for name in wanted if name not in weights or weights[name].shape != own[name].shape]
@@ -174,3 +211,11 @@ def load_published(file: Path, is_normalised: bool = True) -> PersonNet:
         raise WeightsError(f"{file}: not the weights of 0267: {', '.join(wrong[:3])} missing or of another shape")
     net.load_state_dict({name: weights[name] for name in wanted}, strict=False)
     return net.eval()
+
+
+def with_metric(net: PersonNet, weight: torch.Tensor) -> PersonNet:
+    """The network with a metric behind it; one that it has already goes."""
+    after = tuple(int(name) for name in net.mscsa)
+    out = PersonNet(net.is_normalised, after, has_metric=True)
+    out.load_state_dict(net.state_dict() | {"metric.weight": weight})
+    return out.eval()

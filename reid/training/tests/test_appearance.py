@@ -8,9 +8,9 @@ import torch
 
 from conftest import CROPS
 from sightline_training import appearance as A
-from sightline_training import appearance_export, export
+from sightline_training import appearance_export, export, metric
 from sightline_training.dataset import DatasetError, Picture, read_any
-from sightline_training.person_net import PersonNet, WeightsError, load_published
+from sightline_training.person_net import PersonNet, WeightsError, load_published, with_metric
 from sightline_training.training import train
 
 SHIPPED = CROPS.parents[2] / "models/appearance/model.onnx"
@@ -30,6 +30,113 @@ def test_the_shipped_file_and_the_network_made_from_it_agree():
     with torch.no_grad():
         vectors = load_published(SHIPPED)(torch.from_numpy(noise)).numpy()
     assert np.abs(vectors - export.run(SHIPPED, "pictures", noise)).max() < 1e-4
+
+
+def test_mscsa_starts_as_the_identity_and_comes_back_from_its_export(tmp_path):
+    picture = torch.rand(2, 3, 256, 128) * 255
+    plain = load_published(SHIPPED)
+    plain.metric = None
+    run = A.AppearanceRun(dataclasses.replace(SMALL, mscsa=(1, 2, 3)), read_any(CROPS), SHIPPED)
+    blocks = run.averaged()
+    with torch.no_grad():
+        assert torch.allclose(blocks(picture), plain(picture), atol=1e-5)
+        for block in blocks.mscsa.values():
+            for norm in (block.channel_norm, block.spatial_norm):
+                norm.weight.fill_(0.3)
+        changed = blocks(picture)
+        assert not torch.allclose(changed, plain(picture), atol=1e-3)
+        export.to_onnx(blocks, picture, tmp_path / "m.onnx", "pictures", {0: "N"}, keeps_names=True)
+        again = load_published(tmp_path / "m.onnx")
+        assert sorted(again.mscsa) == ["1", "2", "3"]
+        assert torch.allclose(again(picture), changed, atol=1e-5)
+    three = export.run(tmp_path / "m.onnx", "pictures", torch.rand(3, 3, 256, 128).numpy() * 255)
+    assert three.shape == (3, 256)
+
+
+def test_frozen_stages_end_before_what_trains():
+    front = ("in_first", "conv1")
+    of = lambda frozen, mscsa=(): dataclasses.replace(SMALL, frozen=frozen, mscsa=mscsa).frozen_stages  # noqa: E731
+    assert of(front) == 0 and of(("conv2",)) == 0
+    assert of((*front, "conv2", "conv3")) == 2
+    assert of((*front, "conv2", "conv3"), (3,)) == 2
+    assert of((*front, "conv2", "conv3"), (2,)) == 1
+    with pytest.raises(DatasetError, match="in_first"):
+        dataclasses.replace(SMALL, frozen=("conv1",), keeps_maps=True)
+
+
+def test_kept_maps_are_made_once_and_trained_on(crops, monkeypatch):
+    frozen = ("in_first", "conv1", "conv2", "conv3")
+    settings = dataclasses.replace(SMALL, frozen=frozen, keeps_maps=True, mscsa=(3,))
+    run = A.AppearanceRun(settings, read_any(crops), SHIPPED)
+    run.advance(0.0)
+    kept = len(run.maps)
+    assert kept > 0
+    monkeypatch.setattr(run, "fresh_maps", None)
+    run.step = 0
+    before = run.net.conv4[0].conv1.conv.weight.detach().clone()
+    run.advance(0.0)
+    assert len(run.maps) == kept
+    assert not torch.equal(run.net.conv4[0].conv1.conv.weight, before)
+    assert all(torch.equal(run.start[name], value) for name, value in run.net.named_parameters() if name.startswith("conv3"))
+
+
+def test_tgi_sees_the_picture_and_its_loss_falls(crops):
+    losses = A.AppearanceLosses(views=0.0, triplet=0.0, text=1.0)
+    settings = dataclasses.replace(SMALL, losses=losses, rate=3e-3, bf16=False, remembered=0)
+    run = A.AppearanceRun(settings, read_any(crops), SHIPPED)
+    assert run.texts.shape == (len(run.people.names), 384)
+    values = []
+    for _ in range(8):
+        run.step = 0
+        values.append(run.advance(0.0)["text"])
+    assert values[-1] < 0.95 * values[0], values
+    positions = torch.randn(2, 256, 4, 2)
+    told = run.told.enter(run.texts[:3])
+    with torch.no_grad():
+        run.told.tgi.gamma.fill_(0.5)
+        refined = run.told.tgi(told, positions)
+    assert refined.shape == (2, 3, 256) and not torch.allclose(refined[0], refined[1], atol=1e-3)
+
+
+def test_a_metric_turns_away_from_what_differs_within_people(tmp_path):
+    rng = np.random.default_rng(0)
+    who = np.repeat(np.arange(60), 6)
+    # Four numbers say who it is, softly; the others loudly which camera it was.
+    vectors = np.concatenate([0.4 * rng.normal(size=(60, 4))[who], rng.normal(size=(360, 12))], 1)
+    vectors = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
+    train, test = who < 40, who >= 40
+
+    def score(rows):
+        return A.image_scores(rows[test], who[test], np.tile(np.arange(6), 60)[test])["image_map"]
+
+    settings = metric.MetricSettings(people=20, steps=60)
+    start = metric.whitening(vectors[train], who[train], settings.shrinkage)
+    matrix = metric.learn(vectors[train], who[train], settings)
+    before, white, after = (score(metric.mapped(vectors, m)) for m in (np.eye(16), start, matrix))
+    assert before < white < after, (before, white, after)
+    assert np.array_equal(matrix, metric.learn(vectors[train], who[train], settings))
+    np.save(tmp_path / "m.npy", matrix)
+    with pytest.raises(DatasetError, match="256 x 256"):
+        metric.read_metric(tmp_path / "m.npy")
+    with pytest.raises(DatasetError, match="two people"):
+        metric.learn(vectors, np.arange(360))
+
+
+def test_a_metric_is_exported_and_comes_back(tmp_path):
+    picture = torch.rand(2, 3, 256, 128) * 255
+    matrix = np.random.default_rng(1).normal(size=(256, 256)) / 16
+    np.save(tmp_path / "m.npy", matrix)
+    plain = load_published(SHIPPED)
+    net = with_metric(plain, metric.read_metric(tmp_path / "m.npy"))
+    bare = PersonNet(after=tuple(int(name) for name in plain.mscsa))
+    bare.load_state_dict({k: v for k, v in plain.state_dict().items() if k != "metric.weight"})
+    with torch.no_grad():
+        expected = metric.mapped(bare.eval()(picture).numpy(), matrix)
+        assert np.abs(net(picture).numpy() - expected).max() < 1e-5
+    appearance_export.export_appearance(net, tmp_path, "fp32", picture, "a test", {})
+    with torch.no_grad():
+        again = load_published(tmp_path / "appearance/model.onnx")(picture).numpy()
+    assert np.abs(again - expected).max() < 1e-5
 
 
 def test_weights_of_another_network_are_refused(tmp_path):
