@@ -14,10 +14,13 @@ pub type Light = HashMap<(usize, u32, u64), u8>;
 /// Points along each side of a box that are looked at.
 const POINTS: usize = 8;
 
+/// Identity and box: left, top, width, height in pixels.
+type Person = (u64, [f64; 4]);
+
 /// Looks at the frames of recordings whose truth is known.
 pub struct LightMeter {
-    /// By camera and frame, the identities and boxes (left, top, width, height in pixels) of its people.
-    people: HashMap<(usize, u32), Vec<(u64, [f64; 4])>>,
+    /// By camera and frame.
+    people: HashMap<(usize, u32), Vec<Person>>,
     light: Mutex<Light>,
 }
 
