@@ -167,9 +167,8 @@ proptest! {
             from: from.map(UtcTime::from_unix_ns),
             to: to.map(UtcTime::from_unix_ns),
             min_duration_s: None,
-            not: Vec::new(),
-                like: Vec::new(),
-                unlike: Vec::new(),
+            persons: limit.is_some_and(|limit| limit % 2 == 0),
+            ..SearchRequest::default()
         };
         let json = serde_json::to_vec(&request).unwrap();
         let again: SearchRequest = serde_json::from_slice(&json).unwrap();
