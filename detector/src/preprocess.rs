@@ -12,29 +12,23 @@ use fast_image_resize::{
 };
 use ndarray::{ArrayView3, Axis};
 
-/// Resizes plane by plane to the target size and converts there; full-size pixels are never converted.
+/// Resizes plane by plane at the target size and converts there; full-size pixels are never converted.
 ///
 /// Downscaling is antialiased (triangle filter over the source pixels that each target pixel
-/// covers). Chroma keeps the half size that it is sent with: it is resized to half the target, and four
-/// pixels share it, as they do in the source; its place is at most half a pixel off.
+/// covers). Chroma is taken as centred between its luma pixels, at most half a source pixel off.
 pub(crate) struct Preprocessor {
     input: InputSpec,
     resizer: Resizer,
-    /// Luma at the target size, then chroma at half of it; or RGB. Three bytes a pixel of the input are enough for either.
+    /// Luma, then chroma, at the target size; or RGB. Three bytes a pixel of the input.
     scratch: Vec<u8>,
-    /// One row of blue and one of red chroma, each value twice.
-    chroma: [Vec<u8>; 2],
 }
 
 impl Preprocessor {
     pub(crate) fn new(input: &InputSpec) -> Self {
-        let width = input.width.next_multiple_of(2) as usize;
-        let height = input.height.next_multiple_of(2) as usize;
         Self {
             input: input.clone(),
             resizer: Resizer::new(),
-            scratch: vec![0; 3 * width * height],
-            chroma: [vec![0; width], vec![0; width]],
+            scratch: vec![0; 3 * input.width as usize * input.height as usize],
         }
     }
 
@@ -51,9 +45,7 @@ impl Preprocessor {
         let frame = (picture.width() as u32, picture.height() as u32);
         let letterbox = Letterbox::new(frame, region, size, self.input.resize);
         let content = letterbox.content;
-        let (width, height) = (content.width as usize, content.height as usize);
-        let (area, half_width) = (width * height, width.div_ceil(2));
-        let quarter = half_width * height.div_ceil(2);
+        let area = content.width as usize * content.height as usize;
         let mut output = Output::new(&self.input, content, slot);
         output.fill_padding(self.input.pad);
         let mut fit = Fit {
@@ -61,65 +53,47 @@ impl Preprocessor {
             region,
             content,
         };
-        let [blue_row, red_row] = &mut self.chroma;
+        let scratch = &mut self.scratch[..3 * area];
         match picture {
             Planes::I420 { y, u, v, color } => {
-                let (luma, chroma) = self.scratch.split_at_mut(area);
-                let (blue, red) = chroma[..2 * quarter].split_at_mut(quarter);
-                fit.resize::<U8>(&y.insert_axis(Axis(2)), Subsampling::None, luma)?;
-                fit.resize::<U8>(&u.insert_axis(Axis(2)), Subsampling::Half, blue)?;
-                fit.resize::<U8>(&v.insert_axis(Axis(2)), Subsampling::Half, red)?;
+                let (luma, chroma) = scratch.split_at_mut(area);
+                let (blue, red) = chroma.split_at_mut(area);
+                fit.resize::<U8>(&y.insert_axis(Axis(2)), 1.0, luma)?;
+                fit.resize::<U8>(&u.insert_axis(Axis(2)), 0.5, blue)?;
+                fit.resize::<U8>(&v.insert_axis(Axis(2)), 0.5, red)?;
                 let map = YuvToRgb::new(*color);
-                for row in 0..height {
-                    if row % 2 == 0 {
-                        let at = row / 2 * half_width..(row / 2 + 1) * half_width;
-                        double(blue[at.clone()].iter().copied(), blue_row);
-                        double(red[at].iter().copied(), red_row);
-                    }
-                    output.write_yuv(row, &map, &luma[row * width..], blue_row, red_row);
-                }
+                output.write(|row, width| {
+                    let at = row * width..(row + 1) * width;
+                    let (y, u, v) = (&luma[at.clone()], &blue[at.clone()], &red[at]);
+                    let chroma = u.iter().zip(v);
+                    y.iter().zip(chroma).map(move |(y, (u, v))| {
+                        map.rgb(f32::from(*y), f32::from(*u), f32::from(*v))
+                    })
+                });
             }
             Planes::Nv12 { y, uv, color } => {
-                let (luma, chroma) = self.scratch.split_at_mut(area);
-                let chroma = &mut chroma[..2 * quarter];
-                fit.resize::<U8>(&y.insert_axis(Axis(2)), Subsampling::None, luma)?;
-                fit.resize::<U8x2>(uv, Subsampling::Half, chroma)?;
+                let (luma, chroma) = scratch.split_at_mut(area);
+                fit.resize::<U8>(&y.insert_axis(Axis(2)), 1.0, luma)?;
+                fit.resize::<U8x2>(uv, 0.5, chroma)?;
                 let map = YuvToRgb::new(*color);
-                for row in 0..height {
-                    if row % 2 == 0 {
-                        let at = row * half_width..(row + 2) * half_width;
-                        let pairs = chroma[at].as_chunks::<2>().0;
-                        double(pairs.iter().map(|[blue, _]| *blue), blue_row);
-                        double(pairs.iter().map(|[_, red]| *red), red_row);
-                    }
-                    output.write_yuv(row, &map, &luma[row * width..], blue_row, red_row);
-                }
+                output.write(|row, width| {
+                    let y = &luma[row * width..(row + 1) * width];
+                    let uv = &chroma[2 * row * width..2 * (row + 1) * width];
+                    y.iter().zip(uv.as_chunks::<2>().0).map(move |(y, [u, v])| {
+                        map.rgb(f32::from(*y), f32::from(*u), f32::from(*v))
+                    })
+                });
             }
             Planes::Rgb(rgb) => {
-                let pixels = &mut self.scratch[..3 * area];
-                fit.resize::<U8x3>(rgb, Subsampling::None, pixels)?;
-                for (row, pixels) in pixels.chunks_exact(3 * width).enumerate() {
-                    let pixels = pixels.as_chunks::<3>().0.iter();
-                    output.write(row, pixels.map(|rgb| rgb.map(f32::from)));
-                }
+                fit.resize::<U8x3>(rgb, 1.0, scratch)?;
+                output.write(|row, width| {
+                    let rgb = &scratch[3 * row * width..3 * (row + 1) * width];
+                    rgb.as_chunks::<3>().0.iter().map(|rgb| rgb.map(f32::from))
+                });
             }
         }
         Ok(letterbox)
     }
-}
-
-/// Writes each value twice.
-fn double(values: impl Iterator<Item = u8>, row: &mut [u8]) {
-    for (pair, value) in row.as_chunks_mut::<2>().0.iter_mut().zip(values) {
-        *pair = [value; 2];
-    }
-}
-
-/// How many pixels of the picture share one of a plane, along each side.
-#[derive(Clone, Copy)]
-enum Subsampling {
-    None,
-    Half,
 }
 
 /// One region of one picture on its way to the size it has in the input.
@@ -130,20 +104,15 @@ struct Fit<'a> {
 }
 
 impl Fit<'_> {
-    /// Resizes a plane to the content's size, or to half of it where the plane has half the picture's.
+    /// Resizes a plane whose pixels are `1 / plane_scale` pixels of the frame wide.
     fn resize<P: BytePixel>(
         &mut self,
         plane: &ArrayView3<'_, u8>,
-        subsampling: Subsampling,
+        plane_scale: f64,
         target: &mut [u8],
     ) -> Result<(), String> {
         let source = StridedPlane::<P>::new(plane).ok_or("rows of a plane are not contiguous")?;
-        let (scale, shared) = match subsampling {
-            Subsampling::None => (1.0, 1),
-            Subsampling::Half => (0.5, 2),
-        };
-        let width = self.content.width.div_ceil(shared);
-        let height = self.content.height.div_ceil(shared);
+        let (width, height) = (self.content.width, self.content.height);
         let mut target = TypedImage::<P>::from_buffer(width, height, target)
             .map_err(|fault| fault.to_string())?;
         let region = self.region;
@@ -151,10 +120,10 @@ impl Fit<'_> {
             .resize_alg(ResizeAlg::Convolution(FilterType::Bilinear))
             .use_alpha(false)
             .crop(
-                f64::from(region.x) * scale,
-                f64::from(region.y) * scale,
-                f64::from(region.width) * scale,
-                f64::from(region.height) * scale,
+                f64::from(region.x) * plane_scale,
+                f64::from(region.y) * plane_scale,
+                f64::from(region.width) * plane_scale,
+                f64::from(region.height) * plane_scale,
             );
         self.resizer
             .resize_typed(&source, &mut target, &options)
@@ -212,31 +181,24 @@ impl<'a> Output<'a> {
         }
     }
 
-    /// Writes one row of the content from rows of luma and chroma, which may be longer.
-    fn write_yuv(&mut self, row: usize, map: &YuvToRgb, luma: &[u8], blue: &[u8], red: &[u8]) {
-        let chroma = blue.iter().zip(red);
-        let pixels = luma.iter().zip(chroma);
-        self.write(
-            row,
-            pixels.map(|(y, (u, v))| map.rgb(f32::from(*y), f32::from(*u), f32::from(*v))),
-        );
-    }
-
-    /// Writes one row of the content from RGB codes, at least as many as it is wide.
-    fn write(&mut self, row: usize, pixels: impl Iterator<Item = [f32; 3]>) {
-        let start = (self.content.y as usize + row) * self.width + self.content.x as usize;
-        let at = start..start + self.content.width as usize;
+    /// Writes the content row by row; `rgb_row` gives the RGB codes of one row of a given width.
+    fn write<I: Iterator<Item = [f32; 3]>>(&mut self, rgb_row: impl Fn(usize, usize) -> I) {
+        let width = self.content.width as usize;
         let [gain_r, gain_g, gain_b] = self.gain;
         let [bias_r, bias_g, bias_b] = self.bias;
         let [red, green, blue] = &mut self.planes;
-        let targets = red[at.clone()]
-            .iter_mut()
-            .zip(&mut green[at.clone()])
-            .zip(&mut blue[at]);
-        for (((red, green), blue), [r, g, b]) in targets.zip(pixels) {
-            *red = r * gain_r + bias_r;
-            *green = g * gain_g + bias_g;
-            *blue = b * gain_b + bias_b;
+        for row in 0..self.content.height as usize {
+            let start = (self.content.y as usize + row) * self.width + self.content.x as usize;
+            let at = start..start + width;
+            let targets = red[at.clone()]
+                .iter_mut()
+                .zip(&mut green[at.clone()])
+                .zip(&mut blue[at]);
+            for (((red, green), blue), [r, g, b]) in targets.zip(rgb_row(row, width)) {
+                *red = r * gain_r + bias_r;
+                *green = g * gain_g + bias_g;
+                *blue = b * gain_b + bias_b;
+            }
         }
     }
 }

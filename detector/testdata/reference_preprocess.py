@@ -52,13 +52,7 @@ def case(name, form, width, height, matrix, is_full_range, region, side, mode, c
         rgb = np.stack([resize(plane(width, height, s), full, (cw, ch)) for s in (1, 2, 3)])
     else:
         luma = resize(plane(width, height, 1), full, (cw, ch))
-        # Four pixels share chroma, as they do in the source.
-        blue, red = (
-            resize(plane((width + 1) // 2, (height + 1) // 2, s), half, ((cw + 1) // 2, (ch + 1) // 2))
-            .repeat(2, axis=0)
-            .repeat(2, axis=1)[:ch, :cw]
-            for s in (2, 3)
-        )
+        blue, red = (resize(plane((width + 1) // 2, (height + 1) // 2, s), half, (cw, ch)) for s in (2, 3))
         rgb = to_rgb(luma, blue, red, matrix, is_full_range)
     tensor = np.full((3, side, side), 114.0)
     tensor[:, top : top + ch, left : left + cw] = rgb
