@@ -55,7 +55,11 @@ impl YuvToRgb {
     }
 
     /// One pixel, clamped to 0..=255 as an 8-bit converter would, but not rounded.
-    #[inline]
+    #[expect(
+        clippy::inline_always,
+        reason = "it must be compiled for the processor that its caller is compiled for"
+    )]
+    #[inline(always)]
     pub(crate) fn rgb(&self, y: f32, u: f32, v: f32) -> [f32; 3] {
         let luma = self.luma * (y - self.offset);
         let (u, v) = (u - 128.0, v - 128.0);

@@ -57,8 +57,8 @@ mod planes;
 mod prepare;
 mod preprocess;
 mod provider;
+mod resize;
 mod session;
-mod strided;
 mod tiling;
 mod yolox;
 

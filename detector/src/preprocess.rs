@@ -4,38 +4,83 @@ use crate::card::{ColorOrder, InputSpec};
 use crate::color::YuvToRgb;
 use crate::letterbox::{Letterbox, Region};
 use crate::planes::Planes;
-use crate::strided::{BytePixel, StridedPlane};
-use fast_image_resize::{
-    FilterType, ResizeAlg, ResizeOptions, Resizer,
-    images::TypedImage,
-    pixels::{U8, U8x2, U8x3},
-};
-use ndarray::{ArrayView3, Axis};
+use crate::resize::Fit;
+use ndarray::{ArrayView2, ArrayView3, Axis};
 
-/// Resizes plane by plane at the target size and converts there; full-size pixels are never converted.
+/// Resizes row by row and converts there; full-size pixels are never converted.
 ///
 /// Downscaling is antialiased (triangle filter over the source pixels that each target pixel
 /// covers). Chroma is taken as centred between its luma pixels, at most half a source pixel off.
 pub(crate) struct Preprocessor {
     input: InputSpec,
-    resizer: Resizer,
-    /// Luma, then chroma, at the target size; or RGB. Three bytes a pixel of the input.
-    scratch: Vec<u8>,
+    /// Of luma or RGB, and of chroma.
+    fits: [Fit; 2],
+    lines: Lines,
+}
+
+/// One row of the target on its way; kept, so that a picture allocates nothing.
+#[derive(Default)]
+struct Lines {
+    blended: Vec<f32>,
+    luma: Vec<[f32; 1]>,
+    blue: Vec<[f32; 1]>,
+    red: Vec<[f32; 1]>,
+    both: Vec<[f32; 2]>,
+    rgb: Vec<[f32; 3]>,
 }
 
 impl Preprocessor {
     pub(crate) fn new(input: &InputSpec) -> Self {
+        let width = input.width as usize;
         Self {
             input: input.clone(),
-            resizer: Resizer::new(),
-            scratch: vec![0; 3 * input.width as usize * input.height as usize],
+            fits: Default::default(),
+            lines: Lines {
+                blended: Vec::new(),
+                luma: vec![[0.0]; width],
+                blue: vec![[0.0]; width],
+                red: vec![[0.0]; width],
+                both: vec![[0.0; 2]; width],
+                rgb: vec![[0.0; 3]; width],
+            },
         }
     }
 
     /// Fills `slot` (3 x H x W of the network) with `region` of `picture`, whose planes were checked.
     ///
-    /// Returns where the region lies in the input, or why the resizer refused it.
+    /// Returns where the region lies in the input, or why the planes cannot be read.
     pub(crate) fn write(
+        &mut self,
+        picture: &Planes<'_>,
+        region: Region,
+        slot: &mut [f32],
+    ) -> Result<Letterbox, String> {
+        #[cfg(target_arch = "x86_64")]
+        if is_x86_feature_detected!("avx2") {
+            // SAFETY: this processor has AVX2.
+            return unsafe { self.write_avx2(picture, region, slot) };
+        }
+        self.write_anywhere(picture, region, slot)
+    }
+
+    /// The same arithmetic eight values at a time: bit for bit the same, in a third of the time.
+    #[cfg(target_arch = "x86_64")]
+    #[target_feature(enable = "avx2")]
+    fn write_avx2(
+        &mut self,
+        picture: &Planes<'_>,
+        region: Region,
+        slot: &mut [f32],
+    ) -> Result<Letterbox, String> {
+        self.write_anywhere(picture, region, slot)
+    }
+
+    #[expect(
+        clippy::inline_always,
+        reason = "it is compiled once for each kind of processor"
+    )]
+    #[inline(always)]
+    fn write_anywhere(
         &mut self,
         picture: &Planes<'_>,
         region: Region,
@@ -45,90 +90,60 @@ impl Preprocessor {
         let frame = (picture.width() as u32, picture.height() as u32);
         let letterbox = Letterbox::new(frame, region, size, self.input.resize);
         let content = letterbox.content;
-        let area = content.width as usize * content.height as usize;
+        let (width, height) = (content.width as usize, content.height as usize);
         let mut output = Output::new(&self.input, content, slot);
         output.fill_padding(self.input.pad);
-        let mut fit = Fit {
-            resizer: &mut self.resizer,
-            region,
-            content,
-        };
-        let scratch = &mut self.scratch[..3 * area];
+
+        let [fit, chroma_fit] = &mut self.fits;
+        let part = [region.x, region.y, region.width, region.height].map(f64::from);
+        let target = (width, height);
+        fit.set((picture.width(), picture.height()), part, target);
+        if !matches!(picture, Planes::Rgb(_)) {
+            let half = (picture.width().div_ceil(2), picture.height().div_ceil(2));
+            chroma_fit.set(half, part.map(|side| side / 2.0), target);
+        }
+        let lines = &mut self.lines;
+        let blended = &mut lines.blended;
         match picture {
             Planes::I420 { y, u, v, color } => {
-                let (luma, chroma) = scratch.split_at_mut(area);
-                let (blue, red) = chroma.split_at_mut(area);
-                fit.resize::<U8>(&y.insert_axis(Axis(2)), 1.0, luma)?;
-                fit.resize::<U8>(&u.insert_axis(Axis(2)), 0.5, blue)?;
-                fit.resize::<U8>(&v.insert_axis(Axis(2)), 0.5, red)?;
+                let (y, u, v) = (deep(y), deep(u), deep(v));
                 let map = YuvToRgb::new(*color);
-                output.write(|row, width| {
-                    let at = row * width..(row + 1) * width;
-                    let (y, u, v) = (&luma[at.clone()], &blue[at.clone()], &red[at]);
-                    let chroma = u.iter().zip(v);
-                    y.iter().zip(chroma).map(move |(y, (u, v))| {
-                        map.rgb(f32::from(*y), f32::from(*u), f32::from(*v))
-                    })
-                });
+                let luma = &mut lines.luma[..width];
+                let (blue, red) = (&mut lines.blue[..width], &mut lines.red[..width]);
+                for row in 0..height {
+                    fit.row(&y, row, blended, luma)?;
+                    chroma_fit.row(&u, row, blended, blue)?;
+                    chroma_fit.row(&v, row, blended, red)?;
+                    let codes = luma.iter().zip(blue.iter().zip(red.iter()));
+                    output.write(row, codes.map(|([y], ([u], [v]))| map.rgb(*y, *u, *v)));
+                }
             }
             Planes::Nv12 { y, uv, color } => {
-                let (luma, chroma) = scratch.split_at_mut(area);
-                fit.resize::<U8>(&y.insert_axis(Axis(2)), 1.0, luma)?;
-                fit.resize::<U8x2>(uv, 0.5, chroma)?;
+                let y = deep(y);
                 let map = YuvToRgb::new(*color);
-                output.write(|row, width| {
-                    let y = &luma[row * width..(row + 1) * width];
-                    let uv = &chroma[2 * row * width..2 * (row + 1) * width];
-                    y.iter().zip(uv.as_chunks::<2>().0).map(move |(y, [u, v])| {
-                        map.rgb(f32::from(*y), f32::from(*u), f32::from(*v))
-                    })
-                });
+                let (luma, both) = (&mut lines.luma[..width], &mut lines.both[..width]);
+                for row in 0..height {
+                    fit.row(&y, row, blended, luma)?;
+                    chroma_fit.row(uv, row, blended, both)?;
+                    let codes = luma.iter().zip(both.iter());
+                    output.write(row, codes.map(|([y], [u, v])| map.rgb(*y, *u, *v)));
+                }
             }
             Planes::Rgb(rgb) => {
-                fit.resize::<U8x3>(rgb, 1.0, scratch)?;
-                output.write(|row, width| {
-                    let rgb = &scratch[3 * row * width..3 * (row + 1) * width];
-                    rgb.as_chunks::<3>().0.iter().map(|rgb| rgb.map(f32::from))
-                });
+                let codes = &mut lines.rgb[..width];
+                for row in 0..height {
+                    fit.row(rgb, row, blended, codes)?;
+                    output.write(row, codes.iter().copied());
+                }
             }
         }
         Ok(letterbox)
     }
 }
 
-/// One region of one picture on its way to the size it has in the input.
-struct Fit<'a> {
-    resizer: &'a mut Resizer,
-    region: Region,
-    content: Region,
-}
-
-impl Fit<'_> {
-    /// Resizes a plane whose pixels are `1 / plane_scale` pixels of the frame wide.
-    fn resize<P: BytePixel>(
-        &mut self,
-        plane: &ArrayView3<'_, u8>,
-        plane_scale: f64,
-        target: &mut [u8],
-    ) -> Result<(), String> {
-        let source = StridedPlane::<P>::new(plane).ok_or("rows of a plane are not contiguous")?;
-        let (width, height) = (self.content.width, self.content.height);
-        let mut target = TypedImage::<P>::from_buffer(width, height, target)
-            .map_err(|fault| fault.to_string())?;
-        let region = self.region;
-        let options = ResizeOptions::new()
-            .resize_alg(ResizeAlg::Convolution(FilterType::Bilinear))
-            .use_alpha(false)
-            .crop(
-                f64::from(region.x) * plane_scale,
-                f64::from(region.y) * plane_scale,
-                f64::from(region.width) * plane_scale,
-                f64::from(region.height) * plane_scale,
-            );
-        self.resizer
-            .resize_typed(&source, &mut target, &options)
-            .map_err(|fault| fault.to_string())
-    }
+/// A plane of one channel as H x W x 1.
+fn deep<'a>(plane: &ArrayView2<'a, u8>) -> ArrayView3<'a, u8> {
+    plane.insert_axis(Axis(2))
 }
 
 /// The three channel planes of one slot of the batch tensor, in the order red, green, blue.
@@ -181,24 +196,26 @@ impl<'a> Output<'a> {
         }
     }
 
-    /// Writes the content row by row; `rgb_row` gives the RGB codes of one row of a given width.
-    fn write<I: Iterator<Item = [f32; 3]>>(&mut self, rgb_row: impl Fn(usize, usize) -> I) {
-        let width = self.content.width as usize;
+    /// Writes one row of the content from its RGB codes.
+    #[expect(
+        clippy::inline_always,
+        reason = "it is compiled once for each kind of processor"
+    )]
+    #[inline(always)]
+    fn write(&mut self, row: usize, codes: impl Iterator<Item = [f32; 3]>) {
         let [gain_r, gain_g, gain_b] = self.gain;
         let [bias_r, bias_g, bias_b] = self.bias;
         let [red, green, blue] = &mut self.planes;
-        for row in 0..self.content.height as usize {
-            let start = (self.content.y as usize + row) * self.width + self.content.x as usize;
-            let at = start..start + width;
-            let targets = red[at.clone()]
-                .iter_mut()
-                .zip(&mut green[at.clone()])
-                .zip(&mut blue[at]);
-            for (((red, green), blue), [r, g, b]) in targets.zip(rgb_row(row, width)) {
-                *red = r * gain_r + bias_r;
-                *green = g * gain_g + bias_g;
-                *blue = b * gain_b + bias_b;
-            }
+        let start = (self.content.y as usize + row) * self.width + self.content.x as usize;
+        let at = start..start + self.content.width as usize;
+        let targets = red[at.clone()]
+            .iter_mut()
+            .zip(&mut green[at.clone()])
+            .zip(&mut blue[at]);
+        for (((red, green), blue), [r, g, b]) in targets.zip(codes) {
+            *red = r * gain_r + bias_r;
+            *green = g * gain_g + bias_g;
+            *blue = b * gain_b + bias_b;
         }
     }
 }
@@ -304,9 +321,13 @@ mod tests {
         assert_eq!(picture.fault(), None);
         let side = number("side");
         let mut slot = vec![f32::NAN; 3 * side * side];
-        Preprocessor::new(&spec(side as u32, resize, colors))
-            .write(&picture, region, &mut slot)
+        let mut preprocessor = Preprocessor::new(&spec(side as u32, resize, colors));
+        preprocessor.write(&picture, region, &mut slot).unwrap();
+        let mut elsewhere = vec![f32::NAN; slot.len()];
+        preprocessor
+            .write_anywhere(&picture, region, &mut elsewhere)
             .unwrap();
+        assert_eq!(slot, elsewhere, "another processor makes another picture");
         slot
     }
 
@@ -327,10 +348,9 @@ mod tests {
                 worst = worst.max(off);
                 sum += off;
             }
-            // Each plane is rounded to a code once; the matrix weighs luma by 1.16 and blue by up to 2.11.
             let mean = sum / found.len() as f64;
             assert!(
-                worst < 3.4 && mean < 0.4,
+                worst < 0.6 && mean < 0.1,
                 "{}: off by {worst} codes, {mean} in the mean",
                 case["name"]
             );

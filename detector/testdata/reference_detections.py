@@ -1,6 +1,6 @@
 """Reference detections for FastestDet and YOLOX on real frames, by onnxruntime, OpenCV, Pillow and numpy.
 
-Two preprocessings: `defined` repeats ours (antialiased triangle plane by plane, then colour), `usual` is
+Two preprocessings: `defined` repeats ours (antialiased triangle plane by plane without rounding, then colour), `usual` is
 what the authors of the models do (colour at full size, then cv2.resize). Both are written without
 suppression, which turns on near ties; `kept` is what suppression leaves of the first. No pixels are written, only boxes and means over
 an 8 x 8 grid of the input.
@@ -35,7 +35,7 @@ def frames(video):
 def defined(i420, width, height):
     y = i420[:HEIGHT]
     u, v = i420[HEIGHT:].reshape(2, HEIGHT // 2, WIDTH // 2)
-    y, u, v = (np.asarray(Image.fromarray(p).resize((width, height), Image.Resampling.BILINEAR)).astype(float) for p in (y, u, v))
+    y, u, v = (np.asarray(Image.fromarray(p.astype(np.float32)).resize((width, height), Image.Resampling.BILINEAR)).astype(float) for p in (y, u, v))
     y, u, v = 255 / 219 * (y - 16), 255 / 224 * (u - 128), 255 / 224 * (v - 128)
     bgr = np.stack([y + 1.772 * u, y - 0.344136 * u - 0.714136 * v, y + 1.402 * v])
     return np.clip(bgr, 0, 255)

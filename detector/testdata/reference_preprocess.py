@@ -21,8 +21,9 @@ def plane(width, height, seed):
 
 
 def resize(channel, box, size):
-    """Antialiased triangle filter, 8 bits in and out."""
-    return np.asarray(Image.fromarray(channel).resize(size, Image.Resampling.BILINEAR, box=box)).astype(np.float64)
+    """Antialiased triangle filter on floating-point pixels, so that nothing is rounded on the way."""
+    picture = Image.fromarray(channel.astype(np.float32))
+    return np.asarray(picture.resize(size, Image.Resampling.BILINEAR, box=box)).astype(np.float64)
 
 
 def to_rgb(y, u, v, matrix, is_full_range):

@@ -111,12 +111,13 @@ fn assert_golden(test: &str, name: &str, key: &str, threshold: f32) {
         let found = detector.detect(&[planes(frame)]).unwrap().remove(0);
         let mut defined = detections(&golden["defined"]);
         assert!(!defined.is_empty());
-        assert_covered(&found, &defined, threshold, 0.8, 0.02);
-        assert_covered(&defined, &found, threshold, 0.8, 0.02);
-        // The usual way converts at full size and resizes with another filter.
+        assert_covered(&found, &defined, threshold, 0.97, 0.003);
+        assert_covered(&defined, &found, threshold, 0.97, 0.003);
+        // The usual way converts at full size and resizes with another filter; of a part of somebody, which
+        // suppression would take away, the box then moves by a few pixels.
         let usual = detections(&golden["usual"]);
-        assert_covered(&found, &usual, threshold, 0.6, 0.15);
-        assert_covered(&usual, &found, threshold, 0.6, 0.15);
+        assert_covered(&found, &usual, threshold, 0.5, 0.15);
+        assert_covered(&usual, &found, threshold, 0.5, 0.15);
         sightline_detector::suppress(&mut defined, 0, detector.card().output.nms_iou.unwrap());
         assert_eq!(defined, detections(&golden["kept"]));
         assert_grid(&detector, golden["grid"].as_array().unwrap());

@@ -131,7 +131,7 @@ fn a_recording_becomes_tracks_that_are_found_by_track_and_by_picture() {
     .json();
     let best = &by_picture["hits"][0];
     assert_eq!(best["track"], track, "a track's own crop finds it first");
-    assert!(best["similarity"].as_f64().unwrap() > 0.9, "{best}");
+    assert!(best["similarity"].as_f64().unwrap() > 0.8, "{best}");
     assert!(best["score"].is_null() && by_picture["calibrated"] == false);
     let by_track = run_well(&[
         "search",
