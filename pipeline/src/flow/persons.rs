@@ -2,26 +2,13 @@
 
 use std::path::Path;
 
-use anyhow::{Context as _, Result};
-use serde::Deserialize;
+use anyhow::Result;
 use sightline_sink::AssociationOptions;
 use sightline_sink::persons::Calibration;
 
 use super::engines::model_folder;
 use crate::config::Config;
-use crate::models::card::CARD_FILE;
-
-/// The part of a model's card that says what its similarities are worth between tracks.
-#[derive(Deserialize)]
-struct Card {
-    association: Option<Curve>,
-}
-
-#[derive(Deserialize)]
-struct Curve {
-    slope: f64,
-    even: f64,
-}
+use crate::models::card::{CARD_FILE, WholeCard};
 
 /// Options of association; none where it is off.
 ///
@@ -46,14 +33,12 @@ pub fn association(config: &Config) -> Result<Option<AssociationOptions>> {
 
 /// The curve of a model's card; a cautious one, marked as not fitted, where the card has none.
 fn calibration(card: &Path) -> Result<Calibration> {
-    let text = fs_err::read_to_string(card)?;
-    let card: Card = toml::from_str(&text)
-        .with_context(|| format!("`[association]` of {} cannot be read", card.display()))?;
-    Ok(card
-        .association
-        .map_or_else(Calibration::default, |curve| Calibration {
+    let curve = WholeCard::read(card)?.association;
+    Ok(
+        curve.map_or_else(Calibration::default, |curve| Calibration {
             slope: curve.slope,
             even: curve.even,
             is_fitted: true,
-        }))
+        }),
+    )
 }

@@ -64,10 +64,22 @@ pub struct WholeCard {
     pub quality: toml::Table,
     /// Similarity to log likelihood ratio; absent until measured.
     pub calibration: Option<toml::Table>,
+    /// What similarities of tracks are worth; encoders of pictures alone have it.
+    pub association: Option<Association>,
     /// Similarity of single clauses to probability; text encoders alone have it.
     pub clauses: Option<toml::Table>,
     /// How text becomes tokens; text encoders alone have it.
     pub tokenizer: Option<Tokenizer>,
+}
+
+/// `[association]`: from the similarity of two tracks to log odds that they are of one person.
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Association {
+    /// Log odds for each unit of similarity, more than 0.
+    pub slope: f64,
+    /// Similarity, -1 to 1, that speaks neither for nor against.
+    pub even: f64,
 }
 
 /// `[input]`
@@ -184,6 +196,18 @@ impl WholeCard {
             let reason = "[input] lacks a key for pictures, or a text encoder has one: width, height, colors, layout, scale, mean, std, resize";
             return Err(fault(reason.into()));
         }
+        if let Some(curve) = card.association
+            && !(curve.slope > 0.0 && curve.slope < 1000.0 && curve.even.abs() <= 1.0)
+        {
+            let reason =
+                "association.slope must be more than 0 and association.even within -1 and 1";
+            return Err(fault(reason.into()));
+        }
+        if card.association.is_some() && card.task != Task::EmbedImage {
+            return Err(fault(
+                "[association] belongs to encoders of pictures".into(),
+            ));
+        }
         Ok(card)
     }
 
@@ -242,6 +266,11 @@ mod tests {
             ("dimension =", "dimensions =", "unknown field `dimensions`"),
             ("dimension = 256", "", "encoders need both"),
             ("\"embed-image\"", "\"detect\"", "belong to encoders"),
+            (
+                "[quality]",
+                "[association]\nslope = -1.0\neven = 0.3\n[quality]",
+                "association.slope must be more than 0",
+            ),
         ] {
             let error = WholeCard::parse(&text.replace(from, to), &path)
                 .unwrap_err()

@@ -58,12 +58,15 @@ impl ModelFolders {
         self.is_shipped(name).then(|| self.cards.join(name))
     }
 
-    /// Whether the model's file lies beside its card, in the repository or the package.
+    /// Whether the model's file lies beside its card, in the repository or the package. A card that cannot be read counts
+    /// as one that has its file, so that whoever loads it says what is wrong with it.
     #[must_use]
     pub fn is_shipped(&self, name: &str) -> bool {
         let card = self.cards.join(name).join(super::card::CARD_FILE);
-        super::card::WholeCard::read(&card)
-            .is_ok_and(|found| card.with_file_name(found.file).is_file())
+        match super::card::WholeCard::read(&card) {
+            Ok(found) => card.with_file_name(found.file).is_file(),
+            Err(_) => card.is_file(),
+        }
     }
 
     /// Names of the models that can be used, in order.
@@ -133,6 +136,22 @@ mod tests {
     fn cards_of_a_checkout_are_found_from_its_build_folder() {
         let folders = ModelFolders::discover();
         assert!(folders.cards.join(MANIFEST_FILE).is_file(), "{folders:?}");
+    }
+
+    #[test]
+    fn a_broken_card_is_found_so_that_its_fault_is_told() {
+        let root = tempfile::tempdir().unwrap();
+        let folders = ModelFolders {
+            installed: root.path().join("none"),
+            cards: root.path().into(),
+        };
+        assert!(!folders.is_shipped("appearance"));
+        fs_err::create_dir(root.path().join("appearance")).unwrap();
+        fs_err::write(root.path().join("appearance/model.toml"), "nonsense").unwrap();
+        assert_eq!(
+            folders.find("appearance"),
+            Some(root.path().join("appearance"))
+        );
     }
 
     #[test]
