@@ -4,6 +4,8 @@
 
 #[path = "system/bad_files.rs"]
 mod bad_files;
+#[path = "system/baseline.rs"]
+mod baseline;
 #[path = "system/box_live.rs"]
 mod box_live;
 #[path = "system/box_replay.rs"]
