@@ -21,6 +21,7 @@ mod lock;
 mod migrate;
 mod options;
 mod persons;
+mod pictures;
 pub(crate) mod points;
 mod remove;
 mod restore;

@@ -72,8 +72,8 @@ fn is_building(dir: &Path) -> bool {
 
 #[test]
 fn everything_goes_on_while_a_graph_is_built() {
-    const POINTS: u32 = 12_000;
-    const LIMIT: Duration = Duration::from_secs(300);
+    const POINTS: u32 = 6_000;
+    const LIMIT: Duration = Duration::from_secs(900);
     let dir = tempfile::tempdir().unwrap();
     Embedded::create(dir.path(), &specs(), &TRACKLETS).unwrap();
     let engine = open(dir.path());
