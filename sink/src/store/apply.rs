@@ -1,5 +1,6 @@
 //! Events into points, crops and coverage.
 
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::PoisonError;
 use std::time::Instant;
@@ -9,7 +10,7 @@ use serde_json::Map;
 use uuid::Uuid;
 
 use super::Store;
-use super::crops::Crops;
+use super::pictures;
 use super::points::{self, ExemplarPayload, Tracklet, TrackletPayload, from_payload, joined};
 use super::remove::Pictures;
 use crate::event::{Event, Forgotten, MAX_FORGOTTEN, Reason, Sighting};
@@ -75,9 +76,9 @@ impl Store {
 
     fn write(&self, events: &[(u64, Event)]) -> Result<Applied> {
         let mut applied = Applied::default();
-        let mut exemplars: HashMap<SightingId, (&Sighting, ExemplarPayload)> = HashMap::new();
         let mut tracklets: HashMap<TrackId, Tracklet> = HashMap::new();
         let mut accepted: Vec<&Event> = Vec::with_capacity(events.len());
+        let mut sightings: Vec<&Sighting> = Vec::with_capacity(events.len());
         self.heed_forgotten(events)?;
         for (sequence, event) in events {
             match event {
@@ -99,21 +100,40 @@ impl Store {
                         applied.refused += 1;
                         continue;
                     }
-                    let crop = self.put_crop(sighting, &mut applied)?;
-                    applied.sightings += 1;
                     accepted.push(event);
-                    let tracklet = Tracklet::of(sighting, crop.clone());
-                    match tracklets.entry(sighting.track) {
-                        std::collections::hash_map::Entry::Occupied(mut known) => {
-                            known.get_mut().join(tracklet);
-                        }
-                        std::collections::hash_map::Entry::Vacant(place) => {
-                            place.insert(tracklet);
-                        }
-                    }
-                    exemplars.insert(sighting.id, (sighting, ExemplarPayload::of(sighting, crop)));
+                    sightings.push(sighting);
                 }
             }
+        }
+        applied.sightings = sightings.len() as u64;
+        applied.crops = pictures::put_first(&self.crops, &sightings, |group, names| {
+            self.apply_exemplars(group, names, &mut tracklets)
+        })?;
+        if let Some(next) = self.next() {
+            next.note_changed(sightings.iter().map(|sighting| (sighting.track, 1)));
+        }
+        self.apply_tracklets(tracklets, &mut applied)?;
+        self.associate(accepted.into_iter())?;
+        Ok(applied)
+    }
+
+    /// Writes sightings whose pictures are there, and joins them into their tracks.
+    fn apply_exemplars(
+        &self,
+        sightings: &[&Sighting],
+        pictures: Vec<Option<String>>,
+        tracklets: &mut HashMap<TrackId, Tracklet>,
+    ) -> Result<()> {
+        let mut exemplars: HashMap<SightingId, (&Sighting, ExemplarPayload)> = HashMap::new();
+        for (sighting, crop) in sightings.iter().zip(pictures) {
+            let tracklet = Tracklet::of(sighting, crop.clone());
+            match tracklets.entry(sighting.track) {
+                Entry::Occupied(mut known) => known.get_mut().join(tracklet),
+                Entry::Vacant(place) => {
+                    place.insert(tracklet);
+                }
+            }
+            exemplars.insert(sighting.id, (sighting, ExemplarPayload::of(sighting, crop)));
         }
         let points = exemplars
             .into_iter()
@@ -121,17 +141,7 @@ impl Store {
                 points::point(points::exemplar_id(id), &sighting.vectors, &payload)
             })
             .collect::<Result<_>>()?;
-        self.exemplars.upsert(points)?;
-        if let Some(next) = self.next() {
-            let sightings = accepted.iter().filter_map(|event| match event {
-                Event::Sighting(sighting) => Some((sighting.track, 1)),
-                Event::Coverage(_) | Event::Forgotten(_) => None,
-            });
-            next.note_changed(sightings);
-        }
-        self.apply_tracklets(tracklets, &mut applied)?;
-        self.associate(accepted.into_iter())?;
-        Ok(applied)
+        self.exemplars.upsert(points)
     }
 
     /// Why the store can never take an event; none when it can.
@@ -184,17 +194,6 @@ impl Store {
         vectors
             .into_iter()
             .try_for_each(|vector| self.options.fits(vector))
-    }
-
-    fn put_crop(&self, sighting: &Sighting, applied: &mut Applied) -> Result<Option<String>> {
-        let Some(jpeg) = &sighting.crop else {
-            return Ok(None);
-        };
-        let name = Crops::name(jpeg);
-        if self.crops.put(&name, jpeg, sighting.capture_ns)? {
-            applied.crops += 1;
-        }
-        Ok(Some(name))
     }
 
     fn apply_tracklets(

@@ -4,6 +4,7 @@
 //! than something that had to go is not taken in any more.
 
 use std::collections::{BTreeMap, HashMap};
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -14,6 +15,8 @@ use sha2::{Digest as _, Sha256};
 
 use super::options::CropLimits;
 use crate::{Error, Result};
+
+const TIME: &str = "set the time of a crop";
 
 /// How the folder of crops stands.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
@@ -97,7 +100,8 @@ impl Crops {
             })
     }
 
-    /// Stores a crop taken at `capture_ns`, and keeps the bounds. Says whether it was new.
+    /// Stores a crop taken at `capture_ns`, and keeps the bounds. Says whether it was new. One at a time puts and removes
+    /// crops, whoever holds the store's writing; others may look for them meanwhile.
     pub(super) fn put(&self, name: &str, jpeg: &[u8], capture_ns: i64) -> Result<bool> {
         let mut shelf = self.lock();
         let key = (capture_ns, name.to_owned());
@@ -107,14 +111,17 @@ impl Crops {
             return Ok(false);
         }
         let known_ns = shelf.times_ns.get(name).copied();
+        drop(shelf);
         let is_whole =
             || fs_err::metadata(self.path(name)).is_ok_and(|file| file.len() == jpeg.len() as u64);
         let is_new = known_ns.is_none() || !is_whole();
         if is_new {
             self.write(name, jpeg, capture_ns)?;
         } else if known_ns.is_some_and(|known_ns| known_ns < capture_ns) {
-            set_time(&self.path(name), capture_ns)?;
+            let file = File::options().write(true).open(self.path(name));
+            set_time(&file.map_err(Error::io(TIME))?, capture_ns)?;
         }
+        let mut shelf = self.lock();
         shelf.put(name, capture_ns, jpeg.len() as u64);
         self.keep_bounds(&mut shelf)?;
         Ok(is_new)
@@ -181,11 +188,18 @@ impl Crops {
         let what = "write a crop";
         let path = self.path(name);
         let part = path.with_extension("part");
-        if let Some(group) = path.parent() {
-            fs_err::create_dir_all(group).map_err(Error::io(what))?;
+        let mut file = match File::create(&part) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                // The first one of its group.
+                fs_err::create_dir_all(path.parent().unwrap_or(&self.dir))
+                    .and_then(|()| File::create(&part))
+            }
+            made => made,
         }
-        fs_err::write(&part, jpeg).map_err(Error::io(what))?;
-        set_time(&part, capture_ns)?;
+        .map_err(Error::io(what))?;
+        file.write_all(jpeg).map_err(Error::io(what))?;
+        set_time(&file, capture_ns)?;
+        drop(file);
         fs_err::rename(&part, &path).map_err(Error::io(what))
     }
 
@@ -260,15 +274,10 @@ fn now_ns() -> i64 {
 }
 
 /// The capture time is the file's time, so that its age survives a restart.
-fn set_time(path: &Path, capture_ns: i64) -> Result<()> {
-    let what = "set the time of a crop";
-    let file = File::options()
-        .write(true)
-        .open(path)
-        .map_err(Error::io(what))?;
+fn set_time(file: &File, capture_ns: i64) -> Result<()> {
     // Events before 1970 are refused.
     let time = UNIX_EPOCH + Duration::from_nanos(capture_ns.unsigned_abs());
-    file.file().set_modified(time).map_err(Error::io(what))
+    file.file().set_modified(time).map_err(Error::io(TIME))
 }
 
 /// A floor that cannot be read costs nothing but a few crops that are kept longer.

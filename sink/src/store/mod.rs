@@ -21,6 +21,7 @@ mod lock;
 mod migrate;
 mod options;
 mod persons;
+mod pictures;
 pub(crate) mod points;
 mod remove;
 mod restore;
@@ -186,7 +187,7 @@ impl Store {
         has_index || dir.join("server").is_file()
     }
 
-    /// Makes everything applied so far durable. Events may be applied meanwhile, most of the time.
+    /// Makes everything applied so far durable. Events may be applied meanwhile, most of the time; graphs may be built.
     ///
     /// # Errors
     ///
@@ -211,8 +212,9 @@ impl Store {
         self.coverage.flush()
     }
 
-    /// Tidies the index where that is due: replaced points, and graphs once there are very many
-    /// points. Blocks; searches and writing go on meanwhile, flushes wait. Says whether anything was done.
+    /// Tidies the index where that is due: replaced points, and graphs once there are very many points. Blocks, for hours on
+    /// a busy box; everything else goes on meanwhile, but [`Store::forget`] waits for the graph that is being built, and
+    /// writing with it. Says whether anything was done.
     ///
     /// # Errors
     ///

@@ -1,33 +1,34 @@
 //! The engine of this process, one collection of points, made safe to use: its panics become
-//! errors, its log stays bounded, and what must not run together does not.
+//! errors, its log stays bounded, what must not run together does not, and what it would lose
+//! of changes that were made while it builds segments anew is noted beside it.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use qdrant_edge::{
-    CountRequest, CreateIndex, Distance, EdgeConfig, EdgeOptimizersConfig, EdgeShard,
-    EdgeVectorParams, FieldIndexOperations, Filter, HnswIndexConfig, NamedQuery, NamedVectors,
-    Payload, PayloadFieldSchema, PayloadOps, PointId, PointInsertOperations, PointOperations,
-    PointStruct, QueryEnum, Record, ScrollRequest, SearchParams, SearchRequest, SetPayloadOp,
-    UpdateOperation, Vector, VectorInternal, VectorStructInternal, WalOptions,
+    CountRequest, CreateIndex, Distance, EdgeConfig, EdgeShard, EdgeVectorParams,
+    FieldIndexOperations, HnswIndexConfig, NamedQuery, Payload, PayloadFieldSchema, PayloadOps,
+    PointId, PointInsertOperations, PointOperations, QueryEnum, Record, ScrollRequest,
+    SearchParams, SearchRequest, SetPayloadOp, UpdateOperation, VectorInternal, WalOptions,
     WithPayloadInterface, WithVector,
 };
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
-use super::{Collection, Condition, Engine, Found, Order, Point, Where, wal};
+use super::changed::{Changed, Fate};
+use super::translate::{from_json, guarded, service, to_engine, to_filter, vectors_of};
+use super::{Collection, Engine, Found, Order, PAGE, Point, Where, wal};
 use crate::store::options::VectorSpec;
 use crate::{Error, Result};
 
 /// A segment of the engine's own log. Old ones are deleted at each flush, so this bounds the log.
-const LOG_SEGMENT_BYTES: usize = 8 << 20;
+pub(super) const LOG_SEGMENT_BYTES: usize = 8 << 20;
 
 /// Points beyond which a segment gets a graph, once the collection is searched approximately at all.
 const GRAPH_POINTS: usize = 50_000;
 
-/// Most points of a segment with a graph: the time of one optimization, and what it holds up.
-const SEGMENT_POINTS: usize = 200_000;
+/// Where the engine builds segments; what a killed process left there is good for nothing.
+const BUILDING: &str = "temp_segments";
 
 /// Breadth of an approximate search.
 const SEARCH_BREADTH: usize = 256;
@@ -35,13 +36,18 @@ const SEARCH_BREADTH: usize = 256;
 /// A collection of points.
 #[derive(Debug)]
 pub(crate) struct Embedded {
-    path: PathBuf,
-    shard: EdgeShard,
-    /// The engine's flush panics while an update or an optimization is under way.
-    exclusive: Mutex<()>,
-    /// Points up to which searches are exact and no graph is built.
+    pub(super) path: PathBuf,
+    pub(super) shard: EdgeShard,
+    /// Segments are built anew by one at a time. Taken before `changes`.
+    pub(super) building: Mutex<()>,
+    /// Changes and flushes take turns: the engine's flush panics while a change is under way. What changed
+    /// while segments are built anew; none while none are.
+    pub(super) changes: Mutex<Option<Changed>>,
+    /// Points up to which searches are exact.
     exact_points: u64,
-    dimension: usize,
+    /// Points beyond which a segment gets a graph.
+    pub(super) graph_points: usize,
+    pub(super) dimension: usize,
 }
 
 impl Embedded {
@@ -78,6 +84,13 @@ impl Embedded {
         exact_points: u64,
     ) -> Result<Self> {
         wal::trim(&path.join("wal"))?;
+        match fs_err::remove_dir_all(path.join(BUILDING)) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                return Err(Error::io("clear away half-built segments")(error));
+            }
+            Ok(()) | Err(_) => {}
+        }
+        let left = Changed::left_in(path)?;
         let shard =
             guarded(path, "open the index", || EdgeShard::load(path, None)).map_err(|error| {
                 Error::Corrupt {
@@ -89,10 +102,21 @@ impl Embedded {
         let engine = Self {
             path: path.to_path_buf(),
             shard,
-            exclusive: Mutex::new(()),
+            building: Mutex::new(()),
+            changes: Mutex::new(None),
             exact_points,
+            graph_points: GRAPH_POINTS,
             dimension,
         };
+        if let Some(fates) = left {
+            tracing::info!(
+                points = fates.len(), path = %path.display(),
+                "putting right what changed while the index was tidied"
+            );
+            engine.mend(&fates)?;
+            engine.flush()?;
+            Changed::begin(path)?.end()?;
+        }
         engine.choose_graphs()?;
         Ok(engine)
     }
@@ -103,27 +127,20 @@ impl Engine for Embedded {
         if points.is_empty() {
             return Ok(());
         }
+        let ids: Vec<Uuid> = points.iter().map(|point| point.id).collect();
         let points = points.into_iter().map(|point| to_engine(point).into());
         let operation = UpdateOperation::PointOperation(PointOperations::UpsertPoints(
             PointInsertOperations::PointsList(points.collect()),
         ));
-        let _exclusive = self.exclusive();
+        let mut changes = self.changes();
+        note(&mut changes, ids, Fate::Written)?;
         self.guarded("write points", || self.shard.update(operation))
     }
 
     fn set_payload(&self, id: Uuid, fields: Map<String, Value>) -> Result<()> {
-        let _exclusive = self.exclusive();
-        self.guarded("write a payload", || {
-            self.shard
-                .update(UpdateOperation::PayloadOperation(PayloadOps::SetPayload(
-                    SetPayloadOp {
-                        payload: Payload(fields),
-                        points: Some(vec![PointId::Uuid(id)]),
-                        filter: None,
-                        key: None,
-                    },
-                )))
-        })
+        let mut changes = self.changes();
+        note(&mut changes, [id], Fate::Written)?;
+        self.set_fields(&[id], fields)
     }
 
     fn retrieve(&self, ids: &[Uuid], with_vectors: bool) -> Result<Vec<Found>> {
@@ -232,23 +249,31 @@ impl Engine for Embedded {
     }
 
     fn delete(&self, filter: &Where) -> Result<()> {
-        let _exclusive = self.exclusive();
-        self.guarded("delete points", || {
-            let filter = to_filter(filter)?.ok_or_else(|| service("no filter"))?;
-            self.shard.update(UpdateOperation::PointOperation(
-                PointOperations::DeletePointsByFilter(filter),
-            ))
-        })
+        if filter.is_empty() {
+            return self.guarded("delete points", || Err(service("no filter")));
+        }
+        let mut changes = self.changes();
+        if changes.is_none() {
+            return self.guarded("delete points", || {
+                let filter = to_filter(filter)?.ok_or_else(|| service("no filter"))?;
+                self.shard.update(UpdateOperation::PointOperation(
+                    PointOperations::DeletePointsByFilter(filter),
+                ))
+            });
+        }
+        let mut ids = Vec::new();
+        self.pages(filter, false, &mut |found| {
+            ids.extend(found.into_iter().map(|point| point.id));
+            Ok(())
+        })?;
+        note(&mut changes, ids.iter().copied(), Fate::Deleted)?;
+        ids.chunks(PAGE).try_for_each(|some| self.remove(some))
     }
 
     fn delete_ids(&self, ids: &[Uuid]) -> Result<()> {
-        let ids = ids.iter().copied().map(PointId::Uuid).collect();
-        let _exclusive = self.exclusive();
-        self.guarded("delete points", || {
-            self.shard.update(UpdateOperation::PointOperation(
-                PointOperations::DeletePoints { ids },
-            ))
-        })
+        let mut changes = self.changes();
+        note(&mut changes, ids.iter().copied(), Fate::Deleted)?;
+        self.remove(ids)
     }
 
     fn is_exact_for(&self, candidates: u64) -> bool {
@@ -257,97 +282,55 @@ impl Engine for Embedded {
 
     /// Shortens the engine's log too.
     fn flush(&self) -> Result<()> {
-        let exclusive = self.exclusive();
-        self.guarded("flush", || {
-            self.shard.flush();
-            Ok(())
-        })?;
-        drop(exclusive);
+        let changes = self.changes();
+        if let Some(changed) = &*changes {
+            changed.sync()?;
+        }
+        self.flush_held()?;
+        drop(changes);
         wal::trim(&self.path.join("wal"))
     }
 
-    /// Builds graphs and clears away replaced points where that is due.
     fn optimize(&self) -> Result<bool> {
-        let _exclusive = self.exclusive();
-        self.choose_graphs()?;
-        self.guarded("optimize", || self.shard.optimize())
+        self.build_anew()
     }
 
-    /// Segments that have deleted points are written anew, and the engine's log is filled with nothing until its
-    /// parts that may hold them are gone.
     fn scrub(&self) -> Result<()> {
-        const NOTHING: usize = LOG_SEGMENT_BYTES / 64;
-        const MOST_ENTRIES: usize = 256;
-        let log = self.path.join("wal");
-        let exclusive = self.exclusive();
-        let last = wal::closed(&log)?
-            .last()
-            .map_or(-1, |(start, _)| i128::from(*start));
-        let usual = self.shard.config().optimizers.clone();
-        self.guarded("clear away deleted points", || {
-            self.shard.set_optimizers_config(EdgeOptimizersConfig {
-                deleted_threshold: Some(0.0),
-                vacuum_min_vector_number: Some(0),
-                ..usual.clone()
-            })?;
-            let cleared = self.shard.optimize();
-            self.shard.set_optimizers_config(usual)?;
-            cleared?;
-            Ok(())
-        })?;
-        for _ in 0..MOST_ENTRIES {
-            // The part that was open when this began has to be among those that go.
-            let parts = wal::closed(&log)?;
-            if parts
-                .iter()
-                .filter(|(start, _)| i128::from(*start) > last)
-                .count()
-                > wal::KEPT
-            {
-                break;
-            }
-            self.guarded("fill the index's log", || {
-                let nobody = vec![PointId::Uuid(Uuid::nil()); NOTHING];
-                self.shard.update(UpdateOperation::PointOperation(
-                    PointOperations::DeletePoints { ids: nobody },
-                ))
-            })?;
-        }
-        drop(exclusive);
-        self.flush()
+        self.clear_deleted()
     }
 }
 
 impl Embedded {
-    /// No graph is built as long as every search is exact.
-    fn choose_graphs(&self) -> Result<()> {
-        let bytes_a_point = self.dimension * size_of::<f32>();
-        let kilobytes = |points: usize| (points * bytes_a_point / 1024).max(1);
-        let is_small = self.is_exact_for(self.points());
-        let wanted = EdgeOptimizersConfig {
-            default_segment_number: Some(4),
-            max_segment_size: Some(kilobytes(SEGMENT_POINTS)),
-            indexing_threshold: Some(if is_small {
-                usize::MAX / 4096
-            } else {
-                kilobytes(GRAPH_POINTS)
-            }),
-            ..EdgeOptimizersConfig::default()
-        };
-        if self.shard.config().optimizers == wanted {
-            return Ok(());
-        }
-        self.guarded("configure", || self.shard.set_optimizers_config(wanted))
+    pub(super) fn set_fields(&self, ids: &[Uuid], fields: Map<String, Value>) -> Result<()> {
+        let points = ids.iter().copied().map(PointId::Uuid).collect();
+        self.guarded("write a payload", || {
+            self.shard
+                .update(UpdateOperation::PayloadOperation(PayloadOps::SetPayload(
+                    SetPayloadOp {
+                        payload: Payload(fields),
+                        points: Some(points),
+                        filter: None,
+                        key: None,
+                    },
+                )))
+        })
     }
 
-    fn points(&self) -> u64 {
+    pub(super) fn remove(&self, ids: &[Uuid]) -> Result<()> {
+        let ids = ids.iter().copied().map(PointId::Uuid).collect();
+        self.guarded("delete points", || {
+            self.shard.update(UpdateOperation::PointOperation(
+                PointOperations::DeletePoints { ids },
+            ))
+        })
+    }
+
+    pub(super) fn points(&self) -> u64 {
         self.shard.info().points_count as u64
     }
 
-    fn exclusive(&self) -> std::sync::MutexGuard<'_, ()> {
-        self.exclusive
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+    pub(super) fn changes(&self) -> MutexGuard<'_, Option<Changed>> {
+        self.changes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn found(&self, record: Record) -> Result<Found> {
@@ -369,12 +352,24 @@ impl Embedded {
         }
     }
 
-    fn guarded<T>(
+    pub(super) fn guarded<T>(
         &self,
         doing: &'static str,
         work: impl FnOnce() -> Result<T, qdrant_edge::OperationError>,
     ) -> Result<T> {
         guarded(&self.path, doing, work)
+    }
+}
+
+/// Notes what is about to be done to points, while that is needed.
+fn note(
+    changes: &mut Option<Changed>,
+    ids: impl IntoIterator<Item = Uuid>,
+    fate: Fate,
+) -> Result<()> {
+    match changes {
+        Some(changed) => changed.note(ids, fate),
+        None => Ok(()),
     }
 }
 
@@ -411,77 +406,4 @@ fn config(specs: &[VectorSpec]) -> EdgeConfig {
         builder = builder.vector(spec.name.as_str(), params);
     }
     builder.build()
-}
-
-/// Runs a call of the engine; an error of it and a panic in it both become an [`Error::Engine`].
-fn guarded<T>(
-    path: &Path,
-    doing: &'static str,
-    work: impl FnOnce() -> Result<T, qdrant_edge::OperationError>,
-) -> Result<T> {
-    let failed = |what: String| Error::Engine {
-        path: path.to_path_buf(),
-        doing,
-        what,
-    };
-    match catch_unwind(AssertUnwindSafe(work)) {
-        Ok(result) => result.map_err(|error| failed(first_line(&error.to_string()))),
-        Err(panic) => {
-            let text = panic.downcast_ref::<String>().map(String::as_str);
-            let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
-            Err(failed(first_line(text.unwrap_or("a panic without words"))))
-        }
-    }
-}
-
-fn to_engine(point: Point) -> PointStruct {
-    let vectors = point.vectors.into_iter();
-    let named = vectors.fold(NamedVectors::default(), |named, (name, values)| {
-        named.add_vector(name, Vector::new_dense(values))
-    });
-    PointStruct::new(PointId::Uuid(point.id), named, Value::Object(point.payload))
-}
-
-fn vectors_of(vectors: Option<VectorStructInternal>) -> Vec<(String, Vec<f32>)> {
-    let Some(VectorStructInternal::Named(vectors)) = vectors else {
-        return Vec::new();
-    };
-    let dense = vectors
-        .into_iter()
-        .filter_map(|(name, vector)| match vector {
-            VectorInternal::Dense(values) => Some((name, values)),
-            VectorInternal::Sparse(_) | VectorInternal::MultiDense(_) => None,
-        });
-    dense.collect()
-}
-
-/// A filter in the engine's words; none where everything passes.
-fn to_filter(filter: &Where) -> Result<Option<Filter>, qdrant_edge::OperationError> {
-    if filter.is_empty() {
-        return Ok(None);
-    }
-    let list = |conditions: &[Condition]| -> Vec<Value> {
-        let one = |condition: &Condition| match condition {
-            Condition::Any(key, values) => json!({ "key": key, "match": { "any": values } }),
-            Condition::Range(key, least, most) => {
-                json!({ "key": key, "range": { "gte": least, "lte": most } })
-            }
-        };
-        conditions.iter().map(one).collect()
-    };
-    from_json(json!({ "must": list(&filter.must), "must_not": list(&filter.must_not) })).map(Some)
-}
-
-fn first_line(text: &str) -> String {
-    text.lines().next().unwrap_or_default().to_owned()
-}
-
-fn service(what: &str) -> qdrant_edge::OperationError {
-    qdrant_edge::OperationError::service_error(what)
-}
-
-fn from_json<T: serde::de::DeserializeOwned>(
-    value: Value,
-) -> Result<T, qdrant_edge::OperationError> {
-    serde_json::from_value(value).map_err(|error| service(&error.to_string()))
 }

@@ -1,9 +1,12 @@
 //! Where points lie: in the engine of this process, or on a server. One contract, one suite of tests for both.
 
+mod changed;
 pub(crate) mod embedded;
 pub(crate) mod server;
 #[cfg(test)]
 pub(crate) mod suite;
+mod tidying;
+mod translate;
 mod wal;
 
 use std::collections::HashSet;
@@ -195,7 +198,8 @@ pub(crate) trait Engine: fmt::Debug + Send + Sync {
     /// Makes everything written so far durable.
     fn flush(&self) -> Result<()>;
 
-    /// Tidies up where that is due. Takes a while; searches go on. Says whether anything was done.
+    /// Tidies up where that is due. Takes a while, in which everything else goes on but [`Engine::scrub`]. Says whether
+    /// anything was done.
     fn optimize(&self) -> Result<bool>;
 
     /// Makes the bytes of deleted points go from the disk too, not only from answers, as far as that is in reach.
