@@ -22,7 +22,8 @@ fn no_measure_of_the_demo_scene_falls_below_its_baseline() {
     let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
     let of_checkout = |name: &str| checkout().join(name).to_str().unwrap().to_owned();
     let descriptions = of_checkout("tests/world/demo/ground_truth/descriptions.json");
-    let people: Vec<Value> = serde_json::from_str(&fs::read_to_string(descriptions).unwrap()).unwrap();
+    let people: Vec<Value> =
+        serde_json::from_str(&fs::read_to_string(descriptions).unwrap()).unwrap();
     let there = people
         .iter()
         .map(|person| json!({ "text": person["captions"][0], "identities": [person["id"]] }));
