@@ -93,6 +93,11 @@ impl<C: ConsumerContext + 'static> Lanes<C> {
         self.lanes.iter().map(|lane| lane.place)
     }
 
+    /// Some partition may have more, which is not here yet.
+    pub(super) fn is_waiting(&self) -> bool {
+        self.unknown_since.is_some()
+    }
+
     /// Takes a message that came before its partition was split off.
     pub(super) fn hold(&mut self, place: Place, message: &BorrowedMessage<'_>, judge: Judge<'_>) {
         if let Some(lane) = self.lanes.iter_mut().find(|lane| lane.place == place) {

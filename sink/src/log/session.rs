@@ -42,6 +42,12 @@ const LOOK_EVERY: (Duration, Duration) = (Duration::from_millis(300), Duration::
 /// A consumer that gets nothing for so long though there is something is replaced by a fresh one.
 const SILENCE: Duration = Duration::from_secs(30);
 
+/// How long a batch waits for more where more is known to be on its way.
+const LINGER: Duration = Duration::from_millis(50);
+
+/// How long it sleeps meanwhile at a time.
+const TICK: Duration = Duration::from_millis(1);
+
 /// How long others may hold partitions that an embedded store needs: longer than the group takes to notice a dead member.
 const OTHERS: Duration = Duration::from_secs(60);
 
@@ -270,11 +276,18 @@ impl<'s> Session<'s> {
     fn gather(&mut self) -> Result<Vec<Item>> {
         let shared = self.shared;
         let judge = |event: &Event| shared.refusal(event);
+        let begin = Instant::now();
         let mut batch = Vec::new();
         let mut has_dead = false;
         while batch.len() < self.shared.options.batch_records && self.held.len() < MOST_HELD {
             let arrival = match self.lanes.next(&judge) {
                 Ok(Some(arrival)) => arrival,
+                Ok(None)
+                    if !batch.is_empty() && self.lanes.is_waiting() && begin.elapsed() < LINGER =>
+                {
+                    std::thread::sleep(TICK);
+                    continue;
+                }
                 Ok(None) => break,
                 Err(error) => {
                     self.heed(&error)?;

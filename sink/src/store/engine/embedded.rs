@@ -8,9 +8,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use qdrant_edge::{
     CountRequest, CreateIndex, Distance, EdgeConfig, EdgeShard, EdgeVectorParams,
     FieldIndexOperations, HnswIndexConfig, NamedQuery, Payload, PayloadFieldSchema, PayloadOps,
-    PointId, PointInsertOperations, PointOperations, QueryEnum, Record, ScrollRequest,
-    SearchParams, SearchRequest, SetPayloadOp, UpdateOperation, VectorInternal, WalOptions,
-    WithPayloadInterface, WithVector,
+    PointId, PointInsertOperations, PointOperations, QuantizationConfig, QueryEnum, Record,
+    ScrollRequest, SearchParams, SearchRequest, SetPayloadOp, UpdateOperation, VectorInternal,
+    WalOptions, WithPayloadInterface, WithVector,
 };
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
@@ -32,6 +32,9 @@ const BUILDING: &str = "temp_segments";
 
 /// Breadth of an approximate search.
 const SEARCH_BREADTH: usize = 256;
+
+/// Of what a graph finds, how much more than is wanted is compared again by whole vectors.
+const OVERSAMPLING: f64 = 2.0;
 
 /// A collection of points.
 #[derive(Debug)]
@@ -58,7 +61,7 @@ impl Embedded {
         collection: &Collection,
     ) -> Result<()> {
         guarded(path, "make the index", || {
-            let shard = EdgeShard::new(path, config(specs))?;
+            let shard = EdgeShard::new(path, config(specs)?)?;
             for (field, kind) in collection.fields {
                 // A graph of its own for each value costs minutes of building and no filter here needs it.
                 let schema = json!({ "type": kind.word(), "enable_hnsw": false });
@@ -170,6 +173,7 @@ impl Engine for Embedded {
             let acorn = json!({ "enable": !filter.is_empty(), "max_selectivity": 1.0 });
             let params: SearchParams = from_json(json!({
                 "hnsw_ef": SEARCH_BREADTH.max(limit), "exact": is_exact, "acorn": acorn,
+                "quantization": { "rescore": true, "oversampling": OVERSAMPLING },
             }))?;
             self.shard.search(SearchRequest {
                 query: QueryEnum::Nearest(NamedQuery {
@@ -373,7 +377,7 @@ fn note(
     }
 }
 
-fn config(specs: &[VectorSpec]) -> EdgeConfig {
+fn config(specs: &[VectorSpec]) -> Result<EdgeConfig, qdrant_edge::OperationError> {
     let graph = HnswIndexConfig {
         m: 16,
         ef_construct: 100,
@@ -388,6 +392,10 @@ fn config(specs: &[VectorSpec]) -> EdgeConfig {
         segment_capacity: LOG_SEGMENT_BYTES,
         ..WalOptions::default()
     };
+    // A byte a value beside the vectors, once there is a graph: it is built and walked by these, and what it finds is
+    // compared again by the vectors themselves.
+    let quantization: QuantizationConfig =
+        from_json(json!({ "scalar": { "type": "int8", "quantile": 0.99, "always_ram": false } }))?;
     let mut builder = EdgeConfig::builder()
         .hnsw_config(graph)
         .wal_options(log)
@@ -400,10 +408,10 @@ fn config(specs: &[VectorSpec]) -> EdgeConfig {
             on_disk: Some(true),
             multivector_config: None,
             datatype: None,
-            quantization_config: None,
+            quantization_config: Some(quantization.clone()),
             hnsw_config: None,
         };
         builder = builder.vector(spec.name.as_str(), params);
     }
-    builder.build()
+    Ok(builder.build())
 }
