@@ -1,5 +1,7 @@
 //! From a decoder's YUV to RGB: which matrix, which range, and the numbers that follow.
 
+use crate::resize::Lanes;
+
 /// Which luma weights the stream was encoded with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Matrix {
@@ -51,6 +53,25 @@ impl YuvToRgb {
             g_u: -chroma * 2.0 * (1.0 - kb) * kb / kg,
             g_v: -chroma * 2.0 * (1.0 - kr) * kr / kg,
             b_u: chroma * 2.0 * (1.0 - kb),
+        }
+    }
+
+    /// Rows of Y, U and V, a few beside one another, to red, green and blue in their place.
+    ///
+    /// Each is an argument of its own: only then does the compiler know that they do not overlap, and uses vector instructions.
+    #[expect(
+        clippy::inline_always,
+        reason = "it must be compiled for the processor that its caller is compiled for"
+    )]
+    #[inline(always)]
+    pub(crate) fn convert(&self, first: &mut [Lanes], second: &mut [Lanes], third: &mut [Lanes]) {
+        let pixels = first.as_flattened_mut().iter_mut();
+        let chroma = second
+            .as_flattened_mut()
+            .iter_mut()
+            .zip(third.as_flattened_mut());
+        for (first, (second, third)) in pixels.zip(chroma) {
+            [*first, *second, *third] = self.rgb(*first, *second, *third);
         }
     }
 

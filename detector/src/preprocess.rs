@@ -4,10 +4,10 @@ use crate::card::{ColorOrder, InputSpec};
 use crate::color::YuvToRgb;
 use crate::letterbox::{Letterbox, Region};
 use crate::planes::Planes;
-use crate::resize::Fit;
+use crate::resize::{Fit, LANES, Lanes};
 use ndarray::{ArrayView2, ArrayView3, Axis};
 
-/// Resizes row by row and converts there; full-size pixels are never converted.
+/// Resizes a few rows at a time and converts there; full-size pixels are never converted.
 ///
 /// Downscaling is antialiased (triangle filter over the source pixels that each target pixel
 /// covers). Chroma is taken as centred between its luma pixels, at most half a source pixel off.
@@ -15,18 +15,8 @@ pub(crate) struct Preprocessor {
     input: InputSpec,
     /// Of luma or RGB, and of chroma.
     fits: [Fit; 2],
-    lines: Lines,
-}
-
-/// One row of the target on its way; kept, so that a picture allocates nothing.
-#[derive(Default)]
-struct Lines {
-    blended: Vec<f32>,
-    luma: Vec<[f32; 1]>,
-    blue: Vec<[f32; 1]>,
-    red: Vec<[f32; 1]>,
-    both: Vec<[f32; 2]>,
-    rgb: Vec<[f32; 3]>,
+    /// A few rows of the target on their way, a channel each; kept, so that a picture allocates nothing.
+    lines: [Vec<Lanes>; 3],
 }
 
 impl Preprocessor {
@@ -35,14 +25,7 @@ impl Preprocessor {
         Self {
             input: input.clone(),
             fits: Default::default(),
-            lines: Lines {
-                blended: Vec::new(),
-                luma: vec![[0.0]; width],
-                blue: vec![[0.0]; width],
-                red: vec![[0.0]; width],
-                both: vec![[0.0; 2]; width],
-                rgb: vec![[0.0; 3]; width],
-            },
+            lines: std::array::from_fn(|_| vec![[0.0; LANES]; width]),
         }
     }
 
@@ -102,40 +85,23 @@ impl Preprocessor {
             let half = (picture.width().div_ceil(2), picture.height().div_ceil(2));
             chroma_fit.set(half, part.map(|side| side / 2.0), target);
         }
-        let lines = &mut self.lines;
-        let blended = &mut lines.blended;
-        match picture {
-            Planes::I420 { y, u, v, color } => {
-                let (y, u, v) = (deep(y), deep(u), deep(v));
-                let map = YuvToRgb::new(*color);
-                let luma = &mut lines.luma[..width];
-                let (blue, red) = (&mut lines.blue[..width], &mut lines.red[..width]);
-                for row in 0..height {
-                    fit.row(&y, row, blended, luma)?;
-                    chroma_fit.row(&u, row, blended, blue)?;
-                    chroma_fit.row(&v, row, blended, red)?;
-                    let codes = luma.iter().zip(blue.iter().zip(red.iter()));
-                    output.write(row, codes.map(|([y], ([u], [v]))| map.rgb(*y, *u, *v)));
+        let [first, second, third] = self.lines.each_mut().map(|line| &mut line[..width]);
+        for row in (0..height).step_by(LANES) {
+            match picture {
+                Planes::I420 { y, u, v, color } => {
+                    fit.rows(&deep(y), row, [first])?;
+                    chroma_fit.rows(&deep(u), row, [second])?;
+                    chroma_fit.rows(&deep(v), row, [third])?;
+                    YuvToRgb::new(*color).convert(first, second, third);
                 }
-            }
-            Planes::Nv12 { y, uv, color } => {
-                let y = deep(y);
-                let map = YuvToRgb::new(*color);
-                let (luma, both) = (&mut lines.luma[..width], &mut lines.both[..width]);
-                for row in 0..height {
-                    fit.row(&y, row, blended, luma)?;
-                    chroma_fit.row(uv, row, blended, both)?;
-                    let codes = luma.iter().zip(both.iter());
-                    output.write(row, codes.map(|([y], [u, v])| map.rgb(*y, *u, *v)));
+                Planes::Nv12 { y, uv, color } => {
+                    fit.rows(&deep(y), row, [first])?;
+                    chroma_fit.rows(uv, row, [second, third])?;
+                    YuvToRgb::new(*color).convert(first, second, third);
                 }
+                Planes::Rgb(rgb) => fit.rows(rgb, row, [first, second, third])?,
             }
-            Planes::Rgb(rgb) => {
-                let codes = &mut lines.rgb[..width];
-                for row in 0..height {
-                    fit.row(rgb, row, blended, codes)?;
-                    output.write(row, codes.iter().copied());
-                }
-            }
+            output.write(row, [first, second, third]);
         }
         Ok(letterbox)
     }
@@ -196,26 +162,24 @@ impl<'a> Output<'a> {
         }
     }
 
-    /// Writes one row of the content from its RGB codes.
+    /// Writes rows of the content from `row` on, from their red, green and blue codes.
     #[expect(
         clippy::inline_always,
         reason = "it is compiled once for each kind of processor"
     )]
     #[inline(always)]
-    fn write(&mut self, row: usize, codes: impl Iterator<Item = [f32; 3]>) {
-        let [gain_r, gain_g, gain_b] = self.gain;
-        let [bias_r, bias_g, bias_b] = self.bias;
-        let [red, green, blue] = &mut self.planes;
-        let start = (self.content.y as usize + row) * self.width + self.content.x as usize;
-        let at = start..start + self.content.width as usize;
-        let targets = red[at.clone()]
-            .iter_mut()
-            .zip(&mut green[at.clone()])
-            .zip(&mut blue[at]);
-        for (((red, green), blue), [r, g, b]) in targets.zip(codes) {
-            *red = r * gain_r + bias_r;
-            *green = g * gain_g + bias_g;
-            *blue = b * gain_b + bias_b;
+    fn write(&mut self, row: usize, channels: [&[Lanes]; 3]) {
+        let (left, width) = (self.content.x as usize, self.content.width as usize);
+        let (top, height) = (self.content.y as usize, self.content.height as usize);
+        for (c, codes) in channels.into_iter().enumerate() {
+            let (gain, bias) = (self.gain[c], self.bias[c]);
+            for (lane, row) in (row..height).take(LANES).enumerate() {
+                let start = (top + row) * self.width + left;
+                let row = &mut self.planes[c][start..start + width];
+                for (to, lanes) in row.iter_mut().zip(codes) {
+                    *to = lanes[lane] * gain + bias;
+                }
+            }
         }
     }
 }

@@ -1,9 +1,10 @@
-//! Resizing from bytes to `f32`, one row of the target at a time, so that what is read again stays in the nearest cache.
+//! Resizing from bytes to `f32`, a few rows of the target at a time, so that what is read again stays in the nearest cache.
 //!
 //! The filter is the antialiasing triangle of Pillow and of most trainings: when shrinking it is as wide as the
 //! source pixels that a target pixel covers, when growing it is linear interpolation. Nothing is rounded between the
-//! two directions. Down comes before across: rows next to each other are blended by vector instructions, and across,
-//! where the distances between pixels are uneven, then has the fewest pixels to do.
+//! two directions. Down comes before across, which then has the fewest pixels to do. Across, the distances between pixels
+//! are uneven, and no vector instruction reads such pixels well: so that many rows lie beside one another, a pixel of each, and all
+//! of them are blended at once.
 
 use ndarray::{ArrayView3, Axis};
 
@@ -53,6 +54,12 @@ impl Filter {
     }
 }
 
+/// Rows of the target that are made at once: as many as a vector instruction takes values.
+pub(crate) const LANES: usize = 8;
+
+/// One value of each of [`LANES`] rows.
+pub(crate) type Lanes = [f32; LANES];
+
 /// How a part of a plane is fitted into rows of the target.
 #[derive(Debug, Default)]
 pub(crate) struct Fit {
@@ -60,6 +67,9 @@ pub(crate) struct Fit {
     across: Filter,
     /// What it was set to: pictures of one camera are all alike.
     set_to: Option<Mapping>,
+    /// A row that is blended down, and then [`LANES`] of them.
+    blended: Vec<f32>,
+    beside: Vec<Lanes>,
 }
 
 /// Size of the source, part of it, size of the target.
@@ -77,7 +87,8 @@ impl Fit {
         self.down.fit(source.1, y, height, target.1);
     }
 
-    /// Makes row `at` of the target from a plane (H x W x C); `blended` is scratch.
+    /// Makes [`LANES`] rows of the target from row `from` on, of a plane (H x W x C), each channel into a line of its own. Lanes
+    /// beyond the last row hold anything.
     ///
     /// Fails when the pixels of the plane's rows are not contiguous.
     #[expect(
@@ -85,82 +96,62 @@ impl Fit {
         reason = "it must be compiled for the processor that its caller is compiled for"
     )]
     #[inline(always)]
-    pub(crate) fn row<const C: usize>(
-        &self,
+    pub(crate) fn rows<const C: usize>(
+        &mut self,
         plane: &ArrayView3<'_, u8>,
-        at: usize,
-        blended: &mut Vec<f32>,
-        target: &mut [[f32; C]],
+        from: usize,
+        lines: [&mut [Lanes]; C],
     ) -> Result<(), String> {
         let (Some(left), Some(right)) = (self.across.first.first(), self.across.first.last())
         else {
             return Ok(());
         };
         let columns = left * C..(right + self.across.taps) * C;
-        blended.resize(columns.len(), 0.0);
+        self.blended.resize(columns.len(), 0.0);
+        self.beside.resize(columns.len(), [0.0; LANES]);
         let taps = self.down.taps;
-        let weights = &self.down.weights[at * taps..(at + 1) * taps];
-        let mut is_first = true;
-        for (tap, weight) in weights.iter().enumerate() {
-            if *weight == 0.0 {
-                continue;
-            }
-            let row = plane.index_axis(Axis(0), self.down.first[at] + tap);
-            let bytes = row.to_slice().ok_or("rows of a plane are not contiguous")?;
-            let bytes = &bytes[columns.clone()];
-            if is_first {
-                for (sum, byte) in blended.iter_mut().zip(bytes) {
-                    *sum = weight * f32::from(*byte);
+        let rows = self.down.first[from..].iter();
+        let rows = rows.zip(self.down.weights[from * taps..].chunks_exact(taps));
+        for (lane, (first, weights)) in rows.enumerate().take(LANES) {
+            let mut is_first = true;
+            for (tap, weight) in weights.iter().enumerate() {
+                if *weight == 0.0 {
+                    continue;
                 }
-            } else {
-                for (sum, byte) in blended.iter_mut().zip(bytes) {
-                    *sum += weight * f32::from(*byte);
+                let row = plane.index_axis(Axis(0), first + tap);
+                let bytes = row.to_slice().ok_or("rows of a plane are not contiguous")?;
+                let codes = self.blended.iter_mut().zip(&bytes[columns.clone()]);
+                if is_first {
+                    codes.for_each(|(sum, byte)| *sum = weight * f32::from(*byte));
+                } else {
+                    codes.for_each(|(sum, byte)| *sum += weight * f32::from(*byte));
                 }
+                is_first = false;
             }
-            is_first = false;
+            for (lanes, code) in self.beside.iter_mut().zip(&self.blended) {
+                lanes[lane] = *code;
+            }
         }
-        let pixels = blended.as_chunks::<C>().0;
-        match self.across.taps {
-            2 => self.blend_across::<2, C>(pixels, *left, target),
-            3 => self.blend_across::<3, C>(pixels, *left, target),
-            4 => self.blend_across::<4, C>(pixels, *left, target),
-            taps => {
-                let weights = self.across.weights.chunks_exact(taps);
-                for ((to, first), weights) in target.iter_mut().zip(&self.across.first).zip(weights)
-                {
-                    *to = weighted(weights, &pixels[first - left..][..taps]);
+        let taps = self.across.taps;
+        let pixels = self.beside.as_chunks::<C>().0;
+        for (c, line) in lines.into_iter().enumerate() {
+            let filter = self
+                .across
+                .first
+                .iter()
+                .zip(self.across.weights.chunks_exact(taps));
+            for (to, (first, weights)) in line.iter_mut().zip(filter) {
+                let mut sum = [0.0; LANES];
+                for (weight, pixel) in weights.iter().zip(&pixels[first - left..][..taps]) {
+                    for (sum, code) in sum.iter_mut().zip(&pixel[c]) {
+                        *sum += weight * code;
+                    }
                 }
+                *to = sum;
             }
         }
         Ok(())
     }
-
-    /// As the general way, with a number of taps that the compiler knows.
-    #[expect(clippy::inline_always, reason = "as for `row`")]
-    #[inline(always)]
-    fn blend_across<const TAPS: usize, const C: usize>(
-        &self,
-        pixels: &[[f32; C]],
-        left: usize,
-        target: &mut [[f32; C]],
-    ) {
-        let weights = self.across.weights.as_chunks::<TAPS>().0;
-        for ((to, first), weights) in target.iter_mut().zip(&self.across.first).zip(weights) {
-            *to = weighted(weights, &pixels[first - left..][..TAPS]);
-        }
-    }
-}
-
-#[expect(clippy::inline_always, reason = "as for `row`")]
-#[inline(always)]
-fn weighted<const C: usize>(weights: &[f32], pixels: &[[f32; C]]) -> [f32; C] {
-    let mut sum = [0.0; C];
-    for (weight, pixel) in weights.iter().zip(pixels) {
-        for (sum, code) in sum.iter_mut().zip(pixel) {
-            *sum += weight * code;
-        }
-    }
-    sum
 }
 
 #[cfg(test)]
@@ -179,9 +170,16 @@ mod tests {
         let mut fit = Fit::default();
         fit.set((columns, rows), part, (width, height));
         let mut all = vec![[0.0; C]; width * height];
-        let mut blended = Vec::new();
-        for (at, row) in all.chunks_exact_mut(width).enumerate() {
-            fit.row(plane, at, &mut blended, row).unwrap();
+        let mut lines: [Vec<Lanes>; C] = std::array::from_fn(|_| vec![[0.0; LANES]; width]);
+        for from in (0..height).step_by(LANES) {
+            let wanted = lines.each_mut().map(Vec::as_mut_slice);
+            fit.rows(plane, from, wanted).unwrap();
+            let rows = all[from * width..].chunks_exact_mut(width).take(LANES);
+            for (lane, row) in rows.enumerate() {
+                for (x, pixel) in row.iter_mut().enumerate() {
+                    *pixel = std::array::from_fn(|c| lines[c][x][lane]);
+                }
+            }
         }
         all
     }
@@ -200,10 +198,7 @@ mod tests {
         let plane = plane.slice(s![.., ..;2, ..]);
         let mut fit = Fit::default();
         fit.set((4, 4), [0.0, 0.0, 4.0, 4.0], (2, 2));
-        assert!(
-            fit.row(&plane, 0, &mut Vec::new(), &mut [[0.0; 1]; 2])
-                .is_err()
-        );
+        assert!(fit.rows(&plane, 0, [&mut [[0.0; LANES]; 2]]).is_err());
     }
 
     proptest! {
