@@ -37,7 +37,7 @@ pub use half::f16;
 pub use coverage::{CameraCoverage, Interval};
 pub use error::{Error, Reaction, Result};
 pub use event::{Coverage, Event, Forgotten, NamedVector, Sighting, Stretch, TrackState};
-pub use flow::{IndexingTime, Sink, SinkOptions, SinkStatus, Writer};
+pub use flow::{IndexingTime, Searchable, Sink, SinkOptions, SinkStatus, Writer};
 pub use ids::{PersonId, SightingId, TrackId};
 pub use log::{LogOptions, Publisher, PublisherOptions, Receiver, ReceiverOptions};
 pub use persons::{AssociationOptions, PersonEvent, PersonRecord, SiteMap};

@@ -21,6 +21,7 @@ const CAMERAS: usize = 4;
 /// Between two looks at memory and metrics.
 const PERIOD: Duration = Duration::from_secs(15);
 const LATENCY: &str = "sightline_capture_to_indexed_seconds";
+const STAGE_AGE: &str = "sightline_stage_age_seconds";
 
 /// One look at the program.
 #[derive(Debug, Clone, Copy)]
@@ -100,9 +101,10 @@ fn main() -> Result<()> {
         let look = Look {
             minutes: begin.elapsed().as_secs_f64() / 60.0,
             anonymous_mib: anonymous_mib(program.id())?,
-            resident_mib: total(&metrics, "sightline_process_resident_bytes") / f64::from(1 << 20),
-            frames: total(&metrics, "sightline_ingest_frames_total"),
-            sightings: total(&metrics, &format!("{LATENCY}_count")),
+            resident_mib: total(&metrics, "sightline_process_resident_bytes", "")
+                / f64::from(1 << 20),
+            frames: total(&metrics, "sightline_ingest_frames_total", ""),
+            sightings: total(&metrics, &format!("{LATENCY}_count"), ""),
         };
         writeln!(
             out,
@@ -122,12 +124,21 @@ fn main() -> Result<()> {
         median(&looks[last..]),
         slope_an_hour(&looks[steady..])
     )?;
-    writeln!(
-        out,
-        "capture to searchable: p50 up to {} s, p99 up to {} s; the bounds of the histogram's buckets",
-        quantile(&metrics, 0.50),
-        quantile(&metrics, 0.99)
-    )?;
+    writeln!(out, "seconds since capture   mean  p50 up to  p99 up to")?;
+    for (stage, name, label) in ["ingest", "mailbox", "detect", "follow", "spool"]
+        .map(|stage| (stage, STAGE_AGE, format!("stage=\"{stage}\"")))
+        .into_iter()
+        .chain([("searchable", LATENCY, String::new())])
+    {
+        let count = total(&metrics, &format!("{name}_count"), &label);
+        writeln!(
+            out,
+            "{stage:>21}  {:>5.3}  {:>9}  {:>9}",
+            total(&metrics, &format!("{name}_sum"), &label) / count,
+            quantile(&metrics, name, &label, 0.50),
+            quantile(&metrics, name, &label, 0.99)
+        )?;
+    }
     for line in metrics.lines().filter(|line| {
         !line.starts_with('#') && (line.contains("dropped_total") || line.contains("reconnect"))
     }) {
@@ -150,9 +161,12 @@ fn anonymous_mib(process: u32) -> Result<f64> {
     Ok(kib.context("the kernel tells no RssAnon")? / 1024.0)
 }
 
-/// Sum over all labels of a metric.
-fn total(metrics: &str, name: &str) -> f64 {
-    values(metrics, name).map(|(_, value)| value).sum()
+/// Sum of a metric over all labels with `label` among them.
+fn total(metrics: &str, name: &str, label: &str) -> f64 {
+    values(metrics, name)
+        .filter(|(labels, _)| labels.contains(label))
+        .map(|(_, value)| value)
+        .sum()
 }
 
 fn values<'a>(metrics: &'a str, name: &'a str) -> impl Iterator<Item = (&'a str, f64)> {
@@ -165,11 +179,11 @@ fn values<'a>(metrics: &'a str, name: &'a str) -> impl Iterator<Item = (&'a str,
     })
 }
 
-/// Upper bound of the bucket in which this share of the latencies lies.
-fn quantile(metrics: &str, share: f64) -> String {
-    let name = format!("{LATENCY}_bucket");
+/// Upper bound of the bucket in which this share of the ages lies.
+fn quantile(metrics: &str, name: &str, label: &str, share: f64) -> String {
+    let name = format!("{name}_bucket");
     let mut bounds: Vec<(f64, f64)> = Vec::new();
-    for (labels, count) in values(metrics, &name) {
+    for (labels, count) in values(metrics, &name).filter(|(labels, _)| labels.contains(label)) {
         let Some((_, rest)) = labels.split_once("le=\"") else {
             continue;
         };

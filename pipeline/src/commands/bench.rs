@@ -19,6 +19,7 @@ use crate::flow::timing::{StageReport, StageTime, process_cpu_ns};
 use crate::flow::{self, Batching, Encoders, Outputs, Play, Recorder, StageTimes, Store, Workers};
 use crate::ingest::{RecordingSpec, Recordings};
 use crate::models::runtime;
+use crate::observe::Depth;
 
 /// Longest wait for the index.
 const DRAIN_DEADLINE: Duration = Duration::from_secs(600);
@@ -160,7 +161,7 @@ fn replay(
     let store = Store::open(&config, encoders.vectors()?)?;
     let cameras = specs.iter().map(|spec| spec.camera.to_string()).collect();
     let (record, took) = measured(|| {
-        let (embed, embedders) = encoders.start(Batching::Fixed, times)?;
+        let (embed, embedders) = encoders.start(Batching::Fixed, times, &Depth::default())?;
         let parts = flow::follower_parts(&config, embedders, times.clone(), false);
         let mut recorder =
             Recorder::open(store.writer(), cameras, &Outputs::default(), times.clone())?;

@@ -20,6 +20,7 @@ use crate::flow::{
 };
 use crate::ingest::{Frame, Recordings};
 use crate::models::runtime;
+use crate::observe::Depth;
 use crate::report::canvas::Canvas;
 use crate::report::sheet::{
     CELL_HEIGHT_PX, CELL_WIDTH_PX, CROPS_PER_TRACK, SheetRow, contact_sheet, spread,
@@ -87,7 +88,7 @@ pub fn run(args: &ReplayArgs) -> Result<()> {
     };
     let cameras = specs.iter().map(|spec| spec.camera.to_string()).collect();
     let mut recorder = Recorder::open(outlet.writer(), cameras, &outputs, times.clone())?;
-    let (embed, embedders) = encoders.start(Batching::Fixed, &times)?;
+    let (embed, embedders) = encoders.start(Batching::Fixed, &times, &Depth::default())?;
     let parts = flow::follower_parts(&config, embedders, times, args.video.is_some());
 
     let is_cancelled = Arc::new(AtomicBool::new(false));

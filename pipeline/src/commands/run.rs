@@ -26,7 +26,7 @@ use crate::ingest::{
 use crate::models::runtime;
 use crate::observe::events::ConfigReloaded;
 use crate::observe::notify::{Notifier, Watchdog};
-use crate::observe::{Health, Metrics, MonotonicClock, Progress, logs};
+use crate::observe::{Health, Metrics, MonotonicClock, Progress, QueueDepths, logs};
 
 /// How often the control loop looks round.
 const TICK: Duration = Duration::from_millis(50);
@@ -82,11 +82,12 @@ pub fn run(args: &RunArgs) -> Result<()> {
     };
 
     let times = Arc::new(StageTimes::default());
+    let queues = metrics.queues.clone();
     let telemetry = Arc::new(Telemetry::new(metrics, &progress, &times));
     let batching = Batching::Gathered {
         longest_wait: Duration::from_millis(u64::from(config.embed.batch_wait_ms.0)),
     };
-    let (embed, embedders) = encoders.start(batching, &times)?;
+    let (embed, embedders) = encoders.start(batching, &times, &queues.embed)?;
     let mut follower = flow::follower_parts(&config, embedders, times, false);
     follower.tells_coverage = false;
     let (camera_events, arrivals) = sync_channel(EVENT_QUEUE);
@@ -108,7 +109,8 @@ pub fn run(args: &RunArgs) -> Result<()> {
             detector,
             gate: flow::gate_options(&config),
             follower,
-            followers: Workers::for_this_machine().followers,
+            followers: Workers::for_cameras().followers,
+            queues: queues.clone(),
             observer: telemetry.clone(),
         },
         outlet.writer(),
@@ -130,6 +132,7 @@ pub fn run(args: &RunArgs) -> Result<()> {
         notifier: &notifier,
         health: &health,
         telemetry: &telemetry,
+        queues: &queues,
         watchdog: Watchdog::new(progress, Notifier::from_env()?),
     };
     let ended = control.watch(&mut signals, &mut live, &flow, &outlet);
@@ -159,6 +162,7 @@ struct Control<'a> {
     notifier: &'a Notifier,
     health: &'a Health,
     telemetry: &'a Telemetry,
+    queues: &'a QueueDepths,
     watchdog: Watchdog,
 }
 
@@ -189,9 +193,6 @@ impl Control<'_> {
                     "camera `{camera}` is not watched any more: its thread ended, or too many of its pipelines hung; start the process anew"
                 );
             }
-            if let Some(store) = outlet.store() {
-                self.telemetry.searchable(store.searchable(), wall_ns()?);
-            }
             if polled.elapsed() >= POLL {
                 polled = Instant::now();
                 for (spec, status) in live.cameras() {
@@ -199,6 +200,14 @@ impl Control<'_> {
                 }
                 if let Some(store) = outlet.store() {
                     self.telemetry.index_news(store.take_index_news());
+                    self.telemetry.searchable(&store.take_searchable());
+                }
+                let waiting = live.mailbox().depth();
+                self.queues
+                    .mailbox
+                    .set(i64::try_from(waiting).unwrap_or(i64::MAX));
+                for time in outlet.take_sync_times() {
+                    self.telemetry.synced(time);
                 }
                 match outlet.status()? {
                     OutletStatus::Store(status) => self.telemetry.poll_sink(&status, wall_ns()?),

@@ -41,7 +41,7 @@ impl Default for StoreConfig {
             folder: PathBuf::from("sightline-store"),
             spool_bytes: at_least_one_u64(4 << 30),
             keep_free_bytes: 1 << 30,
-            sync_ms: at_least_one(200),
+            sync_ms: at_least_one(20),
             crops_bytes: at_least_one_u64(20 << 30),
             crops_age_days: at_least_one(30),
             qdrant: None,

@@ -20,12 +20,6 @@ pub struct DetectConfig {
     /// Most pictures in one call of the network, over all cameras.
     #[schemars(range(max = 256))]
     pub max_batch: NonZeroU32,
-    /// Longest wait for a fuller batch, in milliseconds. Live only: replay fills every batch.
-    #[schemars(range(max = 1000))]
-    pub batch_wait_ms: Millis,
-    /// Model sessions that work side by side.
-    #[schemars(range(max = 64))]
-    pub sessions: NonZeroU32,
     /// Cut the picture into overlapping tiles for people far away.
     pub tiling: TilingConfig,
     /// Skip pictures in which nothing moved.
@@ -38,8 +32,6 @@ impl Default for DetectConfig {
             score_threshold: None,
             nms_iou: None,
             max_batch: at_least_one(8),
-            batch_wait_ms: Millis(20),
-            sessions: at_least_one(1),
             tiling: TilingConfig::default(),
             motion_gate: MotionGateConfig::default(),
         }
@@ -188,20 +180,17 @@ pub struct EmbedConfig {
     /// Most crops in one call of the network, over all cameras.
     #[schemars(range(max = 256))]
     pub max_batch: NonZeroU32,
-    /// Longest wait for a fuller batch, in milliseconds. Live only: replay fills every batch.
+    /// Longest wait for a fuller batch, in milliseconds. What is there while the encoder works is a batch in any case; waiting
+    /// beyond that makes every sighting later. Live only: replay has batches of its own.
     #[schemars(range(max = 1000))]
     pub batch_wait_ms: Millis,
-    /// Model sessions that work side by side.
-    #[schemars(range(max = 64))]
-    pub sessions: NonZeroU32,
 }
 
 impl Default for EmbedConfig {
     fn default() -> Self {
         Self {
             max_batch: at_least_one(8),
-            batch_wait_ms: Millis(50),
-            sessions: at_least_one(1),
+            batch_wait_ms: Millis(0),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The embed stage: one thread owns the encoder, everybody else sends it crops.
 
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::sync::mpsc::{RecvTimeoutError, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -11,8 +11,10 @@ use sightline_reid::{Crop, ImageEncoder};
 use sightline_sink::{NamedVector, f16};
 
 use crate::ingest::Frame;
+use crate::observe::Depth;
 
 use super::picture::crop;
+use super::queue::{Receiver, Sender, queue};
 use super::timing::{StageTime, StageTimes};
 
 /// Requests that wait for the encoder before senders wait in turn.
@@ -42,7 +44,7 @@ struct Request {
 /// A way to the encoder's thread; cheap to clone.
 #[derive(Clone)]
 pub struct Embedder {
-    requests: SyncSender<Request>,
+    requests: Sender<Request>,
     /// Name of the vectors, `appearance` or `joint`.
     pub vector: Arc<str>,
     /// Model id on the wire.
@@ -57,7 +59,7 @@ pub struct EmbedStage {
 }
 
 impl EmbedStage {
-    /// Starts the thread that owns `encoder`; its time is counted as `stage` of `times`.
+    /// Starts the thread that owns `encoder`; its time is counted as `stage` of `times`, and what waits for it in `depth`.
     ///
     /// # Errors
     /// When the machine refuses another thread.
@@ -66,8 +68,9 @@ impl EmbedStage {
         batching: Batching,
         times: Arc<StageTimes>,
         stage: fn(&StageTimes) -> &StageTime,
+        depth: &Depth,
     ) -> std::io::Result<(Self, Embedder)> {
-        let (requests, inbox) = sync_channel(QUEUE);
+        let (requests, inbox) = queue(QUEUE, depth);
         let embedder = Embedder {
             requests,
             vector: encoder.vector_name().into(),

@@ -11,6 +11,7 @@ use super::engines::{model_folder, session_threads};
 use super::{Batching, EmbedStage, Embedder, StageTimes, vector_spec};
 use crate::config::{Config, Name, Precision};
 use crate::models::encoder_providers;
+use crate::observe::Depth;
 
 /// Encoders of pictures, loaded.
 pub struct Encoders {
@@ -63,16 +64,25 @@ impl Encoders {
         self,
         batching: Batching,
         times: &Arc<StageTimes>,
+        depth: &Depth,
     ) -> Result<(EmbedStages, Embedders)> {
-        let (stage, appearance) =
-            EmbedStage::start(self.appearance, batching, times.clone(), |times| {
-                &times.embed
-            })?;
+        let (stage, appearance) = EmbedStage::start(
+            self.appearance,
+            batching,
+            times.clone(),
+            |times| &times.embed,
+            depth,
+        )?;
         let mut stages = vec![stage];
         let mut joint = None;
         if let Some(encoder) = self.joint {
-            let (stage, embedder) =
-                EmbedStage::start(encoder, batching, times.clone(), |times| &times.joint)?;
+            let (stage, embedder) = EmbedStage::start(
+                encoder,
+                batching,
+                times.clone(),
+                |times| &times.joint,
+                depth,
+            )?;
             stages.push(stage);
             joint = Some(embedder);
         }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver as CameraEvents, RecvTimeoutError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -14,9 +14,11 @@ use sightline_sink::{Coverage, Event};
 use super::follow::{Follower, FollowerParts};
 use super::observer::Observer;
 use super::outcome::Outcome;
+use super::queue::{Receiver, Sender, queue};
 use super::record::EventWriter;
 use super::replay::detect;
 use crate::ingest::{Event as CameraEvent, EventKind, Frame, Latest, Region};
+use crate::observe::QueueDepths;
 
 /// Frames between two stages. Short, so that waiting happens in the mailbox, where a newer frame takes the older one's
 /// place.
@@ -33,7 +35,7 @@ pub struct LiveParts {
     /// Where frames arrive.
     pub mailbox: Arc<Latest<Frame>>,
     /// What happens to cameras.
-    pub camera_events: Receiver<CameraEvent>,
+    pub camera_events: CameraEvents<CameraEvent>,
     /// The detector.
     pub detector: Detector,
     /// Settings of the motion gates; none where gates are off.
@@ -42,6 +44,8 @@ pub struct LiveParts {
     pub follower: FollowerParts,
     /// Threads that follow cameras.
     pub followers: usize,
+    /// Where the depths of the queues are counted.
+    pub queues: QueueDepths,
     /// Who watches the stages.
     pub observer: Arc<dyn Observer>,
 }
@@ -115,6 +119,7 @@ impl LiveFlow {
             gate,
             follower,
             followers,
+            queues,
             observer,
         } = parts;
         let stop = Arc::new(AtomicBool::new(false));
@@ -130,10 +135,10 @@ impl LiveFlow {
             failed,
             regions: regions.clone(),
         };
-        let (events, inbox) = sync_channel::<Event>(256);
+        let (events, inbox) = queue::<Event>(256, &queues.record);
         let mut lanes = Vec::new();
         for worker in 0..followers.max(1) {
-            let (lane, told) = sync_channel(QUEUE);
+            let (lane, told) = queue(QUEUE, &queues.follow);
             lanes.push(lane);
             let (events, parts, observer) = (events.clone(), follower.clone(), observer.clone());
             let (regions, clock_errors) = (regions.clone(), clock_errors.clone());
@@ -172,7 +177,7 @@ impl LiveFlow {
                     }
                 }
                 detect(&mut detector, &batch, &mut found, &times)?;
-                detecting.detected(batch.len());
+                detecting.detected(&batch);
                 for (frame, detections) in batch.drain(..).zip(found.drain(..)) {
                     let lane = &lanes[frame.camera_index % lanes.len()];
                     if lane.send(Told::Frame { frame, detections }).is_err() {
@@ -249,7 +254,7 @@ impl Drop for Mark<'_> {
 fn follow(
     parts: &FollowerParts,
     told: &Receiver<Told>,
-    events: &SyncSender<Event>,
+    events: &Sender<Event>,
     regions: &Regions,
     clock_errors: &[AtomicI64],
     observer: &dyn Observer,
@@ -308,9 +313,9 @@ fn follow(
 /// Turns what cameras say into coverage, and tells followers of blind ones to end their tracks.
 fn cover(
     site: &str,
-    camera_events: &Receiver<CameraEvent>,
-    lanes: &[SyncSender<Told>],
-    events: &SyncSender<Event>,
+    camera_events: &CameraEvents<CameraEvent>,
+    lanes: &[Sender<Told>],
+    events: &Sender<Event>,
     clock_errors: &[AtomicI64],
 ) -> Result<()> {
     for CameraEvent {

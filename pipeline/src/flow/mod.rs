@@ -33,6 +33,7 @@ mod persons;
 #[cfg(test)]
 mod persons_oracle;
 mod picture;
+mod queue;
 mod record;
 mod replay;
 mod site_store;

@@ -1,5 +1,7 @@
 //! What the stages tell about themselves while they run; metrics, the watchdog and tests listen.
 
+use std::sync::Arc;
+
 use sightline_sink::Event;
 
 use super::outcome::Outcome;
@@ -11,8 +13,8 @@ pub trait Observer: Send + Sync {
     fn alive(&self, stage: &'static str);
     /// A frame was taken up.
     fn arrived(&self, frame: &Frame);
-    /// The detector has looked at a batch of this many pictures.
-    fn detected(&self, pictures: usize);
+    /// The detector has looked at a batch.
+    fn detected(&self, batch: &[Arc<Frame>]);
     /// The motion gate left a still picture of this camera out.
     fn skipped(&self, camera: &str);
     /// A frame was followed, or a camera ended.

@@ -91,6 +91,14 @@ impl Outlet {
         }
     }
 
+    /// How long each group of records took to be safe in the spool, since somebody asked last.
+    pub fn take_sync_times(&self) -> Vec<Duration> {
+        match self {
+            Self::Store(store) => store.take_sync_times(),
+            Self::Log(log) => log.publisher.take_sync_times(),
+        }
+    }
+
     /// How the outlet stands.
     ///
     /// # Errors

@@ -31,6 +31,15 @@ impl Workers {
             followers: cores.saturating_sub(1).max(1),
         }
     }
+
+    /// For cameras, twice as many as this machine has cores: they wait for the encoder more than they work, and what several
+    /// ask of it at the same time is one batch.
+    pub fn for_cameras() -> Self {
+        let cores = std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get);
+        Self {
+            followers: 2 * cores,
+        }
+    }
 }
 
 /// What goes on while a replay runs, for a progress bar.

@@ -11,8 +11,9 @@ use sightline_console::StoreCounts;
 use sightline_sink::spool::Limits;
 use sightline_sink::{
     Answer, Backup, CameraCoverage, CropLimits, Embed, Event, Filter, Forget, ForgetReport,
-    IndexNews, Migration, PersonId, PersonRecord, Query, Retention, ServerLimits, ServerOptions,
-    Sink, SinkOptions, SinkStatus, StoreOptions, TrackId, VectorSpec, Verified, Writer,
+    IndexNews, Migration, PersonId, PersonRecord, Query, Retention, Searchable, ServerLimits,
+    ServerOptions, Sink, SinkOptions, SinkStatus, StoreOptions, TrackId, VectorSpec, Verified,
+    Writer,
 };
 
 use super::EventWriter;
@@ -98,9 +99,14 @@ impl Store {
         self.sink.take_index_news()
     }
 
-    /// Highest spool sequence that is searchable.
-    pub fn searchable(&self) -> u64 {
-        self.sink.searchable()
+    /// What became searchable since somebody asked last.
+    pub fn take_searchable(&self) -> Vec<Searchable> {
+        self.sink.take_searchable()
+    }
+
+    /// How long each group of records took to be safe, since somebody asked last.
+    pub fn take_sync_times(&self) -> Vec<Duration> {
+        self.sink.take_sync_times()
     }
 
     /// Settles every person, since nothing more will come; drain first.

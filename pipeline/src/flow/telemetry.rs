@@ -2,20 +2,22 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use sightline_sink::log::PublisherStatus;
-use sightline_sink::{Event, IndexNews, SinkStatus, SpoolStatus};
+use sightline_sink::{Event, IndexNews, Searchable, SinkStatus, SpoolStatus};
 
 use super::observer::Observer;
 use super::outcome::Outcome;
 use super::timing::StageTimes;
 use crate::ingest::{CameraStatus, Frame, LiveSpec};
-use crate::observe::events::{FrameDropped, SpoolBroken, SpoolDropped};
+use crate::observe::events::{FrameDropped, IndexBehind, SpoolBroken, SpoolDropped};
 use crate::observe::{CameraMetrics, DropReason, Heartbeat, Metrics, Progress};
 
 /// A stage that goes round every fifth of a second and has not for this long is stuck.
 const STAGE_DEADLINE: Duration = Duration::from_secs(30);
+/// What is spooled should be searchable long before it is this old.
+const BEHIND_NS: i64 = 10_000_000_000;
 /// Sightings between spool and index whose times are remembered; beyond it the oldest is not timed.
 const TIMED: usize = 65_536;
 
@@ -59,14 +61,20 @@ impl Telemetry {
              metrics: &Arc<Metrics>,
              pick: fn(&Metrics) -> &crate::observe::histogram::Histogram| {
                 let metrics = metrics.clone();
-                time.listen(move |wall| pick(&metrics).observe(wall));
+                time.listen(move |_, wall| pick(&metrics).observe(wall));
             };
+        for time in [&times.embed, &times.joint] {
+            let metrics = metrics.clone();
+            time.listen(move |crops, wall| {
+                metrics.embed_seconds.observe(wall);
+                metrics
+                    .embed_batch
+                    .observe_count(usize::try_from(crops).unwrap_or(usize::MAX));
+            });
+        }
         connect(&times.detect, &metrics, |m| &m.detect_seconds);
         connect(&times.track, &metrics, |m| &m.track_seconds);
         connect(&times.select, &metrics, |m| &m.select_seconds);
-        connect(&times.embed, &metrics, |m| &m.embed_seconds);
-        connect(&times.joint, &metrics, |m| &m.embed_seconds);
-        connect(&times.spool, &metrics, |m| &m.spool_seconds);
         Self {
             metrics,
             stages: ["detect", "follow", "record"]
@@ -149,7 +157,15 @@ impl Telemetry {
 
     /// Takes over how the sink stands; `now_ns` is the wall clock.
     pub fn poll_sink(&self, status: &SinkStatus, now_ns: i64) {
-        self.poll_spool(&status.spool, now_ns);
+        let age_ns = self.poll_spool(&status.spool, now_ns);
+        if age_ns > BEHIND_NS {
+            IndexBehind {
+                metrics: &self.metrics,
+                age: Duration::from_nanos(age_ns.unsigned_abs()),
+                records: status.spool.records,
+            }
+            .emit();
+        }
         let metrics = &self.metrics;
         let count = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
         let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
@@ -174,7 +190,6 @@ impl Telemetry {
         told.resent = resent;
         metrics.store_forgotten.set(count(status.store.forgotten));
         drop(told);
-        self.searchable(status.searchable, now_ns);
     }
 
     /// Takes over what is new of the index.
@@ -211,13 +226,15 @@ impl Telemetry {
             .clear();
     }
 
-    fn poll_spool(&self, status: &SpoolStatus, now_ns: i64) {
+    /// Returns the age of the oldest record that waits, ns.
+    fn poll_spool(&self, status: &SpoolStatus, now_ns: i64) -> i64 {
         let metrics = &self.metrics;
         let count = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
         metrics.spool_records.set(count(status.records));
         metrics.spool_bytes.set(count(status.bytes));
         let age_ns = status.oldest_ns.map_or(0, |oldest_ns| now_ns - oldest_ns);
-        metrics.spool_oldest.set(age_ns.max(0) as f64 / 1e9);
+        let age_ns = age_ns.max(0);
+        metrics.spool_oldest.set(age_ns as f64 / 1e9);
         let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
         let dropped = status.dropped.records;
         if dropped > told.spool_dropped {
@@ -238,20 +255,32 @@ impl Telemetry {
             .emit();
             told.spool_broken = status.broken;
         }
+        age_ns
     }
 
-    /// Everything up to this spool sequence is searchable now.
-    pub fn searchable(&self, sequence: u64, now_ns: i64) {
+    /// A group of records took this long to be safe.
+    pub fn synced(&self, time: Duration) {
+        self.metrics.spool_seconds.observe(time);
+    }
+
+    /// Parts of the spool became searchable.
+    pub fn searchable(&self, news: &[Searchable]) {
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        while waiting.front().is_some_and(|(waits, _)| *waits <= sequence) {
-            if let Some((_, capture_ns)) = waiting.pop_front() {
-                let latency_ns = u64::try_from(now_ns.saturating_sub(capture_ns)).unwrap_or(0);
-                self.metrics
-                    .capture_to_indexed
-                    .observe(Duration::from_nanos(latency_ns));
+        for Searchable { through, at_ns } in news {
+            while waiting.front().is_some_and(|(waits, _)| waits <= through) {
+                if let Some((_, capture_ns)) = waiting.pop_front() {
+                    let age = &self.metrics.capture_to_indexed;
+                    age.observe_between(capture_ns, *at_ns);
+                }
             }
         }
     }
+}
+
+/// The wall clock, Unix time in ns.
+fn wall_ns() -> i64 {
+    let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH);
+    since_1970.map_or(0, |time| i64::try_from(time.as_nanos()).unwrap_or(i64::MAX))
 }
 
 impl Observer for Telemetry {
@@ -263,10 +292,23 @@ impl Observer for Telemetry {
 
     fn arrived(&self, frame: &Frame) {
         self.camera(&frame.camera).frame_arrived();
+        let ages = &self.metrics.stage_age;
+        if let Some(decoded_ns) = frame.decoded_ns {
+            ages.ingest.observe_between(frame.capture_ns, decoded_ns);
+        }
+        ages.mailbox.observe_between(frame.capture_ns, wall_ns());
     }
 
-    fn detected(&self, pictures: usize) {
-        self.metrics.detect_batch.observe_count(pictures);
+    fn detected(&self, batch: &[Arc<Frame>]) {
+        if batch.is_empty() {
+            return;
+        }
+        self.metrics.detect_batch.observe_count(batch.len());
+        let now_ns = wall_ns();
+        for frame in batch {
+            let age = &self.metrics.stage_age.detect;
+            age.observe_between(frame.capture_ns, now_ns);
+        }
     }
 
     fn skipped(&self, camera: &str) {
@@ -284,6 +326,10 @@ impl Observer for Telemetry {
         camera
             .tracks_active
             .set(i64::try_from(outcome.boxes.len()).unwrap_or(i64::MAX));
+        if !outcome.is_end {
+            let age = &self.metrics.stage_age.follow;
+            age.observe_between(outcome.capture_ns, wall_ns());
+        }
     }
 
     fn spooled(&self, event: &Event, sequence: u64) {
@@ -291,6 +337,8 @@ impl Observer for Telemetry {
         if let Event::Sighting(sighting) = event
             && !sighting.is_end
         {
+            let age = &self.metrics.stage_age.spool;
+            age.observe_between(sighting.capture_ns, wall_ns());
             let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
             if waiting.len() == TIMED {
                 waiting.pop_front();

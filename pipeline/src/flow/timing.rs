@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use rustix::time::{ClockId, clock_gettime};
 use serde::Serialize;
 
-/// Hears how long each call took.
-type Listener = Box<dyn Fn(Duration) + Send + Sync>;
+/// Hears of each call, on how many things it worked and how long.
+type Listener = Box<dyn Fn(u64, Duration) + Send + Sync>;
 
 /// The time one stage has taken so far. Counting is a few atomic additions; any thread may do it.
 #[derive(Default)]
@@ -33,8 +33,8 @@ impl StageTime {
         result
     }
 
-    /// Tells every call's time to `listener` as well; only the first listener is heard.
-    pub fn listen(&self, listener: impl Fn(Duration) + Send + Sync + 'static) {
+    /// Tells every call's items and time to `listener` as well; only the first listener is heard.
+    pub fn listen(&self, listener: impl Fn(u64, Duration) + Send + Sync + 'static) {
         if self.listener.set(Box::new(listener)).is_err() {
             tracing::warn!("a stage has a listener already");
         }
@@ -43,7 +43,7 @@ impl StageTime {
     /// Counts time that was measured elsewhere.
     pub fn add(&self, items: u64, wall_ns: u64, cpu_ns: u64) {
         if let Some(listener) = self.listener.get() {
-            listener(Duration::from_nanos(wall_ns));
+            listener(items, Duration::from_nanos(wall_ns));
         }
         self.items.fetch_add(items, Ordering::Relaxed);
         self.calls.fetch_add(1, Ordering::Relaxed);

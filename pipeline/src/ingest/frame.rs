@@ -33,6 +33,8 @@ pub struct Frame {
     pub capture_ns: i64,
     /// What `capture_ns` rests on.
     pub time_source: TimeSource,
+    /// Live: when the picture left the decoder, by our wall clock, unix nanoseconds.
+    pub decoded_ns: Option<i64>,
     /// Recordings: the number of the picture in the file from 0, counting those that a rate cap left out. Live: the
     /// number of the picture since the camera was opened, counting dropped ones.
     pub sequence: u64,
@@ -69,6 +71,7 @@ impl Frame {
             camera_index,
             capture_ns,
             time_source,
+            decoded_ns,
             sequence,
         } = head;
         Ok(Self {
@@ -76,6 +79,7 @@ impl Frame {
             camera_index,
             capture_ns,
             time_source,
+            decoded_ns,
             sequence,
             picture,
             color,
@@ -176,6 +180,7 @@ pub(super) struct Head {
     pub(super) camera_index: usize,
     pub(super) capture_ns: i64,
     pub(super) time_source: TimeSource,
+    pub(super) decoded_ns: Option<i64>,
     pub(super) sequence: u64,
 }
 

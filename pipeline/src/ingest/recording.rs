@@ -308,6 +308,7 @@ impl Recording {
                 camera_index: self.camera_index,
                 capture_ns: self.spec.start_ns.saturating_add(offset_ns),
                 time_source: TimeSource::Recording,
+                decoded_ns: None,
                 sequence,
             };
             return Frame::try_new(head, buffer, &info).map(Some);

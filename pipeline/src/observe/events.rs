@@ -3,88 +3,8 @@
 use std::time::Duration;
 
 use super::labels::DropReason;
-use super::metrics::{CameraMetrics, Metrics, QueueMetrics};
+use super::metrics::{CameraMetrics, Metrics};
 use super::progress::Stuck;
-
-/// A camera delivers.
-#[derive(Debug)]
-pub struct CameraOpened<'a> {
-    /// Which.
-    pub camera: &'a CameraMetrics,
-    /// Decoder that was chosen.
-    pub decoder: &'a str,
-    /// Codec of the stream.
-    pub codec: &'a str,
-    /// Columns of its pictures.
-    pub width_px: u32,
-    /// Rows of its pictures.
-    pub height_px: u32,
-}
-
-impl CameraOpened<'_> {
-    /// Tells it.
-    pub fn emit(&self) {
-        let Self {
-            camera,
-            decoder,
-            codec,
-            width_px,
-            height_px,
-        } = self;
-        tracing::info!(
-            camera = camera.name(),
-            decoder,
-            codec,
-            width_px,
-            height_px,
-            "camera opened"
-        );
-    }
-}
-
-/// A camera is gone and will be tried again. The reason must carry no credentials.
-#[derive(Debug)]
-pub struct CameraLost<'a> {
-    /// Which.
-    pub camera: &'a CameraMetrics,
-    /// Why.
-    pub reason: &'a str,
-    /// When it is tried again.
-    pub retry_in: Duration,
-}
-
-impl CameraLost<'_> {
-    /// Tells it and counts the coming attempt.
-    pub fn emit(&self) {
-        self.camera.reconnects.inc();
-        tracing::warn!(
-            camera = self.camera.name(),
-            reason = self.reason,
-            retry_ms = u64::try_from(self.retry_in.as_millis()).unwrap_or(u64::MAX),
-            "camera lost"
-        );
-    }
-}
-
-/// A camera keeps its connection open and sends nothing.
-#[derive(Debug)]
-pub struct CameraStalled<'a> {
-    /// Which.
-    pub camera: &'a CameraMetrics,
-    /// Since the newest frame.
-    pub age: Duration,
-}
-
-impl CameraStalled<'_> {
-    /// Tells it; the reopening is told as [`CameraLost`].
-    pub fn emit(&self) {
-        tracing::warn!(
-            camera = self.camera.name(),
-            age_s = self.age.as_secs_f64(),
-            "camera stalled"
-        );
-    }
-}
 
 /// A frame that nobody looked at.
 #[derive(Debug)]
@@ -113,20 +33,6 @@ impl FrameDropped<'_> {
                 "frames dropped"
             );
         }
-    }
-}
-
-/// An item a full queue dropped.
-#[derive(Debug)]
-pub struct QueueDropped<'a> {
-    /// Which.
-    pub queue: &'a QueueMetrics,
-}
-
-impl QueueDropped<'_> {
-    /// Counts it.
-    pub fn emit(&self) {
-        self.queue.dropped.inc();
     }
 }
 
@@ -261,12 +167,6 @@ mod tests {
             }
             .emit();
         }
-        CameraLost {
-            camera: &camera,
-            reason: "refused",
-            retry_in: Duration::from_secs(1),
-        }
-        .emit();
         SpoolDropped {
             metrics: &metrics,
             records: 7,
@@ -278,15 +178,11 @@ mod tests {
             place: "0001.seg at 4096",
         }
         .emit();
-        let queue = metrics.queue("embed");
-        QueueDropped { queue: &queue }.emit();
         let text = metrics.render(&Progress::new(time.clock())).unwrap();
         for line in [
             "sightline_ingest_frames_dropped_total{camera=\"gate-2\",reason=\"corrupt\"} 3\n",
-            "sightline_ingest_reconnects_total{camera=\"gate-2\"} 1\n",
             "sightline_spool_dropped_total 7\n",
             "sightline_spool_broken_total 2\n",
-            "sightline_queue_dropped_total{queue=\"embed\"} 1\n",
         ] {
             assert!(text.contains(line), "{line} is missing in {text}");
         }

@@ -26,6 +26,27 @@ const TIME_BOUNDS_NS: &[u64] = &[
     5_000_000_000,
     10_000_000_000,
 ];
+/// Upper bounds of the buckets of an age, in ns: 25 ms to 30 s, closest where a live system should be.
+const AGE_BOUNDS_NS: &[u64] = &[
+    25_000_000,
+    50_000_000,
+    100_000_000,
+    150_000_000,
+    200_000_000,
+    300_000_000,
+    400_000_000,
+    500_000_000,
+    600_000_000,
+    700_000_000,
+    800_000_000,
+    900_000_000,
+    1_000_000_000,
+    1_500_000_000,
+    2_500_000_000,
+    5_000_000_000,
+    10_000_000_000,
+    30_000_000_000,
+];
 /// Upper bounds of the buckets of a batch size.
 const COUNT_BOUNDS: &[u64] = &[1, 2, 4, 8, 16, 32, 64, 128];
 
@@ -60,6 +81,12 @@ impl Histogram {
         Self::new(TIME_BOUNDS_NS, 1e9)
     }
 
+    /// Of ages since capture, shown in seconds, with buckets from 25 ms to 30 s.
+    #[must_use]
+    pub fn of_ages() -> Self {
+        Self::new(AGE_BOUNDS_NS, 1e9)
+    }
+
     /// Of batch sizes, with buckets from 1 to 128.
     #[must_use]
     pub fn of_counts() -> Self {
@@ -69,6 +96,11 @@ impl Histogram {
     /// Counts one time.
     pub fn observe(&self, time: Duration) {
         self.add(u64::try_from(time.as_nanos()).unwrap_or(u64::MAX));
+    }
+
+    /// Counts the time from `from_ns` to `to_ns`, both Unix time in ns; none where the clock was set back between them.
+    pub fn observe_between(&self, from_ns: i64, to_ns: i64) {
+        self.add(u64::try_from(to_ns.saturating_sub(from_ns)).unwrap_or(0));
     }
 
     /// Counts one size.

@@ -16,11 +16,13 @@ use sightline_sink::{IndexNews, Migration};
 
 use super::clock::MonotonicClock;
 use super::histogram::Histogram;
-use super::labels::{CameraLabel, DropLabels, DropReason, QueryLabels, QueueLabel, StageLabel};
+use super::labels::{CameraLabel, DropLabels, DropReason, QueryLabels, StageLabel};
 use super::limit::LogLimit;
 use super::memory::Memory;
 use super::names::{self, Name};
 use super::progress::Progress;
+use super::queues::QueueDepths;
+use super::stage_ages::StageAges;
 
 /// A gauge of seconds.
 pub type Seconds = Gauge<f64, AtomicU64>;
@@ -78,6 +80,10 @@ pub struct Metrics {
     pub migration_rate: Seconds,
     /// Time from capture to being searchable.
     pub capture_to_indexed: Histogram,
+    /// Time from capture to the end of each stage before that.
+    pub stage_age: StageAges,
+    /// What waits between the stages.
+    pub queues: QueueDepths,
     pub(super) index_behind_log: LogLimit,
     pub(super) spool_dropped_log: LogLimit,
 }
@@ -96,8 +102,6 @@ struct Families {
     tracks: Family<CameraLabel, Counter>,
     crops: Family<CameraLabel, Counter>,
     watermark: Family<CameraLabel, Seconds>,
-    queue_depth: Family<QueueLabel, Gauge>,
-    queue_dropped: Family<QueueLabel, Counter>,
     stuck: Family<StageLabel, Gauge>,
     queries: Family<QueryLabels, Counter>,
     resident: Gauge,
@@ -159,21 +163,18 @@ pub struct LogMetrics {
     pub lost: Counter,
 }
 
-/// Handles of one bounded queue.
-#[derive(Debug, Clone)]
-pub struct QueueMetrics {
-    /// Items that wait.
-    pub depth: Gauge,
-    /// Items dropped.
-    pub dropped: Counter,
-}
-
-fn put<M: Metric + Clone>(registry: &mut Registry, name: Name, metric: &M) {
+pub(super) fn put<M: Metric + Clone>(registry: &mut Registry, name: Name, metric: &M) {
     registry.register(name.registered(), name.help, metric.clone());
 }
 
 fn time_histogram(registry: &mut Registry, name: Name) -> Histogram {
     let histogram = Histogram::of_times();
+    put(registry, name, &histogram);
+    histogram
+}
+
+fn age_histogram(registry: &mut Registry, name: Name) -> Histogram {
+    let histogram = Histogram::of_ages();
     put(registry, name, &histogram);
     histogram
 }
@@ -198,8 +199,6 @@ impl Families {
         put(registry, names::TRACKS, &self.tracks);
         put(registry, names::SELECT_CROPS, &self.crops);
         put(registry, names::INDEX_WATERMARK, &self.watermark);
-        put(registry, names::QUEUE_DEPTH, &self.queue_depth);
-        put(registry, names::QUEUE_DROPPED, &self.queue_dropped);
         put(registry, names::STAGE_STUCK, &self.stuck);
         put(registry, names::API_QUERIES, &self.queries);
         put(registry, names::RESIDENT_BYTES, &self.resident);
@@ -223,7 +222,9 @@ impl Metrics {
             embed_batch: count_histogram(&mut registry, names::EMBED_BATCH),
             spool_seconds: time_histogram(&mut registry, names::SPOOL_SECONDS),
             index_seconds: time_histogram(&mut registry, names::INDEX_SECONDS),
-            capture_to_indexed: time_histogram(&mut registry, names::CAPTURE_TO_INDEXED),
+            capture_to_indexed: age_histogram(&mut registry, names::CAPTURE_TO_INDEXED),
+            stage_age: StageAges::register(&mut registry),
+            queues: QueueDepths::register(&mut registry),
             spool_records: Gauge::default(),
             spool_bytes: Gauge::default(),
             spool_dropped: Counter::default(),
@@ -369,16 +370,6 @@ impl Metrics {
                 camera: name.to_owned(),
                 reason: reason.as_str(),
             });
-        }
-    }
-
-    /// The handles of a queue.
-    #[must_use]
-    pub fn queue(&self, queue: &'static str) -> QueueMetrics {
-        let label = QueueLabel { queue };
-        QueueMetrics {
-            depth: self.families.queue_depth.get_or_create_owned(&label),
-            dropped: self.families.queue_dropped.get_or_create_owned(&label),
         }
     }
 

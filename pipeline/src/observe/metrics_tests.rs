@@ -13,7 +13,6 @@ fn every_name_of_the_list_is_registered() {
     let (_, metrics, progress) = metrics();
     // Metrics with labels show once there is something to show.
     metrics.camera("gate-2").frame_arrived();
-    metrics.queue("embed").depth.set(1);
     metrics.record(&query());
     progress.stage("detect", Duration::from_secs(1)).beat();
     let text = metrics.render(&progress).unwrap();
@@ -89,7 +88,7 @@ fn stuck_stages_and_memory_are_measured_on_reading() {
         !metrics
             .render(&progress)
             .unwrap()
-            .contains("stage=\"detect\"")
+            .contains("sightline_stage_stuck{stage=\"detect\"")
     );
 }
 

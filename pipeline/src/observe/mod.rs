@@ -3,7 +3,7 @@
 //! - [`logs`]: the log of the process
 //! - [`events`]: each operational event as one struct that gives log line and metric
 //! - [`limit`]: one line for a flood
-//! - [`metrics`]: the registry and its handles; [`names`], [`labels`], [`histogram`]
+//! - [`metrics`]: the registry and its handles; [`names`], [`labels`], [`histogram`]; [`StageAges`]: how old frames are where
 //! - [`progress`]: which stages get on with their work
 //! - [`notify`]: systemd and its watchdog
 //! - [`health`]: live and ready
@@ -24,9 +24,13 @@ pub mod metrics;
 pub mod names;
 pub mod notify;
 pub mod progress;
+mod queues;
+mod stage_ages;
 
 pub use clock::MonotonicClock;
 pub use health::Health;
 pub use labels::DropReason;
-pub use metrics::{CameraMetrics, Metrics, QueueMetrics};
+pub use metrics::{CameraMetrics, Metrics};
 pub use progress::{Heartbeat, Progress, Stuck};
+pub use queues::{Depth, QueueDepths};
+pub use stage_ages::StageAges;

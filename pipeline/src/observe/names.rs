@@ -70,8 +70,8 @@ names! {
     MIGRATION_LEFT = "sightline_store_migration_left_sightings", "Sightings that are to be embedded by the models that the store moves to";
     MIGRATION_RATE = "sightline_store_migration_pictures_per_second", "Pictures embedded a second by the models that the store moves to";
     CAPTURE_TO_INDEXED = "sightline_capture_to_indexed_seconds", "Time from capture of a frame to its sighting being searchable";
-    QUEUE_DEPTH = "sightline_queue_depth", "Items that wait in a queue";
-    QUEUE_DROPPED = "sightline_queue_dropped_total", "Items a full queue dropped";
+    QUEUE_DEPTH = "sightline_queue_depth", "Items that wait in a queue, or for room in it";
+    STAGE_AGE = "sightline_stage_age_seconds", "Time since capture when a live frame, or what came of it, leaves a stage";
     STAGE_STUCK = "sightline_stage_stuck", "1 while a stage has work waiting and made no progress within its deadline";
     API_QUERIES = "sightline_api_queries_total", "Questions asked of the query API, by kind and status";
     RESIDENT_BYTES = "sightline_process_resident_bytes", "Memory of the process that is in RAM";

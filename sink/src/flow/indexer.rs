@@ -1,10 +1,10 @@
 //! Takes what is safe in the spool into the store, and acknowledges what is durable there.
 
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use rustix::time::{ClockId, clock_gettime};
 
-use super::{IndexingTime, Shared};
+use super::{IndexingTime, Shared, wall_ns};
 use crate::spool::Reader;
 use crate::{Event, Result};
 
@@ -102,7 +102,7 @@ fn step(
         let mut progress = shared.progress();
         progress.applied.add(applied);
         begin.count(&mut progress.indexing, events);
-        progress.searchable = last;
+        progress.searchable_now(last);
         drop(progress);
         shared.intake.notify();
     } else if pending.since.is_none() && reader.position() > pending.through + 1 {
@@ -139,10 +139,7 @@ pub(super) fn expire(shared: &Shared) {
         return;
     };
     while !shared.intake.must_stop() {
-        let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH);
-        let now_ns =
-            since_1970.map_or(0, |time| i64::try_from(time.as_nanos()).unwrap_or(i64::MAX));
-        if let Err(error) = shared.store.expire(Some(now_ns)) {
+        if let Err(error) = shared.store.expire(Some(wall_ns())) {
             tracing::warn!(%error, "tracks that are too old could not be taken out, trying again");
         }
         shared.intake.pause(every);

@@ -12,6 +12,9 @@ use crate::{Error, Event, Result};
 /// Time between attempts when the disk refuses.
 const RETRY: Duration = Duration::from_millis(200);
 
+/// Times of syncs that are kept until somebody asks for them.
+const SYNC_TIMES: usize = 1024;
+
 /// A spool with those who append to it, and with whoever takes its events on.
 #[derive(Debug)]
 pub(crate) struct Intake {
@@ -26,6 +29,8 @@ pub(crate) struct Intake {
     appended: AtomicU64,
     /// The last failure of a sync, if none succeeded since.
     trouble: Mutex<Option<String>>,
+    /// Of groups that were made safe, until somebody asks.
+    sync_times: Mutex<Vec<Duration>>,
     changed: Condvar,
 }
 
@@ -46,6 +51,7 @@ impl Intake {
             must_stop: AtomicBool::new(false),
             is_draining: AtomicBool::new(false),
             trouble: Mutex::default(),
+            sync_times: Mutex::default(),
             changed: Condvar::new(),
         }
     }
@@ -157,7 +163,11 @@ impl Intake {
                     || self.is_draining()
                     || self.appended.load(Ordering::Acquire) >= full
             });
+            let begin = Instant::now();
             let synced = self.spool.sync();
+            if synced.is_ok() {
+                self.took(begin.elapsed());
+            }
             *self.locked() = synced.as_ref().err().map(ToString::to_string);
             self.notify();
             if let Err(error) = synced {
@@ -165,6 +175,24 @@ impl Intake {
                 self.pause(RETRY);
             }
         }
+    }
+
+    fn took(&self, time: Duration) {
+        let mut times = self.times();
+        // Where nobody asks, the first ones stay.
+        if times.len() < SYNC_TIMES {
+            times.push(time);
+        }
+    }
+
+    pub(crate) fn take_sync_times(&self) -> Vec<Duration> {
+        std::mem::take(&mut *self.times())
+    }
+
+    fn times(&self) -> MutexGuard<'_, Vec<Duration>> {
+        self.sync_times
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     fn locked(&self) -> MutexGuard<'_, Option<String>> {

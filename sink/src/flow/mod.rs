@@ -12,7 +12,7 @@ mod tests;
 use std::num::NonZeroU32;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::Serialize;
 
@@ -116,12 +116,42 @@ struct Shared {
     progress: Mutex<Progress>,
 }
 
+/// When part of the spool became searchable.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Searchable {
+    /// Highest sequence of it.
+    pub through: u64,
+    /// By the wall clock, Unix time in ns.
+    pub at_ns: i64,
+}
+
+/// Entries that are kept until somebody asks for them.
+const NEWS: usize = 1024;
+
 #[derive(Debug, Default)]
 struct Progress {
     searchable: u64,
+    news: Vec<Searchable>,
     applied: Applied,
     indexing: IndexingTime,
     index_trouble: Option<String>,
+}
+
+impl Progress {
+    fn searchable_now(&mut self, through: u64) {
+        self.searchable = through;
+        if self.news.len() == NEWS {
+            self.news.pop();
+        }
+        let at_ns = wall_ns();
+        self.news.push(Searchable { through, at_ns });
+    }
+}
+
+/// The wall clock, Unix time in ns.
+fn wall_ns() -> i64 {
+    let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH);
+    since_1970.map_or(0, |time| i64::try_from(time.as_nanos()).unwrap_or(i64::MAX))
 }
 
 impl Sink {
@@ -406,9 +436,14 @@ impl Sink {
         self.shared.store.take_index_news()
     }
 
-    /// Highest spool sequence that is searchable.
-    pub fn searchable(&self) -> u64 {
-        self.shared.progress().searchable
+    /// What became searchable since somebody asked last, in order. Where nobody asks for long, the last entries become one.
+    pub fn take_searchable(&self) -> Vec<Searchable> {
+        std::mem::take(&mut self.shared.progress().news)
+    }
+
+    /// How long each group of records took to be safe in the spool, since somebody asked last; the first 1024.
+    pub fn take_sync_times(&self) -> Vec<Duration> {
+        self.shared.intake.take_sync_times()
     }
 
     /// A hash over everything in the store; see [`Store::digest`]. Drain first.

@@ -140,6 +140,11 @@ impl Publisher {
         }
     }
 
+    /// How long each group of records took to be safe in the spool, since somebody asked last; the first 1024.
+    pub fn take_sync_times(&self) -> Vec<Duration> {
+        self.shared.intake.take_sync_times()
+    }
+
     /// Waits until everything appended before is safe in the log and acknowledged.
     ///
     /// # Errors

@@ -105,6 +105,7 @@ impl Intake {
             camera_index: self.camera_index,
             capture_ns,
             time_source,
+            decoded_ns: Some(now_ns),
             sequence,
         };
         match self.frame_of(sample, head) {
