@@ -120,7 +120,12 @@ bench: build footage ## measure every stage, and the whole against decode and mo
 
 package: setup ## a .deb for edge boxes, under target/debian
 	@cargo deb --version >/dev/null 2>&1 || cargo install -q --locked --version 3.8.0 cargo-deb
-	cargo deb --profile dist -p sightline
+	cargo build --profile dist --locked --workspace --bins
+	@rm -rf target/package; mkdir -p target/package
+	target/dist/sightline man | gzip -9n >target/package/sightline.1.gz
+	target/dist/sightline completions bash >target/package/sightline.bash
+	target/dist/sightline completions zsh >target/package/_sightline
+	cargo deb --profile dist --no-build -p sightline
 
 clean: ## remove what the demo made; the build stays
 	rm -rf $(DEMO)

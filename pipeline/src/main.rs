@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Parser;
+use sightline::observe::logs;
 use sightline::{cli, commands};
 
 fn main() -> ExitCode {
@@ -19,6 +20,9 @@ fn main() -> ExitCode {
             return ExitCode::from(status.code());
         }
     };
+    if let Some(level) = arguments.log_level {
+        logs::ask_for(level);
+    }
     let outcome = commands::dispatch(&arguments.command);
     let status = cli::exit_status(&outcome);
     if let Err(error) = &outcome

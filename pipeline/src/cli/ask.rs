@@ -33,7 +33,7 @@ pub struct SearchArgs {
     /// Only this camera; may be repeated
     #[arg(long = "camera", value_name = "ID")]
     pub cameras: Vec<String>,
-    /// Only tracks that end after this time (unix nanoseconds): RFC 3339, `14:00` (today, local), `-2h`, `-30m`, `-1d`
+    /// Only tracks that end after this time: RFC 3339, `14:00` (today, local), `-2h`, `-30m`, `-1d`
     #[arg(long, value_name = "TIME", value_parser = parse_time_now, allow_hyphen_values = true)]
     pub from: Option<i64>,
     /// Only tracks that begin before this time; written as for --from

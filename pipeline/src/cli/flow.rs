@@ -25,7 +25,7 @@ pub struct ReplayArgs {
     /// Write every box with its person, over all cameras: the form of the AI City Challenge, for `eval mtmc`
     #[arg(long, value_name = "FILE")]
     pub mtmc: Option<PathBuf>,
-    /// Write every track as one line of JSON
+    /// Write every sighting, end of a track and watched interval as one line of JSON
     #[arg(long, value_name = "FILE")]
     pub jsonl: Option<PathBuf>,
     /// Write a video with boxes and track names drawn in
@@ -140,13 +140,13 @@ impl VectorName {
 /// `sightline bench`
 #[derive(Debug, Args)]
 pub struct BenchArgs {
-    /// Videos, folders or manifests to measure on; none: a synthetic scene
+    /// Videos, folders or manifests to measure on; none: the recording of the package opencv-doc
     #[arg(value_name = "INPUT")]
     pub inputs: Vec<PathBuf>,
     /// Configuration; its cameras are not reached
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// Stop after this many frames of each recording
+    /// Stop after this many frames over all recordings, and the few that are under way then
     #[arg(long, value_name = "N")]
     pub frames: Option<std::num::NonZeroU64>,
     /// Measure the log in place of the stages: spool to Kafka to index, against the bare clients, on topics of its own

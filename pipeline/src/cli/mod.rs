@@ -154,6 +154,18 @@ pub enum Command {
     Man,
 }
 
+impl Command {
+    /// Whether it runs on, and starts a log of its own.
+    #[must_use]
+    pub fn is_service(&self) -> bool {
+        match self {
+            Self::Run(_) | Self::Index(_) => true,
+            Self::Store(args) => matches!(args.command, StoreCommand::Migrate(_)),
+            _ => false,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory;

@@ -116,7 +116,16 @@ fn is_bad_configuration(cause: &(dyn std::error::Error + 'static)) -> bool {
 /// # Errors
 /// Those of `words`.
 pub fn report(error: &anyhow::Error, words: &mut impl Write) -> io::Result<()> {
-    for line in format!("{error:#}").lines() {
+    let mut said = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        // Errors of libraries tell their own cause again.
+        if said.is_empty() {
+            said = cause;
+        } else if !said.contains(&cause) {
+            said = format!("{said}: {cause}");
+        }
+    }
+    for line in said.lines() {
         writeln!(words, "sightline: {line}")?;
     }
     Ok(())

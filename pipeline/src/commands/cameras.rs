@@ -84,7 +84,7 @@ fn spec(args: &ProbeArgs) -> anyhow::Result<LiveSpec> {
 fn lines(report: &ProbeReport) -> Vec<(&'static str, String)> {
     let unknown = || "not told".to_owned();
     let clock = match report.clock_error_ms {
-        Some(error) => format!("differs from ours by {error:.1} ms"),
+        Some(error) => format!("its time less ours: {error:.1} ms"),
         None => "not told (no RTCP sender reports): capture times rest on our clock".to_owned(),
     };
     vec![

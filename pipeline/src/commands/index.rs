@@ -25,6 +25,8 @@ use crate::observe::{Health, Metrics, MonotonicClock, Progress, logs};
 const TICK: Duration = Duration::from_millis(50);
 /// How often counters are taken over.
 const POLL: Duration = Duration::from_secs(1);
+/// Longest time in which nothing is indexed although something waits and nothing stands in the way.
+const INDEX_DEADLINE: Duration = Duration::from_secs(600);
 /// Longest wait for the brokers at the start.
 const ASK_LIMIT: Duration = Duration::from_secs(10);
 
@@ -77,6 +79,7 @@ pub fn run(args: &IndexArgs) -> Result<()> {
     let ask = Arc::new(StoreAsk::new(store.clone(), Some(encoder)));
     let serving = Serving::start(&config, Some(ask), &metrics, &health)?;
     let mover = Mover::start(&config, store.clone(), &metrics)?;
+    let heartbeat = progress.always("index", INDEX_DEADLINE);
     let mut watchdog = Watchdog::new(progress, Notifier::from_env()?);
     notifier.ready();
     notifier.status("indexing");
@@ -92,6 +95,13 @@ pub fn run(args: &IndexArgs) -> Result<()> {
             let received = store.received();
             if let Some(failure) = store.take_failure() {
                 break Err(failure.into());
+            }
+            // A log that is away is no reason to start anew: it is told, and tried again.
+            if received.behind == 0
+                || received.trouble.is_some()
+                || received.indexing.events != told.indexing.events
+            {
+                heartbeat.beat();
             }
             let forgotten = received.applied.forgotten;
             metrics

@@ -34,12 +34,18 @@ pub mod topics;
 pub mod track;
 
 use crate::cli::Command;
+use crate::config::{LogFormat, LogLevel};
+use crate::observe::logs;
 
 /// Does what the command line says.
 ///
 /// # Errors
 /// What went wrong, where, and what to do; [`crate::cli::exit_status`] tells what it means for the shell.
 pub fn dispatch(command: &Command) -> anyhow::Result<()> {
+    // Services start theirs by their configuration; other commands say what matters in their errors, and log for who asks.
+    if logs::is_asked_for() && !command.is_service() {
+        logs::start(LogFormat::Text, LogLevel::Warn)?;
+    }
     match command {
         Command::Replay(args) => replay::run(args),
         Command::Run(args) => run::run(args),

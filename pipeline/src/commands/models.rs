@@ -193,7 +193,8 @@ fn warm(args: &ModelNames) -> Result<()> {
     let options = WarmOptions {
         providers: config.models.providers.clone(),
         intra_threads: threads(&config),
-        max_batch: NonZeroUsize::try_from(config.detect.max_batch).unwrap_or(NonZeroUsize::MIN),
+        detect_batch: NonZeroUsize::try_from(config.detect.max_batch).unwrap_or(NonZeroUsize::MIN),
+        embed_batch: NonZeroUsize::try_from(config.embed.max_batch).unwrap_or(NonZeroUsize::MIN),
         engine_cache: config.models.engine_cache.clone(),
     };
     let reports = models::warm::warm(&names(args, &config), &folders, environment, &options)?;

@@ -10,17 +10,20 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, bail};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
+use sightline_console::{Ask, StoreAsk};
 use sightline_sink::TrackId;
 
 use super::evaluated::Evaluated;
+use super::search::start_encoders_when_asked;
+use super::serving::Serving;
 use crate::cli::{ReplayArgs, stdout};
 use crate::config::{Config, Inputs, Purpose, Recording, Start};
 use crate::flow::{
-    self, Batching, Encoders, Outlet, Outputs, Record, Recorder, StageTimes, Workers,
+    self, Batching, Encoders, Outlet, Outputs, Record, Recorder, StageTimes, Store, Workers,
 };
 use crate::ingest::{Frame, Recordings};
 use crate::models::runtime;
-use crate::observe::Depth;
+use crate::observe::{Depth, Health, Metrics, MonotonicClock, Progress};
 use crate::report::canvas::Canvas;
 use crate::report::sheet::{
     CELL_HEIGHT_PX, CELL_WIDTH_PX, CROPS_PER_TRACK, SheetRow, contact_sheet, spread,
@@ -79,6 +82,10 @@ pub fn run(args: &ReplayArgs) -> Result<()> {
     let recordings = Recordings::open(&specs)?;
     let times = Arc::new(StageTimes::default());
     let outlet = Outlet::open(&config, encoders.vectors()?)?;
+    let serving = match outlet.store() {
+        Some(store) => serve(&config, store)?,
+        None => None,
+    };
     let outputs = Outputs {
         mot: args.mot.clone(),
         boxes: (args.mtmc.is_some() || evaluated.is_some()).then(|| boxes_file(&config)),
@@ -158,6 +165,9 @@ pub fn run(args: &ReplayArgs) -> Result<()> {
         }
         digest = Some(of_store);
     }
+    if let Some(serving) = serving {
+        serving.stop()?;
+    }
     outlet.close()?;
     if let Some(path) = &args.sheet {
         draw_sheet(path, &record)?;
@@ -199,8 +209,35 @@ fn configuration(args: &ReplayArgs) -> Result<Config> {
     let mut config = Config::load_or_built_in(args.config.as_deref(), Purpose::Offline)?;
     if let Some(folder) = &args.store {
         config.store.folder.clone_from(folder);
+        // The socket of the configuration belongs to the store of the configuration.
+        config.api.socket = None;
     }
+    // The metrics' port belongs to whoever watches cameras with this configuration.
+    config.observe.listen = None;
     Ok(config)
+}
+
+/// Answers searches while the store is held; a socket that cannot be had costs the answers and not the replay.
+fn serve(config: &Config, store: &Store) -> Result<Option<Serving>> {
+    let clock = MonotonicClock::system();
+    let metrics = Arc::new(Metrics::new(clock.clone()));
+    let health = Arc::new(Health::new(metrics.clone(), Progress::new(clock)));
+    let models = flow::vectors_of(config)?;
+    let model = models
+        .first()
+        .map_or_else(String::new, |of| of.model.clone());
+    let encoder = start_encoders_when_asked(config, model)?;
+    let ask: Arc<dyn Ask> = Arc::new(StoreAsk::new(store.clone(), Some(encoder)));
+    match Serving::start(config, Some(ask), &metrics, &health) {
+        Ok(serving) => Ok(Some(serving)),
+        Err(error) => {
+            tracing::warn!(
+                error = format!("{error:#}"),
+                "no searches while this replay runs"
+            );
+            Ok(None)
+        }
+    }
 }
 
 /// Where boxes wait while it is not certain whose they are.

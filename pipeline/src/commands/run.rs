@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::sync_channel;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -14,7 +15,7 @@ use signal_hook::iterator::Signals;
 use super::mover::Mover;
 use super::search::{Needs, start_encoders};
 use super::serving::Serving;
-use crate::cli::RunArgs;
+use crate::cli::{ExitStatus, RunArgs};
 use crate::config::{CameraConfig, Config, Purpose};
 use crate::flow::{
     self, Batching, Encoders, LiveFlow, LiveParts, Outlet, OutletStatus, StageTimes, Telemetry,
@@ -57,6 +58,12 @@ pub fn run(args: &RunArgs) -> Result<()> {
     let health = Arc::new(Health::new(metrics.clone(), progress.clone()));
     // Signals are held from here on, so that none ends the process half-way.
     let mut signals = Signals::new([SIGTERM, SIGINT, SIGHUP])?;
+    let is_stopping = Arc::new(AtomicBool::new(false));
+    for signal in [SIGTERM, SIGINT] {
+        // Who cannot wait for what is under way sends a second one.
+        let failed = i32::from(ExitStatus::Failed.code());
+        signal_hook::flag::register_conditional_shutdown(signal, failed, is_stopping.clone())?;
+    }
 
     notifier.status("loading models");
     let environment = runtime::environment(Some(&config.models.onnxruntime))?;
@@ -83,7 +90,8 @@ pub fn run(args: &RunArgs) -> Result<()> {
 
     let times = Arc::new(StageTimes::default());
     let queues = metrics.queues.clone();
-    let telemetry = Arc::new(Telemetry::new(metrics, &progress, &times));
+    let followers = Workers::for_cameras().followers;
+    let telemetry = Arc::new(Telemetry::new(metrics, &progress, &times, followers));
     let batching = Batching::Gathered {
         longest_wait: Duration::from_millis(u64::from(config.embed.batch_wait_ms.0)),
     };
@@ -109,7 +117,7 @@ pub fn run(args: &RunArgs) -> Result<()> {
             detector,
             gate: flow::gate_options(&config),
             follower,
-            followers: Workers::for_cameras().followers,
+            followers,
             queues: queues.clone(),
             observer: telemetry.clone(),
         },
@@ -136,6 +144,7 @@ pub fn run(args: &RunArgs) -> Result<()> {
         watchdog: Watchdog::new(progress, Notifier::from_env()?),
     };
     let ended = control.watch(&mut signals, &mut live, &flow, &outlet);
+    is_stopping.store(true, Ordering::Relaxed);
     notifier.stopping();
     tracing::info!("stopping: cameras first, then every stage in the order of the flow");
     drop(live);

@@ -3,10 +3,12 @@
 use std::io::Write as _;
 use std::path::Path;
 
-use anyhow::{Result, bail};
+use anyhow::{Context as _, Result, bail};
+use sightline_console::picture::Picture;
 use sightline_console::wire::{ClauseScore, NOT_CALIBRATED, PictureBytes};
 use sightline_console::{
-    By, EncodeQueue, QueryEncoders, Question, SearchRequest, SearchResponse, UtcTime,
+    By, EncodeQuery, EncodeQueue, QueryEncoders, QueryVector, Question, SearchRequest,
+    SearchResponse, UtcTime, Words,
 };
 
 use super::answering::{Answering, coverage_words};
@@ -58,7 +60,9 @@ fn request(args: &SearchArgs) -> Result<SearchRequest> {
 }
 
 fn read_picture(path: &Path) -> Result<PictureBytes> {
-    let length = fs_err::metadata(path)?.len();
+    let length = fs_err::metadata(path)
+        .context("cannot read the picture; check the path and who may read it")?
+        .len();
     if length > MOST_PICTURE_BYTES {
         bail!(
             "picture {} has {length} bytes, expected a crop of a person of at most {MOST_PICTURE_BYTES}",
@@ -119,6 +123,15 @@ impl Needs {
 /// # Errors
 /// When one of them cannot be loaded.
 pub fn start_encoders(config: &Config, needs: &Needs) -> Result<EncodeQueue> {
+    let encoders = load_encoders(config, needs)?;
+    let model = encoders
+        .appearance
+        .as_ref()
+        .map_or_else(String::new, |encoder| encoder.model_id().to_string());
+    Ok(EncodeQueue::start(model, move || Ok(encoders))?)
+}
+
+fn load_encoders(config: &Config, needs: &Needs) -> Result<QueryEncoders> {
     let environment = runtime::environment(Some(&config.models.onnxruntime))?;
     let mut encoders = QueryEncoders::default();
     if needs.appearance {
@@ -130,11 +143,55 @@ pub fn start_encoders(config: &Config, needs: &Needs) -> Result<EncodeQueue> {
     if needs.text {
         encoders.text = Some(flow::load_text_encoder(environment, config)?);
     }
-    let model = encoders
-        .appearance
-        .as_ref()
-        .map_or_else(String::new, |encoder| encoder.model_id().to_string());
-    Ok(EncodeQueue::start(model, move || Ok(encoders))?)
+    Ok(encoders)
+}
+
+/// As [`start_encoders`] with everything, but each question of the first kind waits for the models to be loaded: a process that works
+/// at something else does not pay for questions that nobody asks.
+///
+/// # Errors
+/// When the machine refuses a thread.
+pub fn start_encoders_when_asked(config: &Config, model: String) -> Result<EncodeQueue> {
+    let when_asked = WhenAsked {
+        config: config.clone(),
+        loaded: None,
+    };
+    Ok(EncodeQueue::start(model, move || Ok(when_asked))?)
+}
+
+/// Encoders that are loaded for the first question.
+struct WhenAsked {
+    config: Config,
+    loaded: Option<QueryEncoders>,
+}
+
+impl WhenAsked {
+    fn loaded(&mut self) -> Result<&mut QueryEncoders, sightline_console::Error> {
+        let loaded = match self.loaded.take() {
+            Some(loaded) => loaded,
+            None => load_encoders(&self.config, &Needs::all(&self.config))
+                .map_err(|error| sightline_console::Error::Store(format!("{error:#}")))?,
+        };
+        Ok(self.loaded.insert(loaded))
+    }
+}
+
+impl EncodeQuery for WhenAsked {
+    fn encode(&mut self, picture: &Picture) -> Result<QueryVector, sightline_console::Error> {
+        self.loaded()?.encode(picture)
+    }
+
+    fn encode_words(
+        &mut self,
+        words: &Words,
+        picture: Option<&Picture>,
+    ) -> Result<QueryVector, sightline_console::Error> {
+        self.loaded()?.encode_words(words, picture)
+    }
+
+    fn reads_text(&self) -> bool {
+        self.config.models.text_search
+    }
 }
 
 fn print(response: &SearchResponse) -> Result<()> {

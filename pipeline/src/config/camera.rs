@@ -128,7 +128,7 @@ pub struct RawCamera {
     /// Address of the main stream, `rtsp://` or `rtsps://`. Needed by `sightline run`.
     #[schemars(length(min = 1), extend("x-address" = true))]
     pub url: Option<String>,
-    /// Address of a smaller stream of the same camera. Where given it is the one that is decoded: this saves time, and costs detail in the crops.
+    /// Address of a smaller stream of the same camera. Where given, people are found and followed on it, and their crops cut from the main one; both are decoded.
     #[schemars(length(min = 1), extend("x-address" = true))]
     pub detect_url: Option<String>,
     /// User name for the camera.

@@ -11,8 +11,8 @@ use super::secret::HIDDEN;
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
     /// The file could not be read; the message names it.
-    #[error("cannot read the configuration: {0}")]
-    Unreadable(#[source] std::io::Error),
+    #[error("cannot read the configuration: {0}; check the path and who may read it")]
+    Unreadable(std::io::Error),
     /// The file was read, and is wrong.
     #[error(transparent)]
     Faulty(#[from] Faults),

@@ -82,8 +82,8 @@ pub struct ManifestCamera {
 #[derive(Debug, thiserror::Error)]
 pub enum InputError {
     /// An argument or a folder could not be read; the message names it.
-    #[error("cannot read the input: {0}")]
-    Unreadable(#[source] std::io::Error),
+    #[error("cannot read the input: {0}; check the path and who may read it")]
+    Unreadable(std::io::Error),
     /// A folder without videos.
     #[error("folder `{0}` holds no video; expected files that end in {1}")]
     EmptyFolder(String, String),
@@ -121,9 +121,9 @@ pub enum InputError {
 }
 
 /// Endings by which a video in a folder is known. A file that is named itself may have any.
-const VIDEO_ENDINGS: [&str; 14] = [
-    "avi", "flv", "h264", "h265", "m4v", "mjpeg", "mjpg", "mkv", "mov", "mp4", "mpg", "ts", "webm",
-    "wmv",
+const VIDEO_ENDINGS: [&str; 17] = [
+    "264", "265", "avi", "flv", "h264", "h265", "hevc", "m4v", "mjpeg", "mjpg", "mkv", "mov",
+    "mp4", "mpg", "ts", "webm", "wmv",
 ];
 
 /// The recordings of a replay.

@@ -38,7 +38,7 @@ impl Default for DetectConfig {
     }
 }
 
-/// `[detect.tiling]`: each tile costs one more picture in the batch.
+/// `[detect.tiling]`: each tile costs one more picture in the batch. The whole picture is looked at as well, for people close by.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct TilingConfig {
@@ -51,8 +51,6 @@ pub struct TilingConfig {
     /// Share of a tile's side that it has in common with its neighbour.
     #[schemars(range(max = 0.5))]
     pub overlap: Fraction,
-    /// Look at the whole picture as well, for people close by.
-    pub with_whole_picture: bool,
 }
 
 impl Default for TilingConfig {
@@ -61,7 +59,6 @@ impl Default for TilingConfig {
             columns: at_least_one(1),
             rows: at_least_one(1),
             overlap: Fraction::saturating(0.2),
-            with_whole_picture: true,
         }
     }
 }
@@ -70,13 +67,8 @@ impl Default for TilingConfig {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct MotionGateConfig {
-    /// Use the gate.
+    /// Use the gate. Live only: replay looks at every picture.
     pub enabled: bool,
-    /// Difference in brightness, 1 to 255, from which a point counts as changed.
-    #[schemars(range(min = 1, max = 255))]
-    pub pixel_threshold: u8,
-    /// Share of changed points from which the picture is looked at.
-    pub changed_share: Fraction,
     /// A picture is looked at this often even when nothing moves, in milliseconds.
     #[schemars(range(min = 100, max = 60_000))]
     pub look_anyway_ms: Millis,
@@ -86,8 +78,6 @@ impl Default for MotionGateConfig {
     fn default() -> Self {
         Self {
             enabled: false,
-            pixel_threshold: 12,
-            changed_share: Fraction::saturating(0.002),
             look_anyway_ms: Millis(1000),
         }
     }

@@ -1,5 +1,6 @@
 //! The encoders of a configuration: one that tells people apart, and the pair that also understands sentences.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Result, bail};
@@ -7,7 +8,7 @@ use ort::environment::Environment;
 use sightline_reid::{Card, ImageEncoder, Options, TextCard, TextEncoder};
 use sightline_sink::VectorSpec;
 
-use super::engines::{model_folder, session_threads};
+use super::engines::{engine_cache, model_folder, session_threads};
 use super::{Batching, EmbedStage, Embedder, StageTimes, vector_spec};
 use crate::config::{Config, Name, Precision};
 use crate::models::encoder_providers;
@@ -110,7 +111,8 @@ pub fn load_named_encoder(
     name: &Name,
 ) -> Result<ImageEncoder> {
     let folder = model_folder(config, name.as_str())?;
-    Ok(ImageEncoder::load(environment, &folder, &options(config))?)
+    let options = options(config, &folder)?;
+    Ok(ImageEncoder::load(environment, &folder, &options)?)
 }
 
 /// Loads the encoder of `appearance` vectors that the configuration names.
@@ -156,7 +158,8 @@ pub fn load_text_encoder(environment: &Environment, config: &Config) -> Result<T
     let name = &config.models.text;
     let folder = model_folder(config, name.as_str())?;
     check_pair(config, &TextCard::read(&folder)?)?;
-    Ok(TextEncoder::load(environment, &folder, &options(config))?)
+    let options = options(config, &folder)?;
+    Ok(TextEncoder::load(environment, &folder, &options)?)
 }
 
 /// What vectors a store of this configuration holds, by the cards alone.
@@ -202,11 +205,11 @@ fn load(
     Ok(encoder)
 }
 
-fn options(config: &Config) -> Options {
-    Options {
+fn options(config: &Config, folder: &Path) -> Result<Options> {
+    Ok(Options {
         providers: encoder_providers(&config.models.providers),
         intra_threads: session_threads(config).get(),
         max_batch: config.embed.max_batch.get() as usize,
-        engine_cache: config.models.engine_cache.clone(),
-    }
+        engine_cache: engine_cache(config, folder)?,
+    })
 }

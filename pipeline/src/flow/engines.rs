@@ -1,6 +1,7 @@
 //! The models of a configuration, loaded and checked.
 
 use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 use ort::environment::Environment;
@@ -10,6 +11,8 @@ use super::follow::FollowerParts;
 use super::{Embedders, StageTimes};
 use crate::config::{Config, Fraction, View};
 use crate::ingest::{FrameRate, Polygon, RecordingSpec, Region};
+use crate::models::card::{CARD_FILE, WholeCard};
+use crate::models::warm::engine_folder;
 use crate::models::{ModelFolders, detector_providers};
 use crate::select::SelectorConfig;
 use crate::track::{CameraMotionConfig, TrackerConfig};
@@ -22,6 +25,7 @@ pub fn load_detector(environment: &Environment, config: &Config) -> Result<Detec
     let detect = &config.detect;
     let tiling = &detect.tiling;
     let (columns, rows) = (tiling.columns.get(), tiling.rows.get());
+    let folder = model_folder(config, config.models.detector.as_str())?;
     let options = sightline_detector::Options {
         providers: detector_providers(&config.models.providers),
         intra_threads: session_threads(config),
@@ -33,9 +37,8 @@ pub fn load_detector(environment: &Environment, config: &Config) -> Result<Detec
             rows,
             overlap: tiling.overlap.get(),
         }),
-        engine_cache: config.models.engine_cache.clone(),
+        engine_cache: engine_cache(config, &folder)?,
     };
-    let folder = model_folder(config, config.models.detector.as_str())?;
     Ok(Detector::load(environment, &folder, &options)?)
 }
 
@@ -113,7 +116,7 @@ pub fn areas(view: &View) -> Result<(Option<Region>, Vec<Polygon>)> {
 }
 
 /// The folder of a model: installed, or shipped with the program.
-pub(super) fn model_folder(config: &Config, name: &str) -> Result<std::path::PathBuf> {
+pub(super) fn model_folder(config: &Config, name: &str) -> Result<PathBuf> {
     let folders = ModelFolders::for_installed(config.models.folder.clone());
     folders.find(name).with_context(|| {
         format!(
@@ -121,6 +124,15 @@ pub(super) fn model_folder(config: &Config, name: &str) -> Result<std::path::Pat
             config.models.folder.display()
         )
     })
+}
+
+/// Where the engines of the model in `folder` are kept: an engine is of use with one model file, driver and GPU only.
+pub(super) fn engine_cache(config: &Config, folder: &Path) -> Result<Option<PathBuf>> {
+    let Some(root) = &config.models.engine_cache else {
+        return Ok(None);
+    };
+    let card = WholeCard::read(&folder.join(CARD_FILE))?;
+    Ok(Some(engine_folder(root, &card.sha256)?))
 }
 
 /// Threads of one model session on the CPU: those of the configuration, or one a core.

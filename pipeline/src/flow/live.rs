@@ -143,7 +143,15 @@ impl LiveFlow {
             let (events, parts, observer) = (events.clone(), follower.clone(), observer.clone());
             let (regions, clock_errors) = (regions.clone(), clock_errors.clone());
             flow.spawn(format!("follow-{worker}"), move || {
-                follow(&parts, &told, &events, &regions, &clock_errors, &*observer)
+                let stage = format!("follow-{worker}");
+                follow(
+                    &parts,
+                    &told,
+                    &events,
+                    &regions,
+                    &clock_errors,
+                    (&stage, &*observer),
+                )
             })?;
         }
         let told = lanes.clone();
@@ -257,7 +265,7 @@ fn follow(
     events: &Sender<Event>,
     regions: &Regions,
     clock_errors: &[AtomicI64],
-    observer: &dyn Observer,
+    (stage, observer): (&str, &dyn Observer),
 ) -> Result<()> {
     let mut followers: HashMap<usize, Follower> = HashMap::new();
     let send = |camera: &str, outcome: Outcome| -> Result<()> {
@@ -302,7 +310,7 @@ fn follow(
             Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => break,
         }
-        observer.alive("follow");
+        observer.alive(stage);
     }
     for follower in followers.values_mut() {
         send(&follower.camera().clone(), follower.finish(0))?;

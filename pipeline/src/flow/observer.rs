@@ -10,7 +10,7 @@ use crate::ingest::Frame;
 /// Listens to the stages. Called from their threads, so every method returns at once.
 pub trait Observer: Send + Sync {
     /// A stage goes round; the watchdog wants to see it.
-    fn alive(&self, stage: &'static str);
+    fn alive(&self, stage: &str);
     /// A frame was taken up.
     fn arrived(&self, frame: &Frame);
     /// The detector has looked at a batch.

@@ -10,12 +10,14 @@ use sightline_sink::{Event, IndexNews, Searchable, SinkStatus, SpoolStatus};
 use super::observer::Observer;
 use super::outcome::Outcome;
 use super::timing::StageTimes;
-use crate::ingest::{CameraStatus, Frame, LiveSpec};
+use crate::ingest::{CameraStatus, DropReason, Frame, LiveSpec};
 use crate::observe::events::{FrameDropped, IndexBehind, SpoolBroken, SpoolDropped};
-use crate::observe::{CameraMetrics, DropReason, Heartbeat, Metrics, Progress};
+use crate::observe::{CameraMetrics, Heartbeat, Metrics, Progress};
 
 /// A stage that goes round every fifth of a second and has not for this long is stuck.
 const STAGE_DEADLINE: Duration = Duration::from_secs(30);
+/// Longest time in which nothing of what is spooled is indexed or sent although nothing stands in the way.
+const INDEX_DEADLINE: Duration = Duration::from_secs(600);
 /// What is spooled should be searchable long before it is this old.
 const BEHIND_NS: i64 = 10_000_000_000;
 /// Sightings between spool and index whose times are remembered; beyond it the oldest is not timed.
@@ -24,7 +26,9 @@ const TIMED: usize = 65_536;
 /// Turns what stages and cameras tell into metrics.
 pub struct Telemetry {
     metrics: Arc<Metrics>,
-    stages: HashMap<&'static str, Heartbeat>,
+    stages: HashMap<String, Heartbeat>,
+    /// Beats while what is spooled gets on its way, or it is known why it does not.
+    index: Heartbeat,
     cameras: RwLock<HashMap<String, Arc<CameraMetrics>>>,
     /// Spool sequence and capture time of sightings that are not searchable yet.
     waiting: Mutex<VecDeque<(u64, i64)>>,
@@ -34,6 +38,7 @@ pub struct Telemetry {
 
 #[derive(Default)]
 struct ToldOfCamera {
+    frames: u64,
     dropped: [u64; 4],
     reconnects: u64,
     main_missed: u64,
@@ -43,6 +48,7 @@ struct ToldOfCamera {
 #[derive(Default)]
 struct Told {
     cameras: HashMap<String, ToldOfCamera>,
+    acknowledged: u64,
     spool_dropped: u64,
     spool_broken: u64,
     sent: u64,
@@ -55,7 +61,12 @@ struct Told {
 
 impl Telemetry {
     /// An observer whose heartbeats the watchdog sees; stage times go into the histograms too.
-    pub fn new(metrics: Arc<Metrics>, progress: &Progress, times: &StageTimes) -> Self {
+    pub fn new(
+        metrics: Arc<Metrics>,
+        progress: &Progress,
+        times: &StageTimes,
+        followers: usize,
+    ) -> Self {
         let connect =
             |time: &super::timing::StageTime,
              metrics: &Arc<Metrics>,
@@ -77,9 +88,12 @@ impl Telemetry {
         connect(&times.select, &metrics, |m| &m.select_seconds);
         Self {
             metrics,
-            stages: ["detect", "follow", "record"]
-                .map(|name| (name, progress.always(name, STAGE_DEADLINE)))
-                .into(),
+            stages: (0..followers)
+                .map(|worker| format!("follow-{worker}"))
+                .chain(["detect", "record"].map(str::to_owned))
+                .map(|name| (name.clone(), progress.always(name, STAGE_DEADLINE)))
+                .collect(),
+            index: progress.always("index", INDEX_DEADLINE),
             cameras: RwLock::default(),
             waiting: Mutex::default(),
             told: Mutex::default(),
@@ -116,17 +130,11 @@ impl Telemetry {
         let camera = self.camera(&spec.camera);
         let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
         let told = told.cameras.entry(spec.camera.to_string()).or_default();
-        let reasons = [
-            DropReason::Overtaken,
-            DropReason::RateCap,
-            DropReason::Corrupt,
-            DropReason::Failed,
-        ];
         for ((told, now), reason) in told
             .dropped
             .iter_mut()
             .zip(status.counts.dropped)
-            .zip(reasons)
+            .zip(DropReason::ALL)
         {
             for _ in *told..now {
                 FrameDropped {
@@ -137,6 +145,10 @@ impl Telemetry {
             }
             *told = now;
         }
+        camera
+            .frames
+            .inc_by(status.counts.frames.saturating_sub(told.frames));
+        told.frames = status.counts.frames;
         camera
             .reconnects
             .inc_by(status.counts.reconnects.saturating_sub(told.reconnects));
@@ -157,7 +169,7 @@ impl Telemetry {
 
     /// Takes over how the sink stands; `now_ns` is the wall clock.
     pub fn poll_sink(&self, status: &SinkStatus, now_ns: i64) {
-        let age_ns = self.poll_spool(&status.spool, now_ns);
+        let age_ns = self.poll_spool(&status.spool, status.trouble.is_some(), now_ns);
         if age_ns > BEHIND_NS {
             IndexBehind {
                 metrics: &self.metrics,
@@ -204,7 +216,8 @@ impl Telemetry {
 
     /// Takes over how the spool and the way to the log stand.
     pub fn poll_log(&self, status: &PublisherStatus, now_ns: i64) {
-        self.poll_spool(&status.spool, now_ns);
+        let trouble = status.sync_trouble.is_some() || status.send.trouble.is_some();
+        self.poll_spool(&status.spool, trouble, now_ns);
         let (log, send) = (&self.metrics.log, &status.send);
         log.in_flight
             .set(i64::try_from(send.in_flight).unwrap_or(i64::MAX));
@@ -227,7 +240,7 @@ impl Telemetry {
     }
 
     /// Returns the age of the oldest record that waits, ns.
-    fn poll_spool(&self, status: &SpoolStatus, now_ns: i64) -> i64 {
+    fn poll_spool(&self, status: &SpoolStatus, has_trouble: bool, now_ns: i64) -> i64 {
         let metrics = &self.metrics;
         let count = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
         metrics.spool_records.set(count(status.records));
@@ -236,6 +249,10 @@ impl Telemetry {
         let age_ns = age_ns.max(0);
         metrics.spool_oldest.set(age_ns as f64 / 1e9);
         let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        if has_trouble || status.records == 0 || status.acknowledged != told.acknowledged {
+            self.index.beat();
+        }
+        told.acknowledged = status.acknowledged;
         let dropped = status.dropped.records;
         if dropped > told.spool_dropped {
             SpoolDropped {
@@ -284,7 +301,7 @@ fn wall_ns() -> i64 {
 }
 
 impl Observer for Telemetry {
-    fn alive(&self, stage: &'static str) {
+    fn alive(&self, stage: &str) {
         if let Some(heartbeat) = self.stages.get(stage) {
             heartbeat.beat();
         }
@@ -323,9 +340,14 @@ impl Observer for Telemetry {
             .filter(|event| matches!(event, Event::Sighting(s) if !s.is_end));
         camera.crops.inc_by(sightings.count() as u64);
         camera.tracks.inc_by(outcome.ended.len() as u64);
+        // A track that was just confirmed brings its boxes of earlier frames along.
+        let now = outcome
+            .boxes
+            .iter()
+            .filter(|seen| seen.sequence == outcome.sequence);
         camera
             .tracks_active
-            .set(i64::try_from(outcome.boxes.len()).unwrap_or(i64::MAX));
+            .set(i64::try_from(now.count()).unwrap_or(i64::MAX));
         if !outcome.is_end {
             let age = &self.metrics.stage_age.follow;
             age.observe_between(outcome.capture_ns, wall_ns());

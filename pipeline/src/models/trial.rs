@@ -116,7 +116,8 @@ fn installed_models_are_timed_by_batch_and_warmed_on_the_processor() {
         let options = WarmOptions {
             providers,
             intra_threads: count(1),
-            max_batch: count(2),
+            detect_batch: count(2),
+            embed_batch: count(2),
             engine_cache: Some(engines.clone()),
         };
         let names = ["person-reid-0267".to_string()];

@@ -7,6 +7,7 @@ use std::time::Instant;
 use ort::environment::Environment;
 use serde::Serialize;
 
+use super::card::Task;
 use super::network::{LoadOptions, Network, installed, test_picture};
 use super::{Error, ModelFolders};
 use crate::config::Provider;
@@ -18,8 +19,10 @@ pub struct WarmOptions {
     pub providers: Vec<Provider>,
     /// Threads inside one operator.
     pub intra_threads: NonZeroUsize,
-    /// Room in the batch.
-    pub max_batch: NonZeroUsize,
+    /// Room in the detector's batch.
+    pub detect_batch: NonZeroUsize,
+    /// Room in an encoder's batch.
+    pub embed_batch: NonZeroUsize,
     /// `engine_cache` under `[models]`: the folder that holds all engines.
     pub engine_cache: Option<PathBuf>,
 }
@@ -69,7 +72,10 @@ pub fn warm(
         let load = LoadOptions {
             providers: options.providers.clone(),
             intra_threads: options.intra_threads,
-            max_batch: options.max_batch,
+            max_batch: match card.task {
+                Task::Detect => options.detect_batch,
+                Task::EmbedImage | Task::EmbedText => options.embed_batch,
+            },
             engine_cache: cache.clone(),
         };
         let mut network = Network::load(environment, &folder, &card, &load)?;

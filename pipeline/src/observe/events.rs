@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use super::labels::DropReason;
 use super::metrics::{CameraMetrics, Metrics};
 use super::progress::Stuck;
+use crate::ingest::DropReason;
 
 /// A frame that nobody looked at.
 #[derive(Debug)]

@@ -179,6 +179,7 @@ mod tests {
             (status, body.as_str()),
             (503, "detect: 2 waiting, no progress for 3.0 s\n")
         );
+        metrics.camera("gate-2").frames.inc();
         metrics.camera("gate-2").frame_arrived();
         let (status, body) = get(address, "/metrics").await;
         assert_eq!(status, 200);

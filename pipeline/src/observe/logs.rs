@@ -2,6 +2,7 @@
 
 use std::io::{self, IsTerminal};
 use std::os::fd::AsFd;
+use std::sync::OnceLock;
 
 use tracing_subscriber::filter::EnvFilter;
 use tracing_subscriber::layer::{Layer, SubscriberExt};
@@ -13,6 +14,20 @@ use crate::config::{LogFormat, LogLevel};
 
 /// Variable that overrides the configured level, with directives such as `info,sightline::ingest=debug`.
 pub const LEVEL_VARIABLE: &str = "SIGHTLINE_LOG";
+
+/// The level of the command line.
+static ASKED: OnceLock<LogLevel> = OnceLock::new();
+
+/// Takes the level of the command line, which stands above any configuration; before [`start`], once.
+pub fn ask_for(level: LogLevel) {
+    ASKED.get_or_init(|| level);
+}
+
+/// Whether somebody asked for a log on the command line or by [`LEVEL_VARIABLE`].
+#[must_use]
+pub fn is_asked_for() -> bool {
+    ASKED.get().is_some() || std::env::var_os(LEVEL_VARIABLE).is_some()
+}
 
 /// Why there is no log.
 #[derive(Debug, thiserror::Error)]
@@ -44,12 +59,12 @@ pub enum LogError {
 #[derive(Debug, Clone)]
 pub struct LogHandle {
     filter: reload::Handle<EnvFilter, Registry>,
-    /// The variable wins for as long as the process lives.
+    /// The command line or the variable wins for as long as the process lives.
     is_overridden: bool,
 }
 
 impl LogHandle {
-    /// Takes the level of a reloaded configuration, unless [`LEVEL_VARIABLE`] is set.
+    /// Takes the level of a reloaded configuration, unless one was asked for otherwise.
     ///
     /// # Errors
     /// [`LogError::Reload`] if the log is gone.
@@ -58,17 +73,18 @@ impl LogHandle {
             return Ok(());
         }
         self.filter
-            .reload(EnvFilter::new(level.as_str()))
+            .reload(EnvFilter::new(directives(level)))
             .map_err(LogError::Reload)
     }
 }
 
-/// Starts the log of the process.
+/// Starts the log of the process, at `level` where no other is asked for by the command line, or above all by [`LEVEL_VARIABLE`].
 ///
 /// # Errors
 /// [`LogError`].
 pub fn start(format: LogFormat, level: LogLevel) -> Result<LogHandle, LogError> {
     let variable = std::env::var(LEVEL_VARIABLE).ok();
+    let level = ASKED.get().copied().unwrap_or(level);
     let (filter, filter_handle) = reload::Layer::new(filter_of(variable.as_deref(), level)?);
     let subscriber = tracing_subscriber::registry().with(filter);
     subscriber
@@ -77,13 +93,21 @@ pub fn start(format: LogFormat, level: LogLevel) -> Result<LogHandle, LogError> 
         .map_err(LogError::Twice)?;
     Ok(LogHandle {
         filter: filter_handle,
-        is_overridden: variable.is_some(),
+        is_overridden: is_asked_for(),
     })
+}
+
+/// What a level means for each part: ONNX Runtime tells of every step of loading a model, which is for whoever asks for it.
+fn directives(level: LogLevel) -> String {
+    match level {
+        LogLevel::Info => "info,ort=warn".to_owned(),
+        other => other.as_str().to_owned(),
+    }
 }
 
 fn filter_of(variable: Option<&str>, level: LogLevel) -> Result<EnvFilter, LogError> {
     match variable {
-        None => Ok(EnvFilter::new(level.as_str())),
+        None => Ok(EnvFilter::new(directives(level))),
         Some(value) => EnvFilter::try_new(value).map_err(|error| LogError::Filter {
             value: value.to_owned(),
             reason: error.to_string(),

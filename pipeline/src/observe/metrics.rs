@@ -16,13 +16,14 @@ use sightline_sink::{IndexNews, Migration};
 
 use super::clock::MonotonicClock;
 use super::histogram::Histogram;
-use super::labels::{CameraLabel, DropLabels, DropReason, QueryLabels, StageLabel};
+use super::labels::{CameraLabel, DropLabels, QueryLabels, StageLabel};
 use super::limit::LogLimit;
 use super::memory::Memory;
 use super::names::{self, Name};
 use super::progress::Progress;
 use super::queues::QueueDepths;
 use super::stage_ages::StageAges;
+use crate::ingest::DropReason;
 
 /// A gauge of seconds.
 pub type Seconds = Gauge<f64, AtomicU64>;
@@ -115,7 +116,8 @@ pub struct CameraMetrics {
     clock: MonotonicClock,
     /// When the newest frame came; `i64::MIN` before the first.
     newest_ns: AtomicI64,
-    frames: Counter,
+    /// Frames that the camera delivered.
+    pub frames: Counter,
     dropped: [Counter; DropReason::ALL.len()],
     pub(super) dropped_log: [LogLimit; DropReason::ALL.len()],
     /// The camera's clock less ours.
@@ -130,7 +132,7 @@ pub struct CameraMetrics {
     pub detect_skipped: Counter,
     /// Confirmed tracks in the picture now.
     pub tracks_active: Gauge,
-    /// Tracks that were confirmed.
+    /// Confirmed tracks that have ended.
     pub tracks: Counter,
     /// Crops chosen.
     pub crops: Counter,
@@ -480,7 +482,6 @@ impl CameraMetrics {
 
     /// A frame came.
     pub fn frame_arrived(&self) {
-        self.frames.inc();
         self.newest_ns.store(self.clock.now_ns(), Ordering::Relaxed);
     }
 

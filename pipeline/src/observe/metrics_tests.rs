@@ -39,8 +39,8 @@ fn every_name_of_the_list_is_registered() {
 fn a_camera_s_handles_show_under_its_label_and_go_with_it() {
     let (time, metrics, progress) = metrics();
     let camera = metrics.camera("gate-2");
-    camera.frame_arrived();
-    metrics.camera("gate-2").frame_arrived();
+    camera.frames.inc();
+    metrics.camera("gate-2").frames.inc();
     camera.count_dropped(DropReason::Overtaken);
     camera.clock_error.set(-0.25);
     time.advance(Duration::from_millis(1500));

@@ -29,7 +29,6 @@ mod stage_ages;
 
 pub use clock::MonotonicClock;
 pub use health::Health;
-pub use labels::DropReason;
 pub use metrics::{CameraMetrics, Metrics};
 pub use progress::{Heartbeat, Progress, Stuck};
 pub use queues::{Depth, QueueDepths};

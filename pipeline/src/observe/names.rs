@@ -38,7 +38,7 @@ names! {
     DETECT_SKIPPED = "sightline_detect_skipped_total", "Pictures the motion gate kept from the detector";
     TRACK_SECONDS = "sightline_track_seconds", "Time of the tracker a frame";
     TRACKS_ACTIVE = "sightline_track_tracks_active", "Confirmed tracks in the picture now";
-    TRACKS = "sightline_track_tracks_total", "Tracks that were confirmed";
+    TRACKS = "sightline_track_tracks_total", "Confirmed tracks that have ended";
     SELECT_SECONDS = "sightline_select_seconds", "Time to choose crops a frame";
     SELECT_CROPS = "sightline_select_crops_total", "Crops chosen to be embedded";
     EMBED_SECONDS = "sightline_embed_seconds", "Time of one encoder batch";

@@ -61,7 +61,13 @@ impl CoverageBook {
                     at = found.end;
                 }
                 record::Parsed::Short(_) | record::Parsed::Broken => {
-                    // What is lost here was not acknowledged, or it is a torn tail.
+                    // A torn tail was not acknowledged; anything else is damage.
+                    if record::resync(&bytes, at + 1).is_some() {
+                        tracing::warn!(
+                            path = %log_path.display(), at,
+                            "the record of coverage is damaged: what it said of some times is lost"
+                        );
+                    }
                     match record::resync(&bytes, at + 1) {
                         Some(next) => at = next,
                         None => break,

@@ -9,8 +9,9 @@ use crate::{Error, Result};
 pub(super) const HEADER_BYTES: usize = 24;
 const MAGIC: [u8; 8] = *b"SLSPOOL1";
 
-/// A mark is kept for one record in this many: for seeking, and for the age of the oldest record.
+/// A mark is kept for one record in this many, for seeking, and for one a second, for the age of the oldest record.
 const RECORDS_A_MARK: u64 = 32;
+const MARK_EVERY_NS: i64 = 1_000_000_000;
 
 /// Where a record lies.
 #[derive(Debug, Clone, Copy)]
@@ -129,10 +130,10 @@ impl Segment {
         if sequence > self.last + 1 {
             self.gaps.push((self.last + 1, sequence - 1));
         }
-        let is_marked = self
-            .marks
-            .last()
-            .is_none_or(|mark| sequence - mark.sequence >= RECORDS_A_MARK);
+        let is_marked = self.marks.last().is_none_or(|mark| {
+            sequence - mark.sequence >= RECORDS_A_MARK
+                || time_ns.saturating_sub(mark.time_ns) >= MARK_EVERY_NS
+        });
         if is_marked {
             self.marks.push(Mark {
                 sequence,
@@ -181,6 +182,31 @@ mod tests {
         }
         fs_err::write(path, &bytes).unwrap();
         bytes
+    }
+
+    #[test]
+    fn the_age_of_a_record_is_told_to_a_second_however_seldom_they_come() {
+        const SECOND: i64 = 1_000_000_000;
+        let mut segment = Segment::new(Path::new(""), 1);
+        for sequence in 1..=40 {
+            let at = sequence * 100;
+            segment.note(sequence, sequence as i64 * 2 * SECOND, at, at + 100);
+        }
+        assert_eq!(segment.mark(25).unwrap().time_ns, 50 * SECOND);
+        let mut busy = Segment::new(Path::new(""), 1);
+        for sequence in 1..=4000 {
+            busy.note(
+                sequence,
+                sequence as i64 * SECOND / 1000,
+                sequence * 100,
+                sequence * 100 + 100,
+            );
+        }
+        assert_eq!(
+            busy.marks.len(),
+            125,
+            "one in 32, as they come close together"
+        );
     }
 
     #[test]

@@ -172,9 +172,14 @@ fn the_same_recording_gives_the_same_store_also_after_kill_9() {
             .any(|entry| entry.metadata().is_ok_and(|metadata| metadata.len() > 4096));
         (spooled || !killed.is_running()).then_some(())
     });
-    if killed.is_running() {
-        killed.signal(Signal::KILL);
-    }
+    // Who holds the store answers for it, also a replay.
+    let socket = broken.join("api.sock");
+    until("it answers while it works", Duration::from_secs(60), || {
+        let answer = run(&["search", "--api", text(&socket), "--json"]);
+        (answer.status == Some(0) || !killed.is_running()).then_some(())
+    });
+    assert!(killed.is_running(), "it ended before it was asked");
+    killed.signal(Signal::KILL);
     killed.wait(Duration::from_secs(20));
     let again = replay(&input, &broken);
     assert_eq!(again["digest"], whole["digest"], "killed and run again");

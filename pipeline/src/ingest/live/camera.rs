@@ -123,7 +123,7 @@ impl Camera {
             Some(thread)
         } else {
             *shared.state() = CameraState::Disabled;
-            log.state(surroundings.clock.now_ns(), CameraState::Disabled);
+            log.disabled(surroundings.clock.now_ns());
             None
         };
         Ok(Self {

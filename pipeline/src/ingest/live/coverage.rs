@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{SyncSender, TrySendError};
 
-use super::state::{CameraState, Event, EventKind, Tally};
+use super::state::{CameraState, DropReason, Event, EventKind, Tally};
 
 /// Events kept while the channel is full.
 const PENDING: usize = 64;
@@ -45,6 +45,16 @@ impl CoverageLog {
         }
     }
 
+    /// Reports that the camera is not watched from `at_ns` on, by configuration.
+    pub(super) fn disabled(&mut self, at_ns: i64) {
+        self.state(at_ns, CameraState::Disabled);
+        self.push(EventKind::Blind {
+            from_ns: self.reported_ns,
+            to_ns: at_ns.max(self.reported_ns),
+            reason: "disabled".to_owned(),
+        });
+    }
+
     /// Reports a new state.
     pub(super) fn state(&mut self, at_ns: i64, state: CameraState) {
         self.push(EventKind::State { at_ns, state });
@@ -53,13 +63,17 @@ impl CoverageLog {
     /// Reports that pictures came from the last report up to `to_ns`.
     pub(super) fn watched(&mut self, to_ns: i64, clock_error_ns: Option<i64>) {
         let frames = self.tally.frames.load(Ordering::Relaxed);
-        let dropped = self.tally.counts().dropped.iter().sum();
+        // What a cap leaves out on purpose is no loss, and was not to be looked at.
+        let counts = self.tally.counts();
+        let capped = counts.dropped_for(DropReason::RateCap);
+        let dropped = counts.dropped.iter().sum::<u64>() - capped;
+        let frames = frames.saturating_sub(capped);
         let from_ns = self.reported_ns;
         let to_ns = to_ns.max(from_ns);
         let kind = EventKind::Watched {
             from_ns,
             to_ns,
-            frames: frames - self.reported_frames,
+            frames: frames.saturating_sub(self.reported_frames),
             dropped: u64::saturating_sub(dropped, self.reported_dropped),
             clock_error_ns,
         };
@@ -173,6 +187,48 @@ mod tests {
                 }]
             ),
             "{kinds:?}"
+        );
+    }
+
+    #[test]
+    fn what_a_cap_leaves_out_is_no_loss() {
+        let (sender, receiver) = std::sync::mpsc::sync_channel(16);
+        let tally = Arc::new(Tally::default());
+        let mut log = CoverageLog::new("gate".into(), 0, Arc::clone(&tally), Some(sender), 0);
+        tally.frames.store(25, Ordering::Relaxed);
+        (0..15).for_each(|_| tally.drop_one(DropReason::RateCap));
+        tally.drop_one(DropReason::Overtaken);
+        log.watched(1_000, None);
+        let told = receiver.try_iter().next().map(|event| event.kind);
+        assert!(
+            matches!(
+                told,
+                Some(EventKind::Watched {
+                    frames: 10,
+                    dropped: 1,
+                    ..
+                })
+            ),
+            "{told:?}"
+        );
+    }
+
+    #[test]
+    fn a_disabled_camera_is_known_and_blind() {
+        let (sender, receiver) = std::sync::mpsc::sync_channel(16);
+        let mut log = CoverageLog::new("gate".into(), 0, Arc::default(), Some(sender), 1_000);
+        log.disabled(1_000);
+        let told = receiver.try_iter().last().map(|event| event.kind);
+        assert!(
+            matches!(
+                told,
+                Some(EventKind::Blind {
+                    from_ns: 1_000,
+                    to_ns: 1_000,
+                    ..
+                })
+            ),
+            "{told:?}"
         );
     }
 

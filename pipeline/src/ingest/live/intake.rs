@@ -93,7 +93,7 @@ impl Intake {
 
         let flags = sample.buffer().map(gst::BufferRef::flags);
         if flags.is_some_and(|flags| flags.contains(gst::BufferFlags::CORRUPTED)) {
-            return self.tally.drop_one(DropReason::Damaged);
+            return self.tally.drop_one(DropReason::Corrupt);
         }
         let is_kept = |cap: &mut RateCap| cap.admits(moment.running_ns);
         if !self.cap.as_mut().is_none_or(is_kept) {
@@ -122,7 +122,7 @@ impl Intake {
             Outlet::Flow { mailbox, main } => {
                 frame.main_stream.clone_from(main);
                 if mailbox.put(self.camera_index, frame).is_some() {
-                    self.tally.drop_one(DropReason::Superseded);
+                    self.tally.drop_one(DropReason::Overtaken);
                 }
             }
             Outlet::Crops(main) => main.put(frame.capture_ns, frame.bytes(), frame),

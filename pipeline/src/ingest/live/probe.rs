@@ -71,7 +71,8 @@ pub fn probe(spec: &LiveSpec, deadline: Duration) -> Result<ProbeReport, Error> 
     let mut first: Option<(Frame, Instant)> = None;
     let mut last = since;
     loop {
-        if let Some(ended) = session.fault(gst::ClockTime::ZERO) {
+        // No wait at all would never see a message.
+        if let Some(ended) = session.fault(gst::ClockTime::from_mseconds(1)) {
             // A short file, or a camera that hangs up after some pictures, still told what it is.
             match first {
                 Some(_) => break,

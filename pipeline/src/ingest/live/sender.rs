@@ -12,8 +12,8 @@ const SMOOTHING: f64 = 1.0 / 32.0;
 
 /// Pairs the presentation time of each picture with the sender's wall clock, from the network to the decoder's end.
 ///
-/// The clock error is our wall clock when a picture's first packet reached the socket minus the sender's capture time: it
-/// includes the way through the network and the camera's encoder, and leaves out our own buffering.
+/// The clock error is the sender's capture time minus our wall clock when a picture's first packet reached the socket: it
+/// includes the way through the network and the camera's encoder, which make it less, and leaves out our own buffering.
 #[derive(Debug, Default)]
 pub(super) struct SenderClock {
     inner: Mutex<Inner>,
@@ -43,7 +43,7 @@ impl SenderClock {
             inner.times.pop_front();
         }
         inner.times.push_back(Pair { pts_ns, capture_ns });
-        let sample = arrival_ns.saturating_sub(capture_ns) as f64;
+        let sample = capture_ns.saturating_sub(arrival_ns) as f64;
         inner.error_ns = Some(match inner.error_ns {
             // A camera that was just set to the right time is a new clock, not a late picture.
             Some(error) if (sample - error).abs() < 10e9 => error + (sample - error) * SMOOTHING,
@@ -61,7 +61,7 @@ impl SenderClock {
         Some(pair.capture_ns.saturating_add(apart))
     }
 
-    /// The smoothed clock error, once a sender report came.
+    /// The smoothed clock error, the sender's clock minus ours, once a sender report came.
     pub(super) fn error_ns(&self) -> Option<i64> {
         self.lock().error_ns.map(|error| error.round() as i64)
     }
@@ -126,13 +126,14 @@ mod tests {
             );
         }
         let error = clock.error_ns().unwrap();
-        assert!((30_000_000..70_000_000).contains(&error), "{error}");
+        assert!((-70_000_000..-30_000_000).contains(&error), "{error}");
     }
 
     #[test]
     fn a_camera_that_was_set_right_is_believed_at_once() {
         let clock = SenderClock::default();
         clock.record(0, -3_600 * SECOND, 0);
+        assert_eq!(clock.error_ns(), Some(-3_600 * SECOND), "an hour slow");
         clock.record(1, 0, 0);
         assert_eq!(clock.error_ns(), Some(0));
     }

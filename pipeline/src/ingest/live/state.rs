@@ -39,14 +39,14 @@ impl fmt::Display for CameraState {
 }
 
 /// Why a picture went no further than ingest.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum DropReason {
     /// A newer picture of the camera came before the flow took this one.
-    Superseded,
+    Overtaken,
     /// The camera gives more frames a second than it is asked for.
     RateCap,
     /// The decoder says that it is damaged.
-    Damaged,
+    Corrupt,
     /// It could not be mapped or masked.
     Unusable,
 }
@@ -54,19 +54,19 @@ pub enum DropReason {
 impl DropReason {
     /// All reasons, in the order of [`Counts::dropped`].
     pub const ALL: [Self; 4] = [
-        Self::Superseded,
+        Self::Overtaken,
         Self::RateCap,
-        Self::Damaged,
+        Self::Corrupt,
         Self::Unusable,
     ];
 
     /// The label on metrics.
     #[must_use]
-    pub fn label(self) -> &'static str {
+    pub const fn as_str(self) -> &'static str {
         match self {
-            Self::Superseded => "superseded",
+            Self::Overtaken => "overtaken",
             Self::RateCap => "rate_cap",
-            Self::Damaged => "damaged",
+            Self::Corrupt => "corrupt",
             Self::Unusable => "unusable",
         }
     }
@@ -104,7 +104,7 @@ pub struct CameraStatus {
     pub state: CameraState,
     /// What was counted.
     pub counts: Counts,
-    /// Our clock minus the camera's, smoothed, nanoseconds; none without sender reports.
+    /// The camera's clock minus ours, smoothed, nanoseconds; none without sender reports.
     pub clock_error_ns: Option<i64>,
     /// When the newest picture arrived, unix nanoseconds; none before the first.
     pub last_frame_ns: Option<i64>,
@@ -210,11 +210,11 @@ mod tests {
     fn each_reason_is_counted_apart() {
         let tally = Tally::default();
         tally.drop_one(DropReason::RateCap);
-        tally.drop_one(DropReason::Damaged);
-        tally.drop_one(DropReason::Damaged);
+        tally.drop_one(DropReason::Corrupt);
+        tally.drop_one(DropReason::Corrupt);
         let counts = tally.counts();
         for (reason, expected) in DropReason::ALL.into_iter().zip([0, 1, 2, 0]) {
-            assert_eq!(counts.dropped_for(reason), expected, "{}", reason.label());
+            assert_eq!(counts.dropped_for(reason), expected, "{}", reason.as_str());
         }
     }
 }
