@@ -1,4 +1,4 @@
-//! Arguments of the commands around the log: `index`, `topics`, `dead`, `spool`.
+//! Arguments of the commands around the log: `index`, `associate`, `topics`, `dead`, `spool`.
 
 use std::path::PathBuf;
 
@@ -14,6 +14,20 @@ pub struct IndexArgs {
     #[arg(long)]
     pub catch_up: bool,
     /// With --catch-up, print one JSON value: sightings, tracklets, coverage, dead, lost, seconds, store, digest
+    #[arg(long, requires = "catch_up")]
+    pub json: bool,
+}
+
+/// `sightline associate`
+#[derive(Debug, Args)]
+pub struct AssociateArgs {
+    /// Configuration with [kafka], and [persons] and [map] as they are wanted
+    #[arg(long, value_name = "FILE")]
+    pub config: PathBuf,
+    /// Join what is in the log now, settle every person, and end
+    #[arg(long)]
+    pub catch_up: bool,
+    /// With --catch-up, print one JSON value: sightings, decisions, sites, partitions, late, dead, seconds
     #[arg(long, requires = "catch_up")]
     pub json: bool,
 }

@@ -5,7 +5,7 @@
 //! - `mod`: [`Cli`] and [`Command`], the choice of a command
 //! - `flow`: arguments of `replay`, `run`, `track`, `embed`, `bench`
 //! - `ask`: arguments of `search`, `explain`, `person`, `forget`, `store`
-//! - `log`: arguments of `index`, `topics`, `dead`, `spool`
+//! - `log`: arguments of `index`, `associate`, `topics`, `dead`, `spool`
 //! - `measure`: arguments of `eval`
 //! - `care`: arguments of `models`, `check`, `cameras`, `completions`
 //! - `plan`: arguments of `plan`
@@ -36,8 +36,9 @@ pub use care::{
 };
 pub use flow::{BenchArgs, EmbedArgs, EmbedInput, ReplayArgs, RunArgs, TrackArgs, VectorName};
 pub use log::{
-    DeadArgs, DeadCommand, DeadListArgs, DeadRetryArgs, IndexArgs, SpoolArgs, SpoolCatArgs,
-    SpoolCommand, SpoolPlace, SpoolPlaceArgs, TopicsActionArgs, TopicsArgs, TopicsCommand,
+    AssociateArgs, DeadArgs, DeadCommand, DeadListArgs, DeadRetryArgs, IndexArgs, SpoolArgs,
+    SpoolCatArgs, SpoolCommand, SpoolPlace, SpoolPlaceArgs, TopicsActionArgs, TopicsArgs,
+    TopicsCommand,
 };
 pub use measure::{CompareArgs, EvalArgs, EvalCommand, RetrievalEvalArgs, TracksEvalArgs};
 pub use output::{ExitStatus, Stdout, StdoutClosed, exit_status, report, stdout};
@@ -99,6 +100,11 @@ pub enum Command {
     /// Every message is indexed before it is committed, and what cannot be indexed goes to the dead letters with its
     /// reason. Killed at any moment, it goes on where it was, and nothing is there twice.
     Index(IndexArgs),
+    /// Join the tracks of all cameras of a site into persons, beside several indexers, until told to stop
+    ///
+    /// For sites with more than one indexer: [kafka] association = "service" on every machine. A site is joined by one process
+    /// at a time; when that one is gone another goes on where it stopped, with the same persons.
+    Associate(AssociateArgs),
     /// Make and check the topics of the log
     Topics(TopicsArgs),
     /// Look at messages of the log that could not be indexed, and try them again
@@ -188,6 +194,8 @@ mod tests {
             "sightline run --config c.toml --log-level debug",
             "sightline index --config c.toml",
             "sightline index --config c.toml --catch-up --json",
+            "sightline associate --config c.toml",
+            "sightline associate --config c.toml --catch-up --json",
             "sightline topics create --config c.toml",
             "sightline topics check --config c.toml --json",
             "sightline dead list --config c.toml --all --json",
@@ -264,6 +272,7 @@ mod tests {
             "sightline embed --images a --texts b --vector joint --out a.npy",
             "sightline embed --texts b --vector joint --out a.npy --nonsense",
             "sightline index --config c.toml --json",
+            "sightline associate --config c.toml --json",
             "sightline topics --config c.toml",
             "sightline spool status",
             "sightline spool check --store s --config c.toml",

@@ -1,6 +1,7 @@
 //! What each command does: one file a command, with one `run`.
 
 pub mod answering;
+pub mod associate;
 pub mod bench;
 mod bench_log;
 mod bench_search;
@@ -50,6 +51,7 @@ pub fn dispatch(command: &Command) -> anyhow::Result<()> {
         Command::Replay(args) => replay::run(args),
         Command::Run(args) => run::run(args),
         Command::Index(args) => index::run(args),
+        Command::Associate(args) => associate::run(args),
         Command::Topics(args) => topics::run(args),
         Command::Dead(args) => dead::run(args),
         Command::Spool(args) => spool::run(args),

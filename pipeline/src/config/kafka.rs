@@ -28,6 +28,8 @@ pub struct KafkaConfig {
     pub group: String,
     /// How the indexers of a group share partitions.
     pub group_protocol: GroupProtocol,
+    /// Who joins tracks into persons. With more than one indexer in a group it has to be `service`, on every machine.
+    pub association: Association,
     /// How to reach the brokers.
     pub security: Security,
     /// Certificate authority of the brokers (PEM). Absent: the system's.
@@ -79,6 +81,7 @@ impl Default for KafkaConfig {
             prefix: String::new(),
             group: "sightline-index".to_owned(),
             group_protocol: GroupProtocol::Classic,
+            association: Association::Indexer,
             security: Security::Tls,
             ca_file: None,
             certificate_file: None,
@@ -140,7 +143,24 @@ pub enum GroupProtocol {
     Consumer,
 }
 
+/// Who joins tracks into persons.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[schemars(title = "association")]
+pub enum Association {
+    /// The indexer: right where one of them has all tracks.
+    Indexer,
+    /// `sightline associate`, on as many machines as wanted: all tracks of a site in one of them at a time.
+    Service,
+}
+
 impl KafkaConfig {
+    /// Whether `sightline associate` joins the tracks of this site.
+    #[must_use]
+    pub fn has_association_service(&self) -> bool {
+        self.is_used() && self.association == Association::Service
+    }
+
     /// Whether there is a log at all.
     #[must_use]
     pub fn is_used(&self) -> bool {
@@ -183,6 +203,10 @@ impl KafkaConfig {
             group_protocol: match self.group_protocol {
                 GroupProtocol::Classic => sink::GroupProtocol::Classic,
                 GroupProtocol::Consumer => sink::GroupProtocol::Consumer,
+            },
+            association: match self.association {
+                Association::Indexer => sink::Association::Indexer,
+                Association::Service => sink::Association::Service,
             },
         }
     }

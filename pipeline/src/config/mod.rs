@@ -41,7 +41,7 @@ pub use camera::{CameraConfig, Corner, Polygon, RawCamera, RawDefaults, Source, 
 pub use changes::Changes;
 pub use fault::{ConfigError, Fault, Faults};
 pub use inputs::{InputError, Inputs, Manifest, Recording, Start};
-pub use kafka::{GroupProtocol, KafkaConfig, SaslMechanism, Security};
+pub use kafka::{Association, GroupProtocol, KafkaConfig, SaslMechanism, Security};
 pub use machine::{
     ApiConfig, LogFormat, LogLevel, MigrateConfig, ModelsConfig, ObserveConfig, Precision,
     Provider, QdrantConfig, RetentionConfig, StoreConfig,
@@ -100,6 +100,8 @@ pub enum Purpose {
     Live,
     /// `index`, `topics`, `dead`: no camera is reached, the log is; the store's folder has to be named.
     Site,
+    /// `associate`: as `Site`, without a store.
+    Associate,
     /// `replay`, `search`, `models`: no camera is reached; addresses and passwords are neither needed nor read.
     Offline,
     /// `check`: as `Live`; passwords in credentials are not read where systemd gave none.

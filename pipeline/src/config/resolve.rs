@@ -37,12 +37,13 @@ pub(super) fn resolve(
 ) -> Result<Config, Faults> {
     let schema = super::json_schema();
     let is_unused = |path: &KeyPath| {
-        matches!(purpose, Purpose::Offline | Purpose::Site)
-            && matches!(
-                path.steps().first().map(String::as_str),
-                Some("cameras" | "defaults")
-            )
-            && SOURCE_KEYS.contains(&path.last())
+        matches!(
+            purpose,
+            Purpose::Offline | Purpose::Site | Purpose::Associate
+        ) && matches!(
+            path.steps().first().map(String::as_str),
+            Some("cameras" | "defaults")
+        ) && SOURCE_KEYS.contains(&path.last())
     };
     let mut document = read(
         text,
@@ -92,7 +93,7 @@ fn settle(
     let mut store = raw.store;
     if document.has(&KeyPath::of(&["store", "folder"])) {
         store.folder = folder.join(store.folder);
-    } else if purpose != Purpose::Offline {
+    } else if !matches!(purpose, Purpose::Offline | Purpose::Associate) {
         document.blame(
             &KeyPath::of(&["store", "folder"]),
             Blame {
@@ -172,12 +173,32 @@ fn settle(
         unchecked: &mut unchecked,
     }
     .settle(raw.kafka);
-    if purpose == Purpose::Site && !kafka.is_used() {
+    if matches!(purpose, Purpose::Site | Purpose::Associate) && !kafka.is_used() {
         document.blame(
             &KeyPath::of(&["kafka", "brokers"]),
             Blame {
                 problem: "no kafka".into(),
                 expected: Some("`brokers = [\"HOST:PORT\"]` under [kafka]".into()),
+                ..Blame::default()
+            },
+        );
+    }
+    if purpose == Purpose::Associate && kafka.is_used() && !kafka.has_association_service() {
+        document.blame(
+            &KeyPath::of(&["kafka", "association"]),
+            Blame {
+                problem: "the indexers join tracks into persons themselves".into(),
+                expected: Some("`association = \"service\"`, on every box and indexer too".into()),
+                ..Blame::default()
+            },
+        );
+    }
+    if purpose == Purpose::Associate && !raw.persons.enabled {
+        document.blame(
+            &KeyPath::of(&["persons", "enabled"]),
+            Blame {
+                problem: "there is nothing to join".into(),
+                expected: Some("`enabled = true`".into()),
                 ..Blame::default()
             },
         );
@@ -211,7 +232,11 @@ fn settle(
             document,
             unchecked: &mut unchecked,
         };
-        let source = if matches!(purpose, Purpose::Offline | Purpose::Site) || is_for_replay {
+        let has_no_cameras = matches!(
+            purpose,
+            Purpose::Offline | Purpose::Site | Purpose::Associate
+        );
+        let source = if has_no_cameras || is_for_replay {
             None
         } else {
             one.source()

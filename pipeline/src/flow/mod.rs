@@ -54,6 +54,7 @@ pub use live::{LiveFlow, LiveParts, Regions};
 pub use observer::Observer;
 pub use outcome::{Outcome, TrackBox, TrackEnd};
 pub use outlet::{Log, Outlet, OutletStatus};
+pub use persons::association;
 pub use record::{EventWriter, Outputs, Record, Recorder, event_json};
 pub use replay::{Play, Progress, Workers, replay};
 pub use site_store::SiteStore;

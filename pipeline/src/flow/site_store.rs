@@ -27,6 +27,9 @@ pub struct SiteStore {
 /// Longest wait for the index before something is forgotten.
 const FORGET_DEADLINE: Duration = Duration::from_secs(20);
 
+/// Longest wait for those who join tracks to be told of somebody's word.
+const WORD_DEADLINE: Duration = Duration::from_secs(10);
+
 impl SiteStore {
     /// Opens the store of the configuration, or makes it, and begins to index the log into it. Sightings by other models
     /// than the store's are embedded anew by `embed`.
@@ -175,7 +178,7 @@ impl sightline_console::Store for SiteStore {
         tracks: [TrackId; 2],
         verdict: sightline_sink::persons::Verdict,
     ) -> sightline_sink::Result<bool> {
-        self.store.say_word(tracks, verdict)
+        self.receiver.say_word(tracks, verdict, WORD_DEADLINE)
     }
 
     fn coverage(&self, filter: &Filter) -> sightline_sink::Result<Vec<CameraCoverage>> {

@@ -219,6 +219,7 @@ pub(super) fn now_ns() -> i64 {
 pub fn store_options(config: &Config, vectors: Vec<VectorSpec>) -> Result<StoreOptions> {
     let settings = &config.store;
     let age = config.retention.age_days;
+    let others_join = config.kafka.has_association_service();
     Ok(StoreOptions {
         crops: CropLimits {
             max_bytes: settings.crops_bytes.get(),
@@ -233,7 +234,12 @@ pub fn store_options(config: &Config, vectors: Vec<VectorSpec>) -> Result<StoreO
             max_age: age.map(|days| Duration::from_secs(u64::from(days.get()) * DAY)),
             max_bytes: config.retention.max_bytes.map(std::num::NonZeroU64::get),
         },
-        persons: association(config)?,
+        persons: if others_join {
+            None
+        } else {
+            association(config)?
+        },
+        follows_persons: others_join && config.persons.enabled,
         ..StoreOptions::new(vectors)
     })
 }

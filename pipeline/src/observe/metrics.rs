@@ -11,7 +11,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::{Metric, Registry};
 use sightline_console::{Audit, AuditEvent, LogAudit};
-use sightline_sink::log::ReceiveStatus;
+use sightline_sink::log::{AssociateStatus, ReceiveStatus};
 use sightline_sink::{IndexNews, Migration};
 
 use super::clock::MonotonicClock;
@@ -61,6 +61,8 @@ pub struct Metrics {
     pub spool_oldest: Seconds,
     /// What the log does on an edge box and where it is indexed.
     pub log: LogMetrics,
+    /// What joining tracks does, where that is a process of its own.
+    pub association: AssociationMetrics,
     /// Time of one upsert.
     pub index_seconds: Histogram,
     /// Sightings refused because their track is forgotten.
@@ -163,6 +165,29 @@ pub struct LogMetrics {
     pub dead: Counter,
     /// Messages that left the log unread.
     pub lost: Counter,
+    /// Decisions of others about persons.
+    pub persons_taken: Counter,
+    /// Tracks that are not here yet and whose person is known.
+    pub persons_waiting: Gauge,
+    /// Tracks whose decision was let go of.
+    pub persons_dropped: Counter,
+}
+
+/// Handles of the process that joins tracks.
+#[derive(Debug, Default)]
+pub struct AssociationMetrics {
+    events: Counter,
+    decisions: Counter,
+    behind: Gauge,
+    partitions: Gauge,
+    sites: Gauge,
+    late: Gauge,
+    forgotten: Counter,
+    by_others: Counter,
+    words_refused: Counter,
+    dead: Counter,
+    takeovers: Counter,
+    corrections: Counter,
 }
 
 pub(super) fn put<M: Metric + Clone>(registry: &mut Registry, name: Name, metric: &M) {
@@ -233,6 +258,7 @@ impl Metrics {
             spool_broken: Counter::default(),
             spool_oldest: Seconds::default(),
             log: LogMetrics::default(),
+            association: AssociationMetrics::default(),
             index_forgotten: Counter::default(),
             store_forgotten: Gauge::default(),
             store_expired: Counter::default(),
@@ -254,6 +280,7 @@ impl Metrics {
         put(&mut registry, names::SPOOL_BROKEN, &metrics.spool_broken);
         put(&mut registry, names::SPOOL_OLDEST, &metrics.spool_oldest);
         metrics.log.register(&mut registry);
+        metrics.association.register(&mut registry);
         put(
             &mut registry,
             names::INDEX_FORGOTTEN,
@@ -455,6 +482,9 @@ impl LogMetrics {
         put(registry, names::INDEX_EMBEDDED, &self.embedded);
         put(registry, names::INDEX_DEAD, &self.dead);
         put(registry, names::INDEX_LOST, &self.lost);
+        put(registry, names::PERSONS_TAKEN, &self.persons_taken);
+        put(registry, names::PERSONS_WAITING, &self.persons_waiting);
+        put(registry, names::PERSONS_DROPPED, &self.persons_dropped);
     }
 
     /// Takes over how indexing stands; the first `told` of each count were taken over before.
@@ -469,6 +499,54 @@ impl LogMetrics {
         self.embedded.inc_by(more(now.embedded, told.embedded));
         self.dead.inc_by(more(now.dead, told.dead));
         self.lost.inc_by(more(now.lost, told.lost));
+        let (persons, before) = (now.persons, told.persons);
+        self.persons_taken.inc_by(more(persons.taken, before.taken));
+        self.persons_waiting.set(gauge(persons.waiting));
+        self.persons_dropped
+            .inc_by(more(persons.dropped, before.dropped));
+        told.clone_from(now);
+    }
+}
+
+impl AssociationMetrics {
+    fn register(&self, registry: &mut Registry) {
+        put(registry, names::ASSOCIATE_EVENTS, &self.events);
+        put(registry, names::ASSOCIATE_DECISIONS, &self.decisions);
+        put(registry, names::ASSOCIATE_BEHIND, &self.behind);
+        put(registry, names::ASSOCIATE_PARTITIONS, &self.partitions);
+        put(registry, names::ASSOCIATE_SITES, &self.sites);
+        put(registry, names::ASSOCIATE_LATE, &self.late);
+        put(registry, names::ASSOCIATE_FORGOTTEN, &self.forgotten);
+        put(registry, names::ASSOCIATE_OTHERS, &self.by_others);
+        put(
+            registry,
+            names::ASSOCIATE_REFUSED_WORDS,
+            &self.words_refused,
+        );
+        put(registry, names::ASSOCIATE_DEAD, &self.dead);
+        put(registry, names::ASSOCIATE_TAKEOVERS, &self.takeovers);
+        put(registry, names::ASSOCIATE_CORRECTIONS, &self.corrections);
+    }
+
+    /// Takes over how joining stands; the first `told` of each count were taken over before.
+    pub fn take_over(&self, now: &AssociateStatus, told: &mut AssociateStatus) {
+        let gauge = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
+        self.behind.set(gauge(now.behind));
+        self.partitions.set(gauge(now.partitions as u64));
+        self.sites.set(gauge(now.sites as u64));
+        self.late.set(gauge(now.late));
+        for (counter, now, told) in [
+            (&self.events, now.events, told.events),
+            (&self.decisions, now.decisions, told.decisions),
+            (&self.forgotten, now.forgotten, told.forgotten),
+            (&self.by_others, now.by_others, told.by_others),
+            (&self.words_refused, now.words_refused, told.words_refused),
+            (&self.dead, now.dead, told.dead),
+            (&self.takeovers, now.takeovers, told.takeovers),
+            (&self.corrections, now.corrections, told.corrections),
+        ] {
+            counter.inc_by(now.saturating_sub(told));
+        }
         told.clone_from(now);
     }
 }

@@ -18,7 +18,7 @@ pub(super) fn check(event: &Event) -> Result<()> {
 }
 
 /// An [`Error::Event`] about one field.
-pub(super) fn refused(field: &str, value: impl Display, expected: impl Display) -> Error {
+pub(crate) fn refused(field: &str, value: impl Display, expected: impl Display) -> Error {
     Error::Event {
         what: format!("{field} is {value}, expected {expected}"),
     }
@@ -78,7 +78,7 @@ fn check_forgotten(forgotten: &Forgotten) -> Result<()> {
     Ok(())
 }
 
-fn check_name(field: &str, name: &str) -> Result<()> {
+pub(crate) fn check_name(field: &str, name: &str) -> Result<()> {
     if name.is_empty() || name.len() > MAX_NAME_BYTES || name.chars().any(char::is_control) {
         let shown: String = name.chars().take(40).collect();
         let expected = format_args!("1 to {MAX_NAME_BYTES} bytes without control characters");
@@ -87,7 +87,7 @@ fn check_name(field: &str, name: &str) -> Result<()> {
     Ok(())
 }
 
-fn check_time(field: &str, time_ns: i64) -> Result<()> {
+pub(crate) fn check_time(field: &str, time_ns: i64) -> Result<()> {
     if time_ns < 0 {
         return Err(refused(field, time_ns, "a unix time in ns, not negative"));
     }

@@ -3,9 +3,9 @@
 //! These are the types that the rest of the system holds; the generated wire types stay in [`wire`].
 //! Both directions check the same rules, so whatever can be written can be read back.
 
-mod check;
+pub(crate) mod check;
 mod forgotten;
-mod wire;
+pub(crate) mod wire;
 
 use bytes::Bytes;
 use half::f16;

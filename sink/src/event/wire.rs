@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{Error, Result, SightingId, TrackId};
 
-mod proto {
+pub(crate) mod proto {
     include!(concat!(env!("OUT_DIR"), "/sightline.v1.rs"));
 }
 
@@ -46,17 +46,26 @@ pub fn decode(bytes: &[u8]) -> Result<Event> {
     let wire = proto::Event::decode(bytes).map_err(|error| Error::Event {
         what: format!("not a message of the schema: {error}"),
     })?;
+    from_wire(wire)
+}
+
+/// The event of a message as the schema has it.
+pub(crate) fn from_wire(wire: proto::Event) -> Result<Event> {
     let event = match wire.body {
         Some(Body::Sighting(sighting)) => Event::Sighting(Box::new(sighting_from_wire(sighting)?)),
         Some(Body::Coverage(coverage)) => Event::Coverage(coverage_from_wire(coverage)?),
         Some(Body::Forgotten(forgotten)) => Event::Forgotten(forgotten_from_wire(forgotten)?),
+        Some(Body::Word(_)) => {
+            let expected = "what was seen, or what is to be forgotten";
+            return Err(refused("body", "a word on two tracks", expected));
+        }
         None => return Err(refused("body", "absent", "a kind that this build knows")),
     };
     check(&event)?;
     Ok(event)
 }
 
-fn check_size(len: usize) -> Result<()> {
+pub(crate) fn check_size(len: usize) -> Result<()> {
     if len > MAX_EVENT_BYTES {
         return Err(refused(
             "size in bytes",
@@ -67,7 +76,7 @@ fn check_size(len: usize) -> Result<()> {
     Ok(())
 }
 
-fn check_version(version: u32) -> Result<()> {
+pub(crate) fn check_version(version: u32) -> Result<()> {
     if version != SCHEMA_VERSION {
         let expected = format_args!("{SCHEMA_VERSION}; a newer sightline may read it");
         return Err(refused("schema_version", version, expected));
@@ -203,7 +212,7 @@ fn forgotten_from_wire(wire: proto::Forgotten) -> Result<Forgotten> {
     })
 }
 
-fn uuid_from_wire(field: &str, bytes: &[u8]) -> Result<Uuid> {
+pub(crate) fn uuid_from_wire(field: &str, bytes: &[u8]) -> Result<Uuid> {
     Uuid::from_slice(bytes)
         .map_err(|_| refused(field, format_args!("{} bytes", bytes.len()), "16 bytes"))
 }

@@ -239,7 +239,8 @@ pub fn retry_dead_letters(options: &LogOptions, limit: Duration) -> Result<usize
             return Ok(());
         }
         let topic = origin.split('/').next().unwrap_or_default();
-        let known = [Topic::Sightings, Topic::Coverage].map(|topic| options.topic(topic));
+        let known =
+            [Topic::Sightings, Topic::Coverage, Topic::Tracks].map(|topic| options.topic(topic));
         if known.iter().any(|name| name == topic) {
             forwarder.send(topic, message, headers_without_ours(message))?;
             count += 1;

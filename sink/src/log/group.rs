@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _, ConsumerContext, Rebalance};
 use rdkafka::error::KafkaError;
-use rdkafka::{ClientContext, Offset, TopicPartitionList};
+use rdkafka::{ClientConfig, ClientContext, Offset, TopicPartitionList};
 
 use super::ear;
 use super::lanes::Place;
@@ -115,9 +115,16 @@ impl ConsumerContext for Context {
 
 /// A member of the group, not subscribed yet.
 pub(super) fn consumer(options: &LogOptions, context: Context) -> Result<BaseConsumer<Context>> {
+    member(options, &options.group())
+        .create_with_context(context)
+        .map_err(|error| options.error("connect", &error))
+}
+
+/// How a member of a group is set up.
+pub(super) fn member(options: &LogOptions, group: &str) -> ClientConfig {
     let mut config = options.client();
     config
-        .set("group.id", options.group())
+        .set("group.id", group)
         .set("enable.auto.commit", "false")
         .set("enable.auto.offset.store", "false")
         .set("auto.offset.reset", "earliest")
@@ -144,6 +151,4 @@ pub(super) fn consumer(options: &LogOptions, context: Context) -> Result<BaseCon
         }
     }
     config
-        .create_with_context(context)
-        .map_err(|error| options.error("connect", &error))
 }

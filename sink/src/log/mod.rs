@@ -15,13 +15,18 @@
 //! - `clock`: a machine's clock that is set back
 //! - `window`, `producer`, `sender`, `publisher`: spool to log
 //! - `lanes`, `look`, `known`, `claim`, `group`, `held`, `clerk`, `session`, `receiver`: log to store
+//! - `partition`, `takeover`, `associating`, `associate`: tracks of all cameras of a site into persons, by one process at a time
+//! - `decisions`: what these decide, read by those who keep tracks
 //! - `measure`: what it costs against the bare clients
 //! - `dead`: what could not be indexed, with the reason
 
+mod associate;
+mod associating;
 mod claim;
 mod clerk;
 mod clock;
 mod dead;
+mod decisions;
 mod ear;
 mod forgotten;
 mod group;
@@ -32,11 +37,13 @@ mod look;
 mod measure;
 mod message;
 mod options;
+mod partition;
 mod producer;
 mod publisher;
 mod receiver;
 mod sender;
 mod session;
+mod takeover;
 #[cfg(test)]
 mod testing;
 #[cfg(test)]
@@ -44,9 +51,12 @@ mod tests;
 mod topics;
 mod window;
 
+pub use associate::{AssociateStatus, Associating, AssociatingOptions};
 pub use dead::{DeadLetter, dead_letters, retry_dead_letters};
 pub use measure::{LogRates, measure_log};
-pub use options::{GroupProtocol, LogOptions, Password, Sasl, SaslMechanism, Tls, TopicOptions};
+pub use options::{
+    Association, GroupProtocol, LogOptions, Password, Sasl, SaslMechanism, Tls, TopicOptions,
+};
 pub use publisher::{Publisher, PublisherOptions, PublisherStatus, SendStatus};
 pub use receiver::{ReceiveStatus, Receiver, ReceiverOptions};
 pub use topics::{Topic, TopicCheck, check_topics, create_topics, delete_topics, require_topics};

@@ -29,6 +29,8 @@ pub struct LogOptions {
     pub group: String,
     /// How indexers share partitions.
     pub group_protocol: GroupProtocol,
+    /// Who joins tracks into persons.
+    pub association: Association,
 }
 
 /// Encryption towards the brokers.
@@ -74,6 +76,16 @@ pub enum GroupProtocol {
     Classic,
     /// The broker decides (KIP-848): Kafka 4.0 and later.
     Consumer,
+}
+
+/// Who joins tracks into persons.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Association {
+    /// The indexer, of what it indexes itself.
+    #[default]
+    Indexer,
+    /// Processes of their own, a site in one of them at a time; indexers follow what they decide.
+    Service,
 }
 
 /// How the topics must be.
@@ -143,6 +155,7 @@ impl LogOptions {
             topics: TopicOptions::default(),
             group: "sightline-index".to_owned(),
             group_protocol: GroupProtocol::default(),
+            association: Association::default(),
         }
     }
 
@@ -198,6 +211,11 @@ impl LogOptions {
     /// The full name of the consumer group.
     pub fn group(&self) -> String {
         format!("{}{}", self.prefix, self.group)
+    }
+
+    /// The full name of the consumer group of those who join tracks.
+    pub(super) fn association_group(&self) -> String {
+        format!("{}sightline-associate", self.prefix)
     }
 
     /// What every client of ours has in common.

@@ -21,12 +21,15 @@ pub(super) const WINDOW: (usize, usize) = (4096, 32 << 20);
 pub(super) struct Sent {
     pub(super) sequence: u64,
     pub(super) bytes: usize,
+    /// The same event once more, for others.
+    pub(super) is_copy: bool,
 }
 
 /// What became of it.
 pub(super) struct Delivered {
     pub(super) sequence: u64,
     pub(super) bytes: usize,
+    pub(super) is_copy: bool,
     pub(super) outcome: Result<(), KafkaError>,
 }
 
@@ -69,6 +72,7 @@ impl ProducerContext for Reports {
         self.locked().push(Delivered {
             sequence: sent.sequence,
             bytes: sent.bytes,
+            is_copy: sent.is_copy,
             outcome,
         });
     }
@@ -127,6 +131,7 @@ pub(super) fn send_bare(
     let sent = Box::new(Sent {
         sequence: 0,
         bytes: 0,
+        is_copy: false,
     });
     let mut record = BaseRecord::with_opaque_to(&topic, sent)
         .key(&message.key)

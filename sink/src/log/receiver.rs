@@ -7,15 +7,19 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
+use super::dead::Forwarder;
+use super::decisions::Next;
 use super::known::Known;
+use super::message::of_word;
 use super::options::LogOptions;
 use super::session;
 use super::topics::leaves_after;
 use super::{claim, forgotten};
 use crate::flow::IndexingTime;
+use crate::persons::{FollowCounts, Verdict};
 use crate::store::{Applied, Embed, Forget, ForgetReport, Store};
 use crate::threads::Threads;
-use crate::{Error, Event, Result};
+use crate::{Error, Event, Result, TrackId};
 
 /// How a [`Receiver`] is set up.
 #[derive(Debug, Clone)]
@@ -51,6 +55,8 @@ pub struct ReceiveStatus {
     pub indexing: IndexingTime,
     /// Sightings by other models, embedded anew by the store's.
     pub embedded: u64,
+    /// What others decided of persons, where they do.
+    pub persons: FollowCounts,
     /// Messages that went to the dead letters.
     pub dead: u64,
     /// Messages, at least, that left the log before anybody indexed them.
@@ -101,6 +107,8 @@ pub(super) struct Shared {
     pub(super) claim: String,
     /// What is known of partitions, from one session to the next.
     pub(super) known: Mutex<Known>,
+    /// What of others' decisions was taken in.
+    followed: Mutex<Next>,
     must_stop: AtomicBool,
     status: Mutex<ReceiveStatus>,
     failure: Mutex<Option<Error>>,
@@ -114,6 +122,10 @@ impl Shared {
 
     pub(super) fn known(&self) -> MutexGuard<'_, Known> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn followed(&self) -> MutexGuard<'_, Next> {
+        self.followed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn failure(&self) -> MutexGuard<'_, Option<Error>> {
@@ -202,6 +214,7 @@ impl Receiver {
             embed,
             failure: Mutex::default(),
             known: Mutex::new(known),
+            followed: Mutex::default(),
             must_stop: AtomicBool::new(false),
             status: Mutex::default(),
             changed: Condvar::new(),
@@ -250,6 +263,31 @@ impl Receiver {
         })?;
         store.write_list(&mut report, gone_after)?;
         Ok(report)
+    }
+
+    /// Takes somebody's word on two tracks: they are one person, or they are not. Where others join tracks they are told;
+    /// the assignments come back when they have taken it. False when one of the tracks is not known, or is of another site.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Log`] when those who join tracks cannot be told within `limit`; as [`Store::say_word`].
+    pub fn say_word(
+        &self,
+        tracks: [TrackId; 2],
+        verdict: Verdict,
+        limit: Duration,
+    ) -> Result<bool> {
+        let Shared { store, options, .. } = &*self.shared;
+        if !store.follows_persons() {
+            return store.say_word(tracks, verdict);
+        }
+        let Some(word) = store.word_to_others(tracks, verdict) else {
+            return Ok(false);
+        };
+        let forwarder = Forwarder::connect(&options.log)?;
+        forwarder.send_event(of_word(&word)?)?;
+        forwarder.confirm(limit)?;
+        Ok(true)
     }
 
     /// Waits until everything that is in the log now is indexed and durable, by whoever of the group.

@@ -1,6 +1,6 @@
 //! From the spool to the log: in order, nothing acknowledged that the brokers have not.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
@@ -9,10 +9,11 @@ use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
 
 use super::clock::Clock;
 use super::forgotten::Feed;
-use super::message::outgoing;
+use super::message::{Outgoing, for_association, outgoing};
+use super::options::Association;
 use super::producer::{Reports, Sent, WINDOW, is_about_the_message, producer, reports};
 use super::publisher::Shared;
-use super::topics::require_topics;
+use super::topics::{Topic, require_topics};
 use super::window::Window;
 use crate::event::{Forgotten, ForgottenSet, Reason};
 use crate::{Event, Reaction, Result};
@@ -82,6 +83,8 @@ struct Session<'s> {
     held: VecDeque<(u64, Event)>,
     /// Read and not taken by the client yet.
     next: Option<(u64, Event)>,
+    /// Records of whose messages the client took the first and not yet the second.
+    begun: BTreeSet<u64>,
     through: u64,
     acknowledged: (u64, Instant),
     feed: Feed,
@@ -110,6 +113,7 @@ impl<'s> Session<'s> {
             window: Window::default(),
             held: VecDeque::new(),
             next: None,
+            begun: BTreeSet::new(),
             through: acknowledged,
             acknowledged: (acknowledged, Instant::now()),
             feed,
@@ -214,7 +218,7 @@ impl<'s> Session<'s> {
             match event {
                 Event::Coverage(_) => {
                     self.budget.take();
-                    self.window.push(sequence, 0, false);
+                    self.window.push(sequence, 0, false, self.messages());
                     self.held.push_back((sequence, event));
                 }
                 Event::Sighting(_) | Event::Forgotten(_) => {
@@ -251,38 +255,70 @@ impl<'s> Session<'s> {
     fn skip(&mut self, sequence: u64) {
         self.shared.status().forgotten += 1;
         self.clear_through(sequence, Instant::now() + CLEAR_EVERY);
-        self.window.push(sequence, 0, false);
+        self.window.push(sequence, 0, false, 1);
         if let Some(through) = self.window.done(sequence, 0) {
             self.through = through;
         }
     }
 
+    /// Messages that a sighting or a heartbeat is sent as.
+    fn messages(&self) -> u8 {
+        match self.shared.options.log.association {
+            Association::Indexer => 1,
+            Association::Service => 2,
+        }
+    }
+
     /// Gives one event to the client; `false` when its queue is full.
     fn hand_over(&mut self, sequence: u64, event: &Event) -> Result<bool> {
-        let message = outgoing(sequence, event)?;
+        let mut second = None;
+        if self.messages() > 1 {
+            second = for_association(sequence, event)?;
+        }
         let is_sighting = !matches!(event, Event::Coverage(_));
+        let weight = |message: &Outgoing| if is_sighting { message.value.len() } else { 0 };
+        if !self.begun.contains(&sequence) {
+            let first = outgoing(sequence, event)?;
+            let bytes = weight(&first);
+            let all_bytes = bytes + second.as_ref().map_or(0, weight);
+            if !self.give(sequence, first, bytes)? {
+                return Ok(false);
+            }
+            if is_sighting {
+                let messages = 1 + u8::from(second.is_some());
+                self.window.push(sequence, all_bytes, true, messages);
+            }
+            if let Event::Forgotten(forgotten) = event {
+                self.forgotten.note(forgotten);
+                self.shared.status().forgotten += 1;
+                self.clear_through(sequence, Instant::now() + CLEAR_EVERY);
+            }
+        }
+        if let Some(second) = second {
+            let bytes = weight(&second);
+            if !self.give(sequence, second, bytes)? {
+                self.begun.insert(sequence);
+                return Ok(false);
+            }
+            self.begun.remove(&sequence);
+        }
+        Ok(true)
+    }
+
+    /// Gives one message to the client; `false` when its queue is full.
+    fn give(&self, sequence: u64, message: Outgoing, bytes: usize) -> Result<bool> {
         let topic = self.shared.options.log.topic(message.topic);
-        let bytes = message.value.len();
         let sent = Box::new(Sent {
             sequence,
-            bytes: if is_sighting { bytes } else { 0 },
+            bytes,
+            is_copy: message.topic == Topic::Tracks,
         });
         let record = BaseRecord::with_opaque_to(&topic, sent)
             .key(&message.key)
             .payload(&message.value)
             .headers(message.headers);
         match self.producer.send(record) {
-            Ok(()) => {
-                if is_sighting {
-                    self.window.push(sequence, bytes, true);
-                }
-                if let Event::Forgotten(forgotten) = event {
-                    self.forgotten.note(forgotten);
-                    self.shared.status().forgotten += 1;
-                    self.clear_through(sequence, Instant::now() + CLEAR_EVERY);
-                }
-                Ok(true)
-            }
+            Ok(()) => Ok(true),
             Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), _)) => Ok(false),
             Err((error, _)) => Err(self.shared.options.log.error("send", &error)),
         }
@@ -301,7 +337,7 @@ impl<'s> Session<'s> {
             match report.outcome {
                 Ok(()) => {
                     let mut status = self.shared.status();
-                    status.sent += 1;
+                    status.sent += u64::from(!report.is_copy);
                     status.trouble = None;
                     status.is_promise_broken = false;
                 }

@@ -1,6 +1,6 @@
 //! One life of a consumer: partitions merged, applied, made durable, committed.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -12,6 +12,7 @@ use super::claim;
 use super::clerk::{Clerk, Done, Seen};
 use super::clock::Clock;
 use super::dead::Forwarder;
+use super::decisions::Decisions;
 use super::ear::is_final;
 use super::forgotten::Feed;
 use super::group::{Context, Positions, consumer};
@@ -22,7 +23,7 @@ use super::receiver::Shared;
 use super::topics::{Topic, require_topics};
 use crate::event::Forgotten;
 use crate::store::Applied;
-use crate::{Error, Event, Reaction, Result};
+use crate::{Error, Event, Reaction, Result, TrackId};
 
 /// First and longest time between attempts when log or store refuse.
 const RETRY: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(10));
@@ -50,6 +51,9 @@ const TICK: Duration = Duration::from_millis(1);
 
 /// How long others may hold partitions that an embedded store needs: longer than the group takes to notice a dead member.
 const OTHERS: Duration = Duration::from_secs(60);
+
+/// Decisions that are taken in at once.
+const DECISIONS: usize = 500;
 
 /// Heartbeats that may wait; beyond it reading waits.
 const MOST_HELD: usize = 20_000;
@@ -95,6 +99,8 @@ struct Session<'s> {
     forwarder: Forwarder,
     /// What everybody is to forget.
     feed: Feed,
+    /// What others decide of persons; none where nobody follows them here.
+    decisions: Option<Decisions>,
     /// Next offset of each partition, as far as it was read.
     read: Positions,
     /// Heartbeats that wait until all before them is indexed.
@@ -129,7 +135,7 @@ impl<'s> Session<'s> {
             .map_err(|error| options.error("subscribe", &error))?;
         let now = Instant::now();
         let consumer = Arc::new(consumer);
-        let session = Self {
+        let mut session = Self {
             shared,
             clerk: Clerk::start(&consumer, options)?,
             consumer,
@@ -137,6 +143,7 @@ impl<'s> Session<'s> {
             lanes: Lanes::default(),
             forwarder: Forwarder::connect(options)?,
             feed,
+            decisions: None,
             read: Positions::new(),
             held: Held::default(),
             looked: now.checked_sub(LOOK_EVERY.1).unwrap_or(now),
@@ -146,7 +153,53 @@ impl<'s> Session<'s> {
             uncommitted_since: None,
         };
         session.forget(known)?;
+        session.begin_to_follow()?;
         Ok(session)
+    }
+
+    /// Reads what was decided until now, and writes of it what holds.
+    fn begin_to_follow(&mut self) -> Result<()> {
+        let Shared { store, options, .. } = &**self.shared;
+        if !store.follows_persons() {
+            return Ok(());
+        }
+        let mut next = self.shared.followed().clone();
+        let mut decisions = Decisions::open(&options.log, &next, ASK_LIMIT)?;
+        let mut changed = BTreeSet::new();
+        while !decisions.is_at_end() && !self.shared.must_stop() {
+            let messages = decisions.next(DECISIONS, &mut next)?;
+            if messages.is_empty() {
+                decisions.require_heard(ASK_LIMIT)?;
+                std::thread::sleep(TICK);
+            }
+            changed.append(&mut store.hear_persons(messages)?);
+        }
+        self.write_persons(&changed)?;
+        *self.shared.followed() = next;
+        self.decisions = Some(decisions);
+        Ok(())
+    }
+
+    /// Takes in what was decided since.
+    fn follow(&mut self) -> Result<()> {
+        let Some(decisions) = &mut self.decisions else {
+            return Ok(());
+        };
+        let mut next = self.shared.followed().clone();
+        let messages = decisions.next(DECISIONS, &mut next)?;
+        if messages.is_empty() {
+            return Ok(());
+        }
+        let changed = self.shared.store.hear_persons(messages)?;
+        self.write_persons(&changed)?;
+        *self.shared.followed() = next;
+        Ok(())
+    }
+
+    fn write_persons(&self, changed: &BTreeSet<TrackId>) -> Result<()> {
+        self.shared.store.write_followed(changed)?;
+        self.shared.status().persons = self.shared.store.followed_counts();
+        Ok(())
     }
 
     fn forget(&self, entries: Vec<Forgotten>) -> Result<()> {
@@ -165,6 +218,7 @@ impl<'s> Session<'s> {
             while let Some(entry) = self.feed.next()? {
                 self.forget(vec![entry])?;
             }
+            self.follow()?;
             let batch = if is_last { Vec::new() } else { self.gather()? };
             let is_idle = batch.is_empty();
             self.apply(batch)?;
@@ -313,7 +367,11 @@ impl<'s> Session<'s> {
             // Heartbeats wait for all that was in the log before them.
             match place.topic {
                 Topic::Coverage => self.held.push((place, offset, event)),
-                Topic::Sightings | Topic::Dead | Topic::Forgotten => {
+                Topic::Sightings
+                | Topic::Dead
+                | Topic::Forgotten
+                | Topic::Tracks
+                | Topic::Persons => {
                     batch.push((place, offset, event));
                 }
             }
@@ -456,8 +514,10 @@ impl<'s> Session<'s> {
         let mut status = self.shared.status();
         status.looks += 1;
         status.behind = look.behind();
-        status.is_level =
-            status.behind == 0 && self.held.is_empty() && self.feed.has_read(forgotten_end);
+        status.is_level = status.behind == 0
+            && self.held.is_empty()
+            && self.feed.has_read(forgotten_end)
+            && self.decisions.as_ref().is_none_or(Decisions::is_at_end);
         if status.is_level {
             status.trouble = None;
         }
@@ -466,11 +526,20 @@ impl<'s> Session<'s> {
         Ok(())
     }
 
-    /// An embedded store needs every partition. For a moment some may be with a process that was killed.
+    /// An embedded store needs every partition, and so does whoever joins tracks. For a moment some may be with a process that was killed.
     fn complain_of_others(&mut self, look: &Look) {
         let (mine, all) = (self.lanes.places().count(), look.spans.len());
-        if mine == all || self.shared.store.is_shared() {
+        let store = &self.shared.store;
+        if mine == all || (store.is_shared() && !store.associates()) {
             self.alone = Instant::now();
+        } else if store.is_shared() && self.alone.elapsed() > OTHERS {
+            let group = self.shared.options.log.group();
+            let what = format!(
+                "somebody else in group `{group}` has {} of {all} partitions, so each joins only its part of the tracks into persons; \
+                 set `association = \"service\"` under [kafka] and start `sightline associate`",
+                all - mine
+            );
+            self.complain(&self.shared.options.log.failed("join tracks", what));
         } else if self.alone.elapsed() > OTHERS {
             let group = self.shared.options.log.group();
             let what = format!(

@@ -10,7 +10,7 @@ use rdkafka::error::RDKafkaErrorCode;
 use serde::{Deserialize, Serialize};
 
 use super::ear::{self, Ear};
-use super::options::LogOptions;
+use super::options::{Association, LogOptions};
 use crate::event::MAX_EVENT_BYTES;
 use crate::{Error, Result};
 
@@ -26,6 +26,10 @@ pub enum Topic {
     Dead,
     /// What is to be forgotten: read as a whole by everybody who writes sightings, and kept for ever.
     Forgotten,
+    /// What those who join tracks take in; key: the site.
+    Tracks,
+    /// What they decide, by the partition of [`Topic::Tracks`] that it comes from; key: the site.
+    Persons,
 }
 
 /// Time that one file of the log covers at most: messages leave it by files, so much later than their time is up.
@@ -57,7 +61,23 @@ pub struct TopicCheck {
 
 impl Topic {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::Sightings, Self::Coverage, Self::Dead, Self::Forgotten];
+    pub const ALL: [Self; 6] = [
+        Self::Sightings,
+        Self::Coverage,
+        Self::Dead,
+        Self::Forgotten,
+        Self::Tracks,
+        Self::Persons,
+    ];
+
+    /// Those that are wanted.
+    pub(super) fn wanted(options: &LogOptions) -> Vec<Self> {
+        let is_wanted = |topic: &Self| match topic {
+            Self::Sightings | Self::Coverage | Self::Dead | Self::Forgotten => true,
+            Self::Tracks | Self::Persons => options.association == Association::Service,
+        };
+        Self::ALL.into_iter().filter(is_wanted).collect()
+    }
 
     /// The name without a prefix.
     pub fn base_name(self) -> &'static str {
@@ -66,13 +86,17 @@ impl Topic {
             Self::Coverage => "sightline.coverage.v1",
             Self::Dead => "sightline.dead.v1",
             Self::Forgotten => "sightline.forgotten.v1",
+            Self::Tracks => "sightline.tracks.v1",
+            Self::Persons => "sightline.persons.v1",
         }
     }
 
     /// Partitions that are wanted: one where messages are few, and are read in order.
     fn partitions(self, options: &LogOptions) -> u32 {
         match self {
-            Self::Sightings | Self::Coverage => options.topics.partitions,
+            Self::Sightings | Self::Coverage | Self::Tracks | Self::Persons => {
+                options.topics.partitions
+            }
             Self::Dead | Self::Forgotten => 1,
         }
     }
@@ -80,7 +104,7 @@ impl Topic {
     /// How long messages are wanted to be kept; none: for ever.
     fn retention_ms(self, options: &LogOptions) -> Option<u64> {
         match self {
-            Self::Sightings | Self::Coverage | Self::Dead => {
+            Self::Sightings | Self::Coverage | Self::Dead | Self::Tracks | Self::Persons => {
                 Some(u64::from(options.topics.retention_hours) * HOUR_MS)
             }
             Self::Forgotten => None,
@@ -123,13 +147,16 @@ pub fn create_topics(options: &LogOptions, limit: Duration) -> Result<Vec<(Strin
     let admin = admin(options)?;
     let wanted = &options.topics;
     let min_insync = wanted.min_insync_replicas.to_string();
-    let named = Topic::ALL.map(|topic| {
-        let retention_ms = topic.retention_ms(options);
-        let segment_ms = retention_ms.map_or(SEGMENT_MS, |ms| ms.min(SEGMENT_MS));
-        let retention_ms = retention_ms.map_or("-1".to_owned(), |ms| ms.to_string());
-        let times = [retention_ms, segment_ms.to_string()];
-        (topic, options.topic(topic), times)
-    });
+    let named: Vec<_> = Topic::wanted(options)
+        .into_iter()
+        .map(|topic| {
+            let retention_ms = topic.retention_ms(options);
+            let segment_ms = retention_ms.map_or(SEGMENT_MS, |ms| ms.min(SEGMENT_MS));
+            let retention_ms = retention_ms.map_or("-1".to_owned(), |ms| ms.to_string());
+            let times = [retention_ms, segment_ms.to_string()];
+            (topic, options.topic(topic), times)
+        })
+        .collect();
     let topics: Vec<_> = named
         .iter()
         .map(|(topic, name, [retention_ms, segment_ms])| {
@@ -186,9 +213,10 @@ pub fn check_topics(options: &LogOptions, limit: Duration) -> Result<Vec<TopicCh
     const DOING: &str = "look at the topics";
     options.check()?;
     let admin = admin(options)?;
-    let names = Topic::ALL.map(|topic| options.topic(topic));
-    let mut checks = Vec::with_capacity(names.len());
-    for (topic, name) in Topic::ALL.into_iter().zip(&names) {
+    let wanted = Topic::wanted(options);
+    let mut checks = Vec::with_capacity(wanted.len());
+    for topic in wanted {
+        let name = &options.topic(topic);
         let metadata = admin
             .inner()
             .fetch_metadata(Some(name), limit)

@@ -44,7 +44,7 @@ pub(crate) struct State {
     pub(super) by_end: BTreeSet<(i64, TrackId)>,
     pub(super) newest_ns: i64,
     pub(super) now_ns: i64,
-    swept_ns: i64,
+    pub(super) swept_ns: i64,
     pub(super) revision: u64,
     pub(super) counts: AssociationCounts,
     pub(super) words: Words,

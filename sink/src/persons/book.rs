@@ -394,7 +394,7 @@ impl PersonBook {
 }
 
 /// Takes the lines out of a file that name one of the tracks.
-fn strike(path: &Path, tracks: &BTreeSet<TrackId>) -> Result<()> {
+pub(super) fn strike(path: &Path, tracks: &BTreeSet<TrackId>) -> Result<()> {
     let file = match File::open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),

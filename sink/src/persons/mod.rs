@@ -11,32 +11,41 @@
 //! - `word`: what people said
 //! - `waiting`, [`associator`]: sightings in event time into decisions; [`event`]: the decisions
 //! - [`book`]: all of it on disk, so that a restart goes on where it stopped
+//! - `outline`: all of it but what the log holds, so that another machine goes on where this one stopped
+//! - `wire`: the decisions as messages; `follow`: what readers of these know
 
 pub mod associator;
 pub mod book;
 mod candidates;
 pub mod event;
 pub mod evidence;
+mod follow;
 pub mod map;
 mod options;
+mod outline;
 mod person;
 mod settle;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod track;
 mod transit;
 mod vectors;
 mod waiting;
+pub(crate) mod wire;
 mod word;
 
 pub use associator::Associator;
 pub use book::{PersonBook, PersonRecord};
 pub use event::{Assigned, Join, PersonEvent, RunnerUp};
 pub use evidence::Calibration;
+pub use follow::FollowCounts;
+pub(crate) use follow::Followed;
 pub use map::{CameraPlace, SiteMap, Way};
 pub use options::{AssociationCounts, AssociationOptions};
+pub(crate) use outline::{Outline, Refill};
 pub(crate) use track::{APPEARANCE, Looks};
 pub use transit::WalkingTime;
+pub(crate) use word::Word;
 pub use word::{Feedback, Verdict};
 
 /// Maps with keys that are no texts, as lists of pairs.

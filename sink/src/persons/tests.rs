@@ -8,7 +8,7 @@ use super::*;
 use crate::event::Event;
 use crate::{PersonId, TrackId};
 
-mod walks;
+pub(crate) mod walks;
 
 use walks::{S, Walk, crowd, in_time, track_of};
 

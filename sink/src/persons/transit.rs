@@ -48,6 +48,7 @@ pub(crate) struct Transit {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 struct Left {
     /// Joins to all cameras.
+    #[serde(with = "bits")]
     total: f64,
     /// By the camera entered.
     to: BTreeMap<String, Learned>,
@@ -56,15 +57,77 @@ struct Left {
 /// Joins by their gap, and how many there are.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 struct Learned {
+    #[serde(with = "bits")]
     total: f64,
+    #[serde(with = "bits::all")]
     bins: [f64; BINS],
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 struct Births {
     /// Decayed to `at_ns`.
+    #[serde(with = "bits")]
     count: f64,
     at_ns: i64,
+}
+
+/// Numbers as hexadecimal digits of their bits: what is read is what was written, to the last bit. Decimal ones, as an
+/// earlier build wrote them, are read too.
+mod bits {
+    use serde::de::Error as _;
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Form {
+        Bits(String),
+        Decimal(f64),
+    }
+
+    fn text(value: f64) -> String {
+        format!("{:016x}", value.to_bits())
+    }
+
+    fn value<E: serde::de::Error>(form: Form) -> Result<f64, E> {
+        let value = match form {
+            Form::Decimal(value) => value,
+            Form::Bits(text) => f64::from_bits(u64::from_str_radix(&text, 16).map_err(E::custom)?),
+        };
+        let is_good = value.is_finite() && value >= 0.0;
+        is_good
+            .then_some(value)
+            .ok_or_else(|| E::custom("a count is negative, or no number"))
+    }
+
+    pub(super) fn serialize<S: Serializer>(value: &f64, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&text(*value))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
+        value(Form::deserialize(deserializer)?)
+    }
+
+    /// As many as there are bins.
+    pub(super) mod all {
+        use super::*;
+
+        pub(in super::super) fn serialize<S: Serializer>(
+            values: &[f64],
+            serializer: S,
+        ) -> Result<S::Ok, S::Error> {
+            serializer.collect_seq(values.iter().map(|value| text(*value)))
+        }
+
+        pub(in super::super) fn deserialize<'de, D: Deserializer<'de>, const N: usize>(
+            deserializer: D,
+        ) -> Result<[f64; N], D::Error> {
+            let forms = Vec::<Form>::deserialize(deserializer)?;
+            let values = forms.into_iter().map(value::<D::Error>);
+            let values: Vec<f64> = values.collect::<Result<_, _>>()?;
+            let wrong = |_| D::Error::custom("another number of bins");
+            values.try_into().map_err(wrong)
+        }
+    }
 }
 
 impl Transit {

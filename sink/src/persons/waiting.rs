@@ -30,6 +30,15 @@ impl Waiting {
         self.0.retain(|(_, track, _), _| !tracks.contains(track));
     }
 
+    /// The tracks of which something waits.
+    pub(super) fn tracks(&self) -> BTreeSet<TrackId> {
+        self.0.keys().map(|(_, track, _)| *track).collect()
+    }
+
+    pub(super) fn sightings(&self) -> impl Iterator<Item = &Sighting> {
+        self.0.values()
+    }
+
     /// Takes the earliest sighting if it is before a time, or if there are too many.
     pub(super) fn before(&mut self, time_ns: i64) -> Option<Sighting> {
         let (&(earliest_ns, ..), _) = self.0.first_key_value()?;

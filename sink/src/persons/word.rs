@@ -15,13 +15,21 @@ pub(crate) const MOST_WORDS: usize = 100_000;
 pub(crate) const WORTH: f64 = 1000.0;
 
 /// What somebody said of two tracks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
     /// They are one person.
     Same,
     /// They are two.
     Different,
+}
+
+/// Somebody's word on its way to those who join tracks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Word {
+    pub(crate) site: String,
+    pub(crate) tracks: [TrackId; 2],
+    pub(crate) verdict: Verdict,
 }
 
 /// One pair as it is exported for training.

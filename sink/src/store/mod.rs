@@ -12,6 +12,7 @@ pub(crate) mod crops;
 mod digest;
 pub(crate) mod engine;
 mod expire;
+mod followed;
 mod forget;
 mod forgotten;
 mod generation;
@@ -52,7 +53,7 @@ pub use restore::Restored;
 pub use verify::Verified;
 
 use crate::coverage::{CameraCoverage, CoverageBook};
-use crate::persons::PersonBook;
+use crate::persons::{Followed, PersonBook};
 use crate::{Answer, Error, Query, Result, TrackId};
 use crops::Crops;
 use engine::{Engine, Where};
@@ -107,6 +108,8 @@ pub struct Store {
     expired: AtomicU64,
     /// None: nobody associates here.
     persons: Option<Mutex<PersonBook>>,
+    /// What others decide of persons; none where nobody else does.
+    followed: Option<Mutex<Followed>>,
     /// One writer at a time: a tracklet is read, joined and written.
     writer: Mutex<()>,
     /// Of batches that were applied, until somebody asks; see [`IndexNews`].
@@ -166,6 +169,7 @@ impl Store {
             forgotten: ForgottenBook::open(&dir.join("forgotten"))?,
             expired: AtomicU64::new(0),
             persons: persons::open(dir, options.persons.as_ref())?,
+            followed: followed::open(dir, options.follows_persons)?,
             dir: dir.to_path_buf(),
             identity,
             options: options.clone(),

@@ -53,6 +53,8 @@ pub struct StoreOptions {
     pub retention: Retention,
     /// How tracks become persons; none where that is not done, as where several processes write.
     pub persons: Option<AssociationOptions>,
+    /// Others join tracks into persons, and this store is told what they decide. `persons` is none then.
+    pub follows_persons: bool,
     /// Up to this many points every search compares all that pass its filter, and no graph is built.
     /// Beyond it searches are approximate where a filter leaves more than this.
     pub exact_points: u64,
@@ -67,6 +69,7 @@ impl StoreOptions {
             server: None,
             retention: Retention::default(),
             persons: None,
+            follows_persons: false,
             exact_points: 200_000,
         }
     }

@@ -20,7 +20,7 @@ impl Store {
     /// Takes events through association, and writes whose each track is.
     pub(super) fn associate<'e>(&self, events: impl Iterator<Item = &'e Event>) -> Result<()> {
         let Some(mut book) = self.book_of_persons() else {
-            return Ok(());
+            return self.write_persons_of(events);
         };
         let mut decisions = Vec::new();
         let mut repeated: BTreeMap<TrackId, PersonId> = BTreeMap::new();
@@ -42,7 +42,7 @@ impl Store {
             *person = book.person_of(*track).unwrap_or(*person);
         }
         drop(book);
-        self.write_persons(writes)
+        self.write_persons(writes).map(drop)
     }
 
     /// Takes in what association still holds back, and settles every person: no sighting will come for now.
@@ -72,6 +72,12 @@ impl Store {
     pub fn say_word(&self, tracks: [TrackId; 2], verdict: Verdict) -> Result<bool> {
         let _writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(mut book) = self.book_of_persons() else {
+            if self.follows_persons() {
+                return Err(Error::Query {
+                    what: "others join the tracks of this store into persons; a word on two tracks goes to the process that indexes, by its socket"
+                        .to_owned(),
+                });
+            }
             return Ok(false);
         };
         let mut decisions = Vec::new();
@@ -85,16 +91,25 @@ impl Store {
     /// A person with its tracks and the reasons of their joins; an id that was renamed leads to the one that
     /// holds. None when there is none, or association is off.
     pub fn person(&self, id: PersonId) -> Option<PersonRecord> {
+        if let Some(followed) = self.followed() {
+            return followed.person(id);
+        }
         self.book_of_persons()?.person(id)
     }
 
     /// Whose a track is, as of now; none where association is off.
     pub fn person_of(&self, track: TrackId) -> Option<PersonId> {
+        if let Some(followed) = self.followed() {
+            return followed.person_of(track);
+        }
         self.book_of_persons()?.person_of(track)
     }
 
     /// Why a track belongs to its person, as of now; none for the person's first track.
     pub fn join_of(&self, track: TrackId) -> Option<Join> {
+        if let Some(followed) = self.followed() {
+            return followed.join_of(track);
+        }
         self.book_of_persons()?.join_of(track)
     }
 
@@ -105,6 +120,9 @@ impl Store {
 
     /// What association learned of the ways between cameras.
     pub fn walking_times(&self) -> Vec<WalkingTime> {
+        if let Some(followed) = self.followed() {
+            return followed.walking_times();
+        }
         self.book_of_persons()
             .map(|book| book.walking_times())
             .unwrap_or_default()
@@ -114,13 +132,17 @@ impl Store {
     pub(super) fn remove_persons(&self, tracks: &BTreeSet<TrackId>) -> Result<u64> {
         let mut decisions = Vec::new();
         let Some(mut book) = self.book_of_persons() else {
+            let known = match self.followed() {
+                Some(mut followed) => followed.forget(tracks)?,
+                None => 0,
+            };
             // Association is off, and what it wrote when it was on lies there still.
             let dir = self.dir.join("persons");
-            if !dir.exists() {
-                return Ok(0);
+            if !dir.join("log").exists() {
+                return Ok(known);
             }
             let mut book = PersonBook::open(dir, crate::AssociationOptions::default())?;
-            return book.forget(tracks, &mut decisions);
+            return Ok(known.max(book.forget(tracks, &mut decisions)?));
         };
         let known = book.forget(tracks, &mut decisions)?;
         drop(book);
@@ -152,7 +174,7 @@ impl Store {
         let Some(mut book) = self.book_of_persons() else {
             // Association is off, and may be switched on again.
             let dir = self.dir.join("persons");
-            if !dir.exists() {
+            if !dir.join("log").exists() {
                 return Ok(());
             }
             let mut book = PersonBook::open(dir, crate::AssociationOptions::default())?;
@@ -160,7 +182,7 @@ impl Store {
         };
         book.relook(&mut decisions, looks)?;
         drop(book);
-        self.write_persons(latest(&decisions))
+        self.write_persons(latest(&decisions)).map(drop)
     }
 
     /// Every track that belongs to a person now.
@@ -188,9 +210,10 @@ impl Store {
         after: usize,
         most: usize,
     ) -> Result<Vec<(Feedback, [Option<String>; 2])>> {
-        let said = match self.book_of_persons() {
-            Some(book) => book.feedback(after, most)?,
-            None => return Ok(Vec::new()),
+        let said = match (self.book_of_persons(), self.followed()) {
+            (Some(book), _) => book.feedback(after, most)?,
+            (None, Some(followed)) => followed.feedback(after, most)?,
+            (None, None) => return Ok(Vec::new()),
         };
         let tracks: BTreeSet<TrackId> = said.iter().flat_map(|pair| pair.tracks).collect();
         let points: Vec<Uuid> = tracks.iter().map(TrackId::tracklet_point).collect();
@@ -218,7 +241,7 @@ impl Store {
             .filter_map(|track| Some((track, book.person_of(track)?)))
             .collect();
         drop(book);
-        self.write_persons(writes)
+        self.write_persons(writes).map(drop)
     }
 
     pub(super) fn flush_persons(&self) -> Result<()> {
@@ -231,9 +254,13 @@ impl Store {
         Some(book.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Sets the person of tracklets that are there and have another.
-    fn write_persons(&self, writes: BTreeMap<TrackId, PersonId>) -> Result<()> {
+    /// Sets the person of tracklets that are there and have another. Says which are not there.
+    pub(super) fn write_persons(
+        &self,
+        writes: BTreeMap<TrackId, PersonId>,
+    ) -> Result<Vec<TrackId>> {
         const AT_ONCE: usize = 256;
+        let mut missing = Vec::new();
         let writes: Vec<_> = writes.into_iter().collect();
         for some in writes.chunks(AT_ONCE) {
             let ids: Vec<_> = some
@@ -247,10 +274,11 @@ impl Store {
             }
             for (track, person) in some {
                 let person = person.to_string();
-                if held
-                    .get(track)
-                    .is_some_and(|held| held.as_ref() != Some(&person))
-                {
+                let Some(held) = held.get(track) else {
+                    missing.push(*track);
+                    continue;
+                };
+                if held.as_ref() != Some(&person) {
                     let fields = Map::from_iter([("person".to_owned(), person.into())]);
                     self.tracklets.set_payload(track.tracklet_point(), fields)?;
                     if let Some(next) = self.next() {
@@ -259,7 +287,7 @@ impl Store {
                 }
             }
         }
-        Ok(())
+        Ok(missing)
     }
 }
 

@@ -40,6 +40,7 @@ fn installed(name: &str, with_gpu: bool) -> (tempfile::TempDir, PathBuf) {
     for unit in [
         "sightline-edge.service",
         "sightline-index.service",
+        "sightline-associate.service",
         "sightline.target",
     ] {
         place(unit, &folder.path().join(unit));
@@ -84,6 +85,7 @@ fn the_units_give_systemd_nothing_to_remark() {
         ("sightline-edge.service", false),
         ("sightline-edge.service", true),
         ("sightline-index.service", false),
+        ("sightline-associate.service", false),
         ("sightline.target", false),
     ] {
         let (_folder, service) = installed(name, with_gpu);
@@ -114,6 +116,11 @@ fn the_service_is_as_closed_as_the_documents_say() {
     let plain = exposure(&installed("sightline-edge.service", false).1);
     let gpu = exposure(&installed("sightline-edge.service", true).1);
     let index = exposure(&installed("sightline-index.service", false).1);
+    let associate = exposure(&installed("sightline-associate.service", false).1);
+    assert!(
+        associate <= MOST_EXPOSURE,
+        "exposure of association {associate}"
+    );
     assert!(plain <= MOST_EXPOSURE, "exposure {plain}");
     assert!(index <= MOST_EXPOSURE, "exposure of the indexer {index}");
     assert!(gpu <= MOST_EXPOSURE, "exposure with a GPU {gpu}");
@@ -121,6 +128,7 @@ fn the_service_is_as_closed_as_the_documents_say() {
     for line in [
         format!("| `sightline-edge.service` | {plain:.1} |"),
         format!("| `sightline-index.service` | {index:.1} |"),
+        format!("| `sightline-associate.service` | {associate:.1} |"),
         format!("| with `sightline-edge-gpu.conf` | {gpu:.1} |"),
     ] {
         assert!(

@@ -13,6 +13,7 @@ mod forgetting;
 mod groups;
 mod index_faults;
 mod models;
+mod persons;
 mod soak;
 
 use std::collections::BTreeMap;

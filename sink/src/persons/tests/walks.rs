@@ -4,15 +4,15 @@ use crate::event::testing::vector;
 use crate::event::{Event, Sighting, TrackState};
 use crate::{SightingId, TrackId};
 
-pub(super) const S: i64 = 1_000_000_000;
+pub(crate) const S: i64 = 1_000_000_000;
 
 /// One track: who, where, when.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Walk {
-    pub(super) who: u32,
-    pub(super) camera: usize,
-    pub(super) start_ns: i64,
-    pub(super) seconds: i64,
+pub(crate) struct Walk {
+    pub(crate) who: u32,
+    pub(crate) camera: usize,
+    pub(crate) start_ns: i64,
+    pub(crate) seconds: i64,
 }
 
 const CAMERAS: [&str; 4] = ["a", "b", "c", "d"];
@@ -30,7 +30,7 @@ fn look(who: u32, noise: u32) -> Vec<f32> {
     values
 }
 
-pub(super) fn track_of(walk: &Walk) -> TrackId {
+pub(crate) fn track_of(walk: &Walk) -> TrackId {
     TrackId::derive("site", CAMERAS[walk.camera], walk.start_ns, walk.who)
 }
 
@@ -72,7 +72,7 @@ fn sightings(walk: &Walk) -> Vec<Event> {
 }
 
 /// People who walk past the cameras in turn, now and then turning back; nobody is anywhere twice at once.
-pub(super) fn crowd(seed: u64, people: u32) -> Vec<Walk> {
+pub(crate) fn crowd(seed: u64, people: u32) -> Vec<Walk> {
     let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
     let mut next = |below: u64| {
         state ^= state << 13;
@@ -103,7 +103,7 @@ pub(super) fn crowd(seed: u64, people: u32) -> Vec<Walk> {
     walks
 }
 
-pub(super) fn in_time(walks: &[Walk]) -> Vec<Event> {
+pub(crate) fn in_time(walks: &[Walk]) -> Vec<Event> {
     let mut events: Vec<Event> = walks.iter().flat_map(sightings).collect();
     events.sort_by_key(Event::time_ns);
     events
