@@ -165,7 +165,7 @@ impl Command {
     #[must_use]
     pub fn is_service(&self) -> bool {
         match self {
-            Self::Run(_) | Self::Index(_) => true,
+            Self::Run(_) | Self::Index(_) | Self::Associate(_) => true,
             Self::Store(args) => matches!(args.command, StoreCommand::Migrate(_)),
             _ => false,
         }

@@ -24,6 +24,8 @@ const TICK: Duration = Duration::from_millis(50);
 const POLL: Duration = Duration::from_secs(1);
 /// Longest wait for the brokers at the start.
 const ASK_LIMIT: Duration = Duration::from_secs(10);
+/// Longest time in which nothing is taken in although something waits and nothing stands in the way.
+const DEADLINE: Duration = Duration::from_secs(600);
 
 /// What `--catch-up --json` prints.
 #[derive(Debug, Serialize)]
@@ -67,6 +69,7 @@ pub fn run(args: &AssociateArgs) -> Result<()> {
     health.set_store_open(true);
     let associating = Associating::start(options)?;
     let serving = Serving::start(&config, None, &metrics, &health)?;
+    let heartbeat = progress.always("associate", DEADLINE);
     let mut watchdog = Watchdog::new(progress, Notifier::from_env()?);
     notifier.ready();
     notifier.status("joining tracks");
@@ -82,9 +85,12 @@ pub fn run(args: &AssociateArgs) -> Result<()> {
             if let Some(failure) = associating.take_failure() {
                 break Err(failure.into());
             }
-            metrics
-                .association
-                .take_over(&associating.status(), &mut told);
+            let status = associating.status();
+            // A log that is away is no reason to start anew: it is told, and tried again.
+            if status.behind == 0 || status.trouble.is_some() || status.events != told.events {
+                heartbeat.beat();
+            }
+            metrics.association.take_over(&status, &mut told);
             metrics.log.trouble.set(i64::from(told.trouble.is_some()));
         }
         if fed.elapsed() >= Watchdog::interval() {
