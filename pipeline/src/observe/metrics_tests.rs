@@ -41,6 +41,7 @@ fn a_camera_s_handles_show_under_its_label_and_go_with_it() {
     let camera = metrics.camera("gate-2");
     camera.frames.inc();
     metrics.camera("gate-2").frames.inc();
+    camera.frame_arrived();
     camera.count_dropped(DropReason::Overtaken);
     camera.clock_error.set(-0.25);
     time.advance(Duration::from_millis(1500));

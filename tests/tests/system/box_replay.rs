@@ -181,6 +181,13 @@ fn the_same_recording_gives_the_same_store_also_after_kill_9() {
     assert!(killed.is_running(), "it ended before it was asked");
     killed.signal(Signal::KILL);
     killed.wait(Duration::from_secs(20));
+    // Again in the same store: while it opens, while it loads its models, in mid-work.
+    for after in [100, 600, 1500, 2500].map(Duration::from_millis) {
+        let mut killed = Running::start(&["replay", text(&input), "--store", text(&broken)], &log);
+        std::thread::sleep(after);
+        killed.signal(Signal::KILL);
+        killed.wait(Duration::from_secs(20));
+    }
     let again = replay(&input, &broken);
     assert_eq!(again["digest"], whole["digest"], "killed and run again");
     let twice = replay(&input, &folder.path().join("whole"));
