@@ -25,6 +25,9 @@ const DOING: &str = "take a partition over";
 /// Longest wait for a message or an end.
 const LIMIT: Duration = Duration::from_secs(20);
 
+/// Time between two looks at whether a transaction has ended.
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
+
 /// What the group knows of a partition.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Committed {
@@ -58,6 +61,7 @@ pub(super) fn take_over(
     let from = committed.mark.map_or(0, |mark| mark.outline);
     let mut known = Known::default();
     let mut outlines = Outlines::default();
+    wait_for_transactions(options, place)?;
     let begin = read(options, place, from, i64::MAX, |_, payload| {
         // What cannot be read was not told by us.
         if let Some(Ok(message)) = payload.map(wire::decode) {
@@ -201,6 +205,35 @@ impl Outlines {
         }
         (whole.len() == sites).then_some(whole)
     }
+}
+
+/// Waits until everything that is in a partition now is either told or given up.
+///
+/// A commit becomes visible in one partition after the other: that of the group's offsets may say that messages were taken in while what
+/// was decided of them cannot be read yet. Whoever went on then would tell of its tracks as if nobody had.
+fn wait_for_transactions(options: &LogOptions, (topic, partition): (Topic, i32)) -> Result<()> {
+    let name = options.topic(topic);
+    let end = |isolation: &str| -> Result<i64> {
+        let mut config = options.client();
+        config
+            .set("group.id", options.association_group())
+            .set("isolation.level", isolation);
+        let made = config.create_with_context(Ear::default());
+        let consumer: BaseConsumer<Ear> = made.map_err(|error| options.error(DOING, &error))?;
+        let watermarks = consumer.fetch_watermarks(&name, partition, LIMIT);
+        let (_, end) =
+            watermarks.map_err(|error| options.heard(DOING, &error, consumer.context().why()))?;
+        Ok(end)
+    };
+    let (written, begin) = (end("read_uncommitted")?, Instant::now());
+    while end("read_committed")? < written {
+        if begin.elapsed() > LIMIT {
+            let what = format!("a transaction of partition {partition} of `{name}` does not end");
+            return Err(options.failed(DOING, what));
+        }
+        std::thread::sleep(LOOK_AGAIN);
+    }
+    Ok(())
 }
 
 /// Reads a partition from `from` on to before `end`, or to its end as it is now. Says where it begins.
