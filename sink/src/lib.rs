@@ -18,6 +18,7 @@
 //! - [`log`]: the same over Apache Kafka: spool to log, log to store
 //! - [`error`]: everything that can go wrong
 
+mod clock;
 pub mod coverage;
 pub mod error;
 pub mod event;

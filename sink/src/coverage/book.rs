@@ -62,14 +62,14 @@ impl CoverageBook {
                 }
                 record::Parsed::Short(_) | record::Parsed::Broken => {
                     // A torn tail was not acknowledged; anything else is damage.
-                    if record::resync(&bytes, at + 1).is_some() {
-                        tracing::warn!(
-                            path = %log_path.display(), at,
-                            "the record of coverage is damaged: what it said of some times is lost"
-                        );
-                    }
                     match record::resync(&bytes, at + 1) {
-                        Some(next) => at = next,
+                        Some(next) => {
+                            tracing::warn!(
+                                path = %log_path.display(), at,
+                                "the record of coverage is damaged: what it said of some times is lost"
+                            );
+                            at = next;
+                        }
                         None => break,
                     }
                 }

@@ -4,7 +4,8 @@ use std::time::{Duration, Instant};
 
 use rustix::time::{ClockId, clock_gettime};
 
-use super::{IndexingTime, Shared, wall_ns};
+use super::{IndexingTime, Shared};
+use crate::clock;
 use crate::spool::Reader;
 use crate::{Event, Result};
 
@@ -139,7 +140,7 @@ pub(super) fn expire(shared: &Shared) {
         return;
     };
     while !shared.intake.must_stop() {
-        if let Err(error) = shared.store.expire(Some(wall_ns())) {
+        if let Err(error) = shared.store.expire(Some(clock::now_ns())) {
             tracing::warn!(%error, "tracks that are too old could not be taken out, trying again");
         }
         shared.intake.pause(every);

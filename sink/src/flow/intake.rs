@@ -244,7 +244,7 @@ impl Writer {
     }
 }
 
-fn in_brackets(trouble: Option<String>) -> String {
+pub(crate) fn in_brackets(trouble: Option<String>) -> String {
     trouble.map(|text| format!(" ({text})")).unwrap_or_default()
 }
 

@@ -12,13 +12,14 @@ mod tests;
 use std::num::NonZeroU32;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use serde::Serialize;
 
-pub(crate) use intake::Intake;
+pub(crate) use intake::{Intake, in_brackets};
 pub use intake::Writer;
 
+use crate::clock;
 use crate::coverage::CameraCoverage;
 use crate::persons::{Feedback, Join, Verdict, WalkingTime};
 use crate::spool::{Limits, Recovery, Spool, SpoolStatus};
@@ -81,8 +82,6 @@ pub struct SinkStatus {
     pub applied: Applied,
     /// What indexing took since the sink was opened.
     pub indexing: IndexingTime,
-    /// Highest spool sequence that is searchable.
-    pub searchable: u64,
     /// The last failure of the indexer or of a sync, if it has not succeeded since.
     pub trouble: Option<String>,
 }
@@ -130,7 +129,6 @@ const NEWS: usize = 1024;
 
 #[derive(Debug, Default)]
 struct Progress {
-    searchable: u64,
     news: Vec<Searchable>,
     applied: Applied,
     indexing: IndexingTime,
@@ -139,19 +137,12 @@ struct Progress {
 
 impl Progress {
     fn searchable_now(&mut self, through: u64) {
-        self.searchable = through;
         if self.news.len() == NEWS {
             self.news.pop();
         }
-        let at_ns = wall_ns();
+        let at_ns = clock::now_ns();
         self.news.push(Searchable { through, at_ns });
     }
-}
-
-/// The wall clock, Unix time in ns.
-fn wall_ns() -> i64 {
-    let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH);
-    since_1970.map_or(0, |time| i64::try_from(time.as_nanos()).unwrap_or(i64::MAX))
 }
 
 impl Sink {
@@ -164,16 +155,12 @@ impl Sink {
         let dir = dir.as_ref().to_path_buf();
         let store = Store::open(&dir, &options.store)?;
         let (spool, recovery) = Spool::open(dir.join("spool"), options.spool)?;
-        let status = spool.status();
         let intake = Intake::new(dir, spool, options.sync_after, options.sync_records);
         let shared = Arc::new(Shared {
             intake: Arc::new(intake),
             options,
             store,
-            progress: Mutex::new(Progress {
-                searchable: status.acknowledged,
-                ..Progress::default()
-            }),
+            progress: Mutex::default(),
         });
         let mut threads = shared.intake.start("sink")?;
         let mut spawn = |name, run: fn(&Shared)| {
@@ -410,12 +397,11 @@ impl Sink {
     ///
     /// When the store cannot be asked.
     pub fn status(&self) -> Result<SinkStatus> {
-        let (searchable, applied, indexing, trouble) = {
+        let (applied, indexing, trouble) = {
             let progress = self.shared.progress();
             let trouble = self.shared.intake.trouble();
             let trouble = trouble.or_else(|| progress.index_trouble.clone());
             (
-                progress.searchable,
                 progress.applied,
                 progress.indexing,
                 trouble,
@@ -426,7 +412,6 @@ impl Sink {
             store: self.shared.store.status()?,
             applied,
             indexing,
-            searchable,
             trouble,
         })
     }

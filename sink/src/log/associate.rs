@@ -1,8 +1,8 @@
 //! Joining the tracks of sites into persons, as a process of its own.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::Duration;
 
 use ring::rand::{SecureRandom as _, SystemRandom};
 use serde::Serialize;
@@ -11,6 +11,7 @@ use uuid::Uuid;
 use super::associating;
 use super::options::{Association, LogOptions};
 use super::partition::Joining;
+use super::standing::{Faults, Standing, Status};
 use crate::threads::Threads;
 use crate::{AssociationOptions, Error, Result};
 
@@ -77,6 +78,20 @@ pub struct AssociateStatus {
     pub failure: Option<String>,
 }
 
+impl Status for AssociateStatus {
+    fn events(&self) -> u64 {
+        self.events
+    }
+
+    fn faults(&mut self) -> Faults<'_> {
+        Faults {
+            is_level: &mut self.is_level,
+            trouble: &mut self.trouble,
+            failure: &mut self.failure,
+        }
+    }
+}
+
 /// Joins tracks of the partitions that the group gives it, on a thread of its own.
 #[derive(Debug)]
 pub struct Associating {
@@ -89,26 +104,11 @@ pub(super) struct Shared {
     pub(super) options: AssociatingOptions,
     /// What only this process is called.
     name: String,
-    must_stop: AtomicBool,
     is_finishing: AtomicBool,
-    status: Mutex<AssociateStatus>,
-    failure: Mutex<Option<Error>>,
-    changed: Condvar,
+    pub(super) standing: Standing<AssociateStatus>,
 }
 
 impl Shared {
-    pub(super) fn status(&self) -> MutexGuard<'_, AssociateStatus> {
-        self.status.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    pub(super) fn failure(&self) -> MutexGuard<'_, Option<Error>> {
-        self.failure.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    pub(super) fn must_stop(&self) -> bool {
-        self.must_stop.load(Ordering::Acquire)
-    }
-
     /// Whether everything is to be settled when nothing is left.
     pub(super) fn is_finishing(&self) -> bool {
         self.is_finishing.load(Ordering::Acquire)
@@ -116,38 +116,12 @@ impl Shared {
 
     pub(super) fn has_finished(&self) {
         self.is_finishing.store(false, Ordering::Release);
-        self.notify();
-    }
-
-    pub(super) fn notify(&self) {
-        self.changed.notify_all();
+        self.standing.notify();
     }
 
     pub(super) fn transactional_id(&self) -> String {
         let group = self.options.log.association_group();
         format!("{group}-{}", self.name)
-    }
-
-    fn wait_until(&self, deadline: Instant, is_met: impl Fn(&AssociateStatus) -> bool) -> bool {
-        // A wake-up between the look and the wait could be missed; this bounds what that costs.
-        const LONGEST: Duration = Duration::from_millis(20);
-        let mut status = self.status();
-        loop {
-            if is_met(&status) {
-                return true;
-            }
-            let left = deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return false;
-            }
-            let waited = self.changed.wait_timeout(status, left.min(LONGEST));
-            status = waited.unwrap_or_else(PoisonError::into_inner).0;
-        }
-    }
-
-    /// Waits for a while, or until it is told to stop.
-    pub(super) fn pause(&self, time: Duration) {
-        self.wait_until(Instant::now() + time, |_| self.must_stop());
     }
 }
 
@@ -185,18 +159,11 @@ impl Associating {
         let shared = Arc::new(Shared {
             options,
             name: Uuid::from_bytes(bytes).simple().to_string(),
-            must_stop: AtomicBool::new(false),
             is_finishing: AtomicBool::new(false),
-            status: Mutex::default(),
-            failure: Mutex::default(),
-            changed: Condvar::new(),
+            standing: Standing::default(),
         });
         let stopped = Arc::clone(&shared);
-        let stop = move || {
-            stopped.must_stop.store(true, Ordering::Release);
-            stopped.notify();
-        };
-        let mut threads = Threads::new("association", stop);
+        let mut threads = Threads::new("association", move || stopped.standing.stop());
         let joining = Arc::clone(&shared);
         threads.spawn("log-associate", move || associating::run(&joining))?;
         Ok(Self { shared, threads })
@@ -204,12 +171,12 @@ impl Associating {
 
     /// How it stands.
     pub fn status(&self) -> AssociateStatus {
-        self.shared.status().clone()
+        self.shared.standing.status().clone()
     }
 
     /// Why joining ended for good, once: as the error that it was.
     pub fn take_failure(&self) -> Option<Error> {
-        self.shared.failure().take()
+        self.shared.standing.take_failure()
     }
 
     /// Takes in everything that is in the partitions of this process now, and settles every person: nothing more will come
@@ -220,27 +187,21 @@ impl Associating {
     /// [`Error::Deadline`] when that does not happen within `limit`; nothing is lost then.
     pub fn finish(&self, limit: Duration) -> Result<()> {
         self.shared.is_finishing.store(true, Ordering::Release);
-        let is_done = self.shared.wait_until(Instant::now() + limit, |status| {
-            !self.shared.is_finishing() || status.failure.is_some()
-        });
-        let status = self.status();
-        if let Some(failure) = status.failure {
-            return Err(Error::Closed { what: failure });
-        }
-        if is_done {
-            return Ok(());
-        }
-        let trouble = status.trouble;
-        let trouble = trouble.map(|text| format!(" ({text})")).unwrap_or_default();
-        Err(self.shared.options.log.failed(
-            "join tracks",
-            format!(
-                "{} messages of {} partitions were not taken in within {} s{trouble}",
-                status.behind,
-                status.partitions,
-                limit.as_secs()
-            ),
-        ))
+        let Shared {
+            standing, options, ..
+        } = &*self.shared;
+        let has_finished = |_: &AssociateStatus| !self.shared.is_finishing();
+        standing.require(limit, has_finished, |status, trouble| {
+            options.log.failed(
+                "join tracks",
+                format!(
+                    "{} messages of {} partitions were not taken in within {} s{trouble}",
+                    status.behind,
+                    status.partitions,
+                    limit.as_secs()
+                ),
+            )
+        })
     }
 
     /// Stops after what is under way. The rest stays in the log.

@@ -30,10 +30,7 @@ use super::takeover::{Committed, take_over};
 use super::topics::{Topic, require_topics};
 use crate::event::ForgottenSet;
 use crate::persons::wire::{PersonBody, PersonMessage, decode_track};
-use crate::{Error, Reaction, Result};
-
-/// First and longest time between attempts when the log refuses.
-const RETRY: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(10));
+use crate::{Error, Result};
 
 /// Longest wait for an answer of the brokers.
 const ASK_LIMIT: Duration = Duration::from_secs(10);
@@ -55,33 +52,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// Joins until it is told to stop; begins anew after every fault.
 pub(super) fn run(shared: &Arc<Shared>) {
-    let mut delay = RETRY.0;
-    while !shared.must_stop() {
-        let events_before = shared.status().events;
-        let Err(error) = Session::begin(shared).and_then(|mut session| session.run()) else {
-            return;
-        };
-        let is_for_good = error.reaction() == Reaction::Configuration
-            && !matches!(error, Error::LogPromise { .. });
-        let text = error.to_string();
-        let mut status = shared.status();
-        if status.trouble.as_ref() != Some(&text) {
-            tracing::warn!(%error, "joining tracks failed, beginning anew where it was committed");
-        }
-        if status.events > events_before {
-            delay = RETRY.0;
-        }
-        status.is_level = false;
-        status.trouble = Some(text.clone());
-        if is_for_good {
-            status.failure = Some(text);
-            *shared.failure() = Some(error);
-            return;
-        }
-        drop(status);
-        shared.pause(delay);
-        delay = (delay * 2).min(RETRY.1);
-    }
+    shared.standing.live("joining tracks", || Session::begin(shared)?.run());
 }
 
 /// Hears when partitions come and go.
@@ -204,7 +175,7 @@ impl<'s> Session<'s> {
 
     fn run(&mut self) -> Result<()> {
         loop {
-            let is_last = self.shared.must_stop();
+            let is_last = self.shared.standing.must_stop();
             while let Some(entry) = self.feed.next()? {
                 self.forgotten.note(&entry);
                 for held in self.partitions.values_mut() {
@@ -256,7 +227,7 @@ impl<'s> Session<'s> {
                     if is_final {
                         return Err(error);
                     }
-                    self.complain(&error);
+                    self.shared.standing.complain(&error);
                     None
                 }
             };
@@ -305,7 +276,7 @@ impl<'s> Session<'s> {
                 Err(error.to_string())
             }
         };
-        let mut status = self.shared.status();
+        let mut status = self.shared.standing.status();
         status.events += 1;
         status.sightings += taken.sightings;
         status.forgotten += taken.forgotten;
@@ -324,16 +295,6 @@ impl<'s> Session<'s> {
         self.forwarder
             .lay_down(place, arrived.offset, &arrived.message, &reason)?;
         Ok(true)
-    }
-
-    fn complain(&self, error: &Error) {
-        let text = error.to_string();
-        let mut status = self.shared.status();
-        if status.trouble.as_ref() != Some(&text) {
-            tracing::warn!(%error, "the log is not well; trying on");
-        }
-        status.is_level = false;
-        status.trouble = Some(text);
     }
 
     /// Takes over what is assigned now, and lets go of what is not.
@@ -376,7 +337,7 @@ impl<'s> Session<'s> {
                     seconds = begin.elapsed().as_secs_f64(),
                     "a partition is joined here from now on"
                 );
-                let mut status = self.shared.status();
+                let mut status = self.shared.standing.status();
                 status.takeovers += 1;
                 status.corrections += taken.corrections;
                 drop(status);
@@ -389,7 +350,7 @@ impl<'s> Session<'s> {
                 self.partitions.insert(partition, held);
             }
         }
-        self.shared.status().partitions = self.partitions.len();
+        self.shared.standing.status().partitions = self.partitions.len();
         Ok(())
     }
 
@@ -507,7 +468,7 @@ impl<'s> Session<'s> {
                 held.partition.outlined(*mark);
             }
         }
-        let mut status = self.shared.status();
+        let mut status = self.shared.standing.status();
         status.decisions += decisions;
         status.trouble = None;
         Ok(())
@@ -526,13 +487,13 @@ impl<'s> Session<'s> {
             match self.consumer.fetch_watermarks(&name, *partition, ASK_LIMIT) {
                 Ok((_, end)) => behind += (end - held.partition.next()).max(0).unsigned_abs(),
                 Err(error) => {
-                    self.complain(&options.error("ask where the log ends", &error));
+                    self.shared.standing.complain(&options.error("ask where the log ends", &error));
                     return Ok(());
                 }
             }
         }
         let held = self.partitions.values();
-        let mut status = self.shared.status();
+        let mut status = self.shared.standing.status();
         status.behind = behind;
         status.sites = held.clone().map(|held| held.partition.sites()).sum();
         status.late = held.map(|held| held.partition.late()).sum();
@@ -541,7 +502,7 @@ impl<'s> Session<'s> {
             status.trouble = None;
         }
         drop(status);
-        self.shared.notify();
+        self.shared.standing.notify();
         Ok(())
     }
 }

@@ -43,6 +43,7 @@ mod publisher;
 mod receiver;
 mod sender;
 mod session;
+mod standing;
 mod takeover;
 #[cfg(test)]
 mod testing;

@@ -1,9 +1,8 @@
 //! The site's end of the log: from its partitions into the store, and committed when it is durable there.
 
 use std::fmt;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use serde::Serialize;
 
@@ -13,6 +12,7 @@ use super::known::Known;
 use super::message::of_word;
 use super::options::LogOptions;
 use super::session;
+use super::standing::{Faults, Standing, Status};
 use super::topics::leaves_after;
 use super::{claim, forgotten};
 use crate::flow::IndexingTime;
@@ -75,6 +75,20 @@ pub struct ReceiveStatus {
     pub failure: Option<String>,
 }
 
+impl Status for ReceiveStatus {
+    fn events(&self) -> u64 {
+        self.indexing.events
+    }
+
+    fn faults(&mut self) -> Faults<'_> {
+        Faults {
+            is_level: &mut self.is_level,
+            trouble: &mut self.trouble,
+            failure: &mut self.failure,
+        }
+    }
+}
+
 /// Indexes the log into a store, on threads of its own.
 #[derive(Debug)]
 pub struct Receiver {
@@ -109,17 +123,10 @@ pub(super) struct Shared {
     pub(super) known: Mutex<Known>,
     /// What of others' decisions was taken in.
     followed: Mutex<Next>,
-    must_stop: AtomicBool,
-    status: Mutex<ReceiveStatus>,
-    failure: Mutex<Option<Error>>,
-    changed: Condvar,
+    pub(super) standing: Standing<ReceiveStatus>,
 }
 
 impl Shared {
-    pub(super) fn status(&self) -> MutexGuard<'_, ReceiveStatus> {
-        self.status.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     pub(super) fn known(&self) -> MutexGuard<'_, Known> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -128,55 +135,11 @@ impl Shared {
         self.followed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn failure(&self) -> MutexGuard<'_, Option<Error>> {
-        self.failure.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// Why an event can never be indexed; none when it can.
     pub(super) fn refusal(&self, event: &Event) -> Option<String> {
         let reason = self.store.refusal(event)?;
         let is_embedded = self.embed.is_some() && self.store.is_by_others(event);
         (!is_embedded).then_some(reason)
-    }
-
-    pub(super) fn must_stop(&self) -> bool {
-        self.must_stop.load(Ordering::Acquire)
-    }
-
-    fn stop(&self) {
-        self.must_stop.store(true, Ordering::Release);
-        self.notify();
-    }
-
-    pub(super) fn notify(&self) {
-        self.changed.notify_all();
-    }
-
-    /// Waits until a condition holds; `false` when the deadline comes first.
-    pub(super) fn wait_until(
-        &self,
-        deadline: Instant,
-        is_met: impl Fn(&ReceiveStatus) -> bool,
-    ) -> bool {
-        // A wake-up between the look and the wait could be missed; this bounds what that costs.
-        const LONGEST: Duration = Duration::from_millis(20);
-        let mut status = self.status();
-        loop {
-            if is_met(&status) {
-                return true;
-            }
-            let left = deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return false;
-            }
-            let waited = self.changed.wait_timeout(status, left.min(LONGEST));
-            status = waited.unwrap_or_else(PoisonError::into_inner).0;
-        }
-    }
-
-    /// Waits for a while, or until the receiver stops.
-    pub(super) fn pause(&self, time: Duration) {
-        self.wait_until(Instant::now() + time, |_| self.must_stop());
     }
 }
 
@@ -212,15 +175,12 @@ impl Receiver {
             store,
             options,
             embed,
-            failure: Mutex::default(),
             known: Mutex::new(known),
             followed: Mutex::default(),
-            must_stop: AtomicBool::new(false),
-            status: Mutex::default(),
-            changed: Condvar::new(),
+            standing: Standing::default(),
         });
         let stopped = Arc::clone(&shared);
-        let mut threads = Threads::new("receiver", move || stopped.stop());
+        let mut threads = Threads::new("receiver", move || stopped.standing.stop());
         let (indexing, tidying) = (Arc::clone(&shared), Arc::clone(&shared));
         threads.spawn("log-index", move || session::run(&indexing))?;
         threads.spawn("log-tidy", move || tidy(&tidying))?;
@@ -229,12 +189,12 @@ impl Receiver {
 
     /// How the receiver stands.
     pub fn status(&self) -> ReceiveStatus {
-        self.shared.status().clone()
+        self.shared.standing.status().clone()
     }
 
     /// Why indexing ended for good, once: as the error that it was.
     pub fn take_failure(&self) -> Option<Error> {
-        self.shared.failure().take()
+        self.shared.standing.take_failure()
     }
 
     /// Forgets, here and by everybody who writes: the log is told first, and when it cannot be, nothing is done. Waits
@@ -297,20 +257,10 @@ impl Receiver {
     /// [`Error::Deadline`] when that does not happen within `limit`; nothing is lost then.
     pub fn catch_up(&self, limit: Duration) -> Result<()> {
         // A look that is under way may have seen the end before this call.
-        let first = self.shared.status().looks + 2;
-        let is_done = self.shared.wait_until(Instant::now() + limit, |status| {
-            (status.looks >= first && status.is_level) || status.failure.is_some()
-        });
-        let status = self.status();
-        if let Some(failure) = status.failure {
-            return Err(Error::Closed { what: failure });
-        }
-        if is_done {
-            return Ok(());
-        }
-        let trouble = status.trouble;
-        let trouble = trouble.map(|text| format!(" ({text})")).unwrap_or_default();
-        Err(Error::Deadline {
+        let standing = &self.shared.standing;
+        let first = standing.status().looks + 2;
+        let is_level = |status: &ReceiveStatus| status.looks >= first && status.is_level;
+        standing.require(limit, is_level, |status, trouble| Error::Deadline {
             path: self.shared.store.dir().to_path_buf(),
             what: format!("{} messages were not indexed{trouble}", status.behind),
             limit_ms: limit.as_millis() as u64,
@@ -332,10 +282,11 @@ impl Receiver {
 fn tidy(shared: &Arc<Shared>) {
     const LOOK_EVERY: Duration = Duration::from_secs(2);
     let mut done = 0;
-    while !shared.must_stop() {
-        shared.pause(LOOK_EVERY);
-        let sightings = shared.status().applied.sightings;
-        if sightings < done + shared.options.optimize_records || shared.must_stop() {
+    let standing = &shared.standing;
+    while !standing.must_stop() {
+        standing.pause(LOOK_EVERY);
+        let sightings = standing.status().applied.sightings;
+        if sightings < done + shared.options.optimize_records || standing.must_stop() {
             continue;
         }
         done = sightings;

@@ -20,13 +20,11 @@ use super::held::{Held, Item};
 use super::lanes::{Arrival, Lanes, Place, What};
 use super::look::Look;
 use super::receiver::Shared;
+use super::standing::RETRY;
 use super::topics::{Topic, require_topics};
 use crate::event::Forgotten;
 use crate::store::Applied;
 use crate::{Error, Event, Reaction, Result, TrackId};
-
-/// First and longest time between attempts when log or store refuse.
-const RETRY: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(10));
 
 /// Longest wait for an answer of the brokers.
 const ASK_LIMIT: Duration = Duration::from_secs(10);
@@ -60,33 +58,7 @@ const MOST_HELD: usize = 20_000;
 
 /// Indexes until the receiver stops; begins anew after every fault.
 pub(super) fn run(shared: &Arc<Shared>) {
-    let mut delay = RETRY.0;
-    while !shared.must_stop() {
-        let events_before = shared.status().indexing.events;
-        let Err(error) = Session::begin(shared).and_then(|mut session| session.run()) else {
-            return;
-        };
-        let is_for_good = error.reaction() == Reaction::Configuration
-            && !matches!(error, Error::LogPromise { .. });
-        let text = error.to_string();
-        let mut status = shared.status();
-        if status.trouble.as_ref() != Some(&text) {
-            tracing::warn!(%error, "indexing failed, beginning anew where it was committed");
-        }
-        if status.indexing.events > events_before {
-            delay = RETRY.0;
-        }
-        status.is_level = false;
-        status.trouble = Some(text.clone());
-        if is_for_good {
-            status.failure = Some(text);
-            *shared.failure() = Some(error);
-            return;
-        }
-        drop(status);
-        shared.pause(delay);
-        delay = (delay * 2).min(RETRY.1);
-    }
+    shared.standing.live("indexing", || Session::begin(shared)?.run());
 }
 
 struct Session<'s> {
@@ -166,7 +138,7 @@ impl<'s> Session<'s> {
         let mut next = self.shared.followed().clone();
         let mut decisions = Decisions::open(&options.log, &next, ASK_LIMIT)?;
         let mut changed = BTreeSet::new();
-        while !decisions.is_at_end() && !self.shared.must_stop() {
+        while !decisions.is_at_end() && !self.shared.standing.must_stop() {
             let messages = decisions.next(DECISIONS, &mut next)?;
             if messages.is_empty() {
                 decisions.require_heard(ASK_LIMIT)?;
@@ -198,7 +170,7 @@ impl<'s> Session<'s> {
 
     fn write_persons(&self, changed: &BTreeSet<TrackId>) -> Result<()> {
         self.shared.store.write_followed(changed)?;
-        self.shared.status().persons = self.shared.store.followed_counts();
+        self.shared.standing.status().persons = self.shared.store.followed_counts();
         Ok(())
     }
 
@@ -213,7 +185,7 @@ impl<'s> Session<'s> {
 
     fn run(&mut self) -> Result<()> {
         loop {
-            let is_last = self.shared.must_stop();
+            let is_last = self.shared.standing.must_stop();
             self.serve()?;
             while let Some(entry) = self.feed.next()? {
                 self.forget(vec![entry])?;
@@ -271,18 +243,8 @@ impl<'s> Session<'s> {
         if is_final {
             return Err(error);
         }
-        self.complain(&error);
+        self.shared.standing.complain(&error);
         Ok(())
-    }
-
-    fn complain(&self, error: &Error) {
-        let text = error.to_string();
-        let mut status = self.shared.status();
-        if status.trouble.as_ref() != Some(&text) {
-            tracing::warn!(%error, "the log is not well; trying on");
-        }
-        status.is_level = false;
-        status.trouble = Some(text);
     }
 
     fn take_assignment(&mut self) -> Result<()> {
@@ -308,7 +270,7 @@ impl<'s> Session<'s> {
         self.read.retain(|place, _| is_mine(place));
         self.held.keep(is_mine);
         self.came = Instant::now();
-        self.shared.status().partitions = assigned.len();
+        self.shared.standing.status().partitions = assigned.len();
         self.claim();
         tracing::info!(partitions = assigned.len(), "partitions of this indexer");
         Ok(())
@@ -359,7 +321,7 @@ impl<'s> Session<'s> {
                 What::Event(event) => Some(event),
                 What::Dead(message, reason) => {
                     self.forwarder.lay_down(place, offset, &message, &reason)?;
-                    self.shared.status().dead += 1;
+                    self.shared.standing.status().dead += 1;
                     has_dead = true;
                     None
                 }
@@ -401,7 +363,7 @@ impl<'s> Session<'s> {
         places.retain(|place, _| mine.contains(place));
         self.consumer.context().shift().pending.append(&mut places);
         self.uncommitted_since.get_or_insert_with(Instant::now);
-        let mut status = self.shared.status();
+        let mut status = self.shared.standing.status();
         status.trouble = None;
         status.applied.add(applied);
         status.indexing.events += events.len() as u64;
@@ -419,7 +381,7 @@ impl<'s> Session<'s> {
                 Ok(applied) => return Ok(Some(applied)),
                 Err(error) if may_pass(&error) => {
                     tracing::warn!(%error, waiting = events.len(), "indexing failed, trying again");
-                    let mut status = self.shared.status();
+                    let mut status = self.shared.standing.status();
                     status.is_level = false;
                     status.trouble = Some(error.to_string());
                 }
@@ -427,7 +389,7 @@ impl<'s> Session<'s> {
             }
             let again = Instant::now() + delay;
             while Instant::now() < again {
-                if self.shared.must_stop() {
+                if self.shared.standing.must_stop() {
                     return Ok(None);
                 }
                 self.serve()?;
@@ -446,7 +408,7 @@ impl<'s> Session<'s> {
         let mut fresh = events.to_vec();
         let embedded = store.embed_anew(&mut fresh, embedder.locked().as_mut())?;
         let applied = store.apply(&fresh)?;
-        self.shared.status().embedded += embedded;
+        self.shared.standing.status().embedded += embedded;
         Ok(applied)
     }
 
@@ -466,7 +428,7 @@ impl<'s> Session<'s> {
         match committed {
             Ok(()) => Ok(()),
             Err(error) if error.reaction() == Reaction::Transient => {
-                self.complain(&error);
+                self.shared.standing.complain(&error);
                 self.uncommitted_since = Some(Instant::now());
                 Ok(())
             }
@@ -476,7 +438,7 @@ impl<'s> Session<'s> {
 
     /// Begins to ask where the log ends and what the group has committed.
     fn look_if_due(&mut self) -> Result<()> {
-        let is_quiet = self.held.is_empty() && self.shared.status().is_level;
+        let is_quiet = self.held.is_empty() && self.shared.standing.status().is_level;
         let every = if is_quiet { LOOK_EVERY.1 } else { LOOK_EVERY.0 };
         if self.looked.elapsed() >= every && self.clerk.look()? {
             self.held.look_begins();
@@ -492,14 +454,14 @@ impl<'s> Session<'s> {
         } = match looked {
             Ok(seen) => seen,
             Err(error) if error.reaction() == Reaction::Transient => {
-                self.complain(&error);
+                self.shared.standing.complain(&error);
                 return Ok(());
             }
             Err(error) => return Err(error),
         };
         claim::check(&look, &self.shared.store, &self.shared.options.log)?;
         let lost = self.shared.known().observe(&look)?;
-        self.shared.status().lost += lost;
+        self.shared.standing.status().lost += lost;
         let is_left = |place: Place| look.left(place, self.read.get(&place).copied()) > 0;
         if !self.lanes.places().any(is_left) {
             self.came = Instant::now();
@@ -511,7 +473,7 @@ impl<'s> Session<'s> {
         let ready = self.held.release(&look);
         self.apply(ready)?;
         self.complain_of_others(&look);
-        let mut status = self.shared.status();
+        let mut status = self.shared.standing.status();
         status.looks += 1;
         status.behind = look.behind();
         status.is_level = status.behind == 0
@@ -522,7 +484,7 @@ impl<'s> Session<'s> {
             status.trouble = None;
         }
         drop(status);
-        self.shared.notify();
+        self.shared.standing.notify();
         Ok(())
     }
 
@@ -539,14 +501,14 @@ impl<'s> Session<'s> {
                  set `association = \"service\"` under [kafka] and start `sightline associate`",
                 all - mine
             );
-            self.complain(&self.shared.options.log.failed("join tracks", what));
+            self.shared.standing.complain(&self.shared.options.log.failed("join tracks", what));
         } else if self.alone.elapsed() > OTHERS {
             let group = self.shared.options.log.group();
             let what = format!(
                 "somebody else in group `{group}` has {} of {all} partitions, and this store needs them all",
                 all - mine
             );
-            self.complain(&self.shared.options.log.failed("read", what));
+            self.shared.standing.complain(&self.shared.options.log.failed("read", what));
         }
     }
 }

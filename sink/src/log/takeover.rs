@@ -15,7 +15,7 @@ use super::ear::{Ear, is_final};
 use super::options::LogOptions;
 use super::partition::{Joining, Known, Mark, Partition, Taken};
 use super::topics::Topic;
-use crate::Result;
+use crate::{Error, Result};
 use crate::event::ForgottenSet;
 use crate::persons::Outline;
 use crate::persons::wire::{self, Part, PersonBody, PersonMessage};
@@ -213,20 +213,10 @@ impl Outlines {
 /// was decided of them cannot be read yet. Whoever went on then would tell of its tracks as if nobody had.
 fn wait_for_transactions(options: &LogOptions, (topic, partition): (Topic, i32)) -> Result<()> {
     let name = options.topic(topic);
-    let end = |isolation: &str| -> Result<i64> {
-        let mut config = options.client();
-        config
-            .set("group.id", options.association_group())
-            .set("isolation.level", isolation);
-        let made = config.create_with_context(Ear::default());
-        let consumer: BaseConsumer<Ear> = made.map_err(|error| options.error(DOING, &error))?;
-        let watermarks = consumer.fetch_watermarks(&name, partition, LIMIT);
-        let (_, end) =
-            watermarks.map_err(|error| options.heard(DOING, &error, consumer.context().why()))?;
-        Ok(end)
-    };
-    let (written, begin) = (end("read_uncommitted")?, Instant::now());
-    while end("read_committed")? < written {
+    let end = |consumer: &_| Ok::<_, Error>(watermarks(options, consumer, &name, partition)?.1);
+    let written = end(&reader(options, "read_uncommitted")?)?;
+    let (told, begin) = (reader(options, "read_committed")?, Instant::now());
+    while end(&told)? < written {
         if begin.elapsed() > LIMIT {
             let what = format!("a transaction of partition {partition} of `{name}` does not end");
             return Err(options.failed(DOING, what));
@@ -246,16 +236,8 @@ fn read(
 ) -> Result<i64> {
     let failed = |error: KafkaError| options.error(DOING, &error);
     let name = options.topic(topic);
-    let mut config = options.client();
-    config
-        .set("group.id", options.association_group())
-        .set("enable.auto.commit", "false")
-        .set("enable.partition.eof", "true")
-        .set("auto.offset.reset", "earliest");
-    let consumer: BaseConsumer<Ear> = config.create_with_context(Ear::default()).map_err(failed)?;
-    let watermarks = consumer.fetch_watermarks(&name, partition, LIMIT);
-    let (begin, last) =
-        watermarks.map_err(|error| options.heard(DOING, &error, consumer.context().why()))?;
+    let consumer = reader(options, "read_committed")?;
+    let (begin, last) = watermarks(options, &consumer, &name, partition)?;
     let from = from.max(begin);
     if from >= end.min(last) {
         return Ok(begin);
@@ -290,4 +272,28 @@ fn read(
             None => {}
         }
     }
+}
+
+/// Reads without being a member of the group.
+fn reader(options: &LogOptions, isolation: &str) -> Result<BaseConsumer<Ear>> {
+    let mut config = options.client();
+    config
+        .set("group.id", options.association_group())
+        .set("isolation.level", isolation)
+        .set("enable.auto.commit", "false")
+        .set("enable.partition.eof", "true")
+        .set("auto.offset.reset", "earliest");
+    let made = config.create_with_context(Ear::default());
+    made.map_err(|error| options.error(DOING, &error))
+}
+
+/// Where a partition begins, and where what this consumer may read of it ends.
+fn watermarks(
+    options: &LogOptions,
+    consumer: &BaseConsumer<Ear>,
+    name: &str,
+    partition: i32,
+) -> Result<(i64, i64)> {
+    let watermarks = consumer.fetch_watermarks(name, partition, LIMIT);
+    watermarks.map_err(|error| options.heard(DOING, &error, consumer.context().why()))
 }

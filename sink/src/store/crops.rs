@@ -7,13 +7,14 @@ use std::collections::{BTreeMap, HashMap};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, UNIX_EPOCH};
 
 use fs_err::File;
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
 use super::options::CropLimits;
+use crate::clock::now_ns;
 use crate::{Error, Result};
 
 const TIME: &str = "set the time of a crop";
@@ -266,11 +267,6 @@ impl Shelf {
             self.bytes -= bytes;
         }
     }
-}
-
-fn now_ns() -> i64 {
-    let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH);
-    since_1970.map_or(0, |time| i64::try_from(time.as_nanos()).unwrap_or(i64::MAX))
 }
 
 /// The capture time is the file's time, so that its age survives a restart.
