@@ -30,8 +30,14 @@ pub struct PlanMeasured {
     #[arg(long, value_name = "X", default_value = "9221", value_parser = positive)]
     pub sighting_bytes: f64,
     /// Events a second of one indexer with an embedded store: `bench --log`
-    #[arg(long, value_name = "X", default_value = "713", value_parser = positive)]
+    #[arg(long, value_name = "X", default_value = "1640", value_parser = positive)]
     pub index_per_second: f64,
+    /// Bytes of a point on disk, 512 values of 4 bytes, its payload and graphs: `bench --search`
+    #[arg(long, value_name = "X", default_value = "3700", value_parser = positive)]
+    pub point_bytes: f64,
+    /// Sightings a second that one `sightline associate` joins: example `association`
+    #[arg(long, value_name = "X", default_value = "1000", value_parser = positive)]
+    pub associate_per_second: f64,
 }
 
 /// Figures that nobody has measured here: what is watched, what is wanted, what machines can do and cost.
@@ -44,15 +50,15 @@ pub struct PlanAssumed {
     /// Sightings of a track, its end included
     #[arg(long, value_name = "X", default_value = "3.5", value_parser = positive)]
     pub sightings_per_track: f64,
-    /// Bytes of a point on disk, 512 values of 4 bytes and its payload; `bench --search` measures it
-    #[arg(long, value_name = "X", default_value = "3000", value_parser = positive)]
-    pub point_bytes: f64,
     /// Seconds between two heartbeats of a camera
     #[arg(long, value_name = "X", default_value = "5", value_parser = positive)]
     pub heartbeat_seconds: f64,
     /// Bytes of a heartbeat in the log, headers included
     #[arg(long, value_name = "X", default_value = "400", value_parser = positive)]
     pub heartbeat_bytes: f64,
+    /// Bytes of what is decided of a sighting's person, in the log
+    #[arg(long, value_name = "X", default_value = "600", value_parser = positive)]
+    pub decision_bytes: f64,
     /// Days for which the log keeps messages
     #[arg(long, value_name = "X", default_value = "7", value_parser = positive)]
     pub log_days: f64,

@@ -22,6 +22,8 @@ struct Plan {
     log_bytes_per_day: f64,
     log_disk_bytes: f64,
     indexers: f64,
+    /// Processes that join tracks into persons; 0 where the one indexer does it.
+    associates: f64,
     partitions: f64,
     brokers: f64,
     tracklets: f64,
@@ -72,14 +74,24 @@ fn plan(args: &PlanArgs) -> Plan {
     let tracks = cameras * assumed.tracks_per_camera_minute / 60.0;
     let sightings = tracks * assumed.sightings_per_track;
     let heartbeats = cameras / assumed.heartbeat_seconds;
-    let log_bytes_per_second =
-        sightings * measured.sighting_bytes + heartbeats * assumed.heartbeat_bytes;
-    let log_bytes_per_day = log_bytes_per_second * DAY_S;
-    let log_disk_bytes = log_bytes_per_day * assumed.log_days * assumed.replication;
     let events = sightings + heartbeats;
     let indexers = (events / (measured.index_per_second * USED))
         .ceil()
         .max(1.0);
+    let sent_bytes_per_second =
+        sightings * measured.sighting_bytes + heartbeats * assumed.heartbeat_bytes;
+    // With several indexers tracks are joined by processes of their own: they get every sighting once more, without its picture,
+    // and every heartbeat, and tell what they decide.
+    let (mut associates, mut association_bytes_per_second) = (0.0, 0.0);
+    if indexers > 1.0 {
+        associates = (sightings / (measured.associate_per_second * USED)).ceil();
+        let bare_bytes = (measured.sighting_bytes - assumed.crop_bytes).max(0.0);
+        association_bytes_per_second = sightings * (bare_bytes + assumed.decision_bytes)
+            + heartbeats * assumed.heartbeat_bytes;
+    }
+    let log_bytes_per_second = sent_bytes_per_second + association_bytes_per_second;
+    let log_bytes_per_day = log_bytes_per_second * DAY_S;
+    let log_disk_bytes = log_bytes_per_day * assumed.log_days * assumed.replication;
     // A partition is one indexer's at most; twice as many let their number double.
     let partitions = (2.0 * indexers).max(12.0);
     let by_disk = log_disk_bytes / assumed.broker_disk_bytes;
@@ -105,13 +117,13 @@ fn plan(args: &PlanArgs) -> Plan {
         let by_memory = (memory / (assumed.server_memory_bytes * USED)).ceil();
         by_memory.max(shard_copies)
     };
-    let index_disk_bytes = points * assumed.point_bytes * shard_copies;
+    let index_disk_bytes = points * measured.point_bytes * shard_copies;
     let crops_disk_bytes = exemplars * assumed.crop_bytes;
     let spare = measured.index_per_second * indexers - events;
     let disks = (log_disk_bytes + index_disk_bytes + crops_disk_bytes) / TB;
     let mut cost = Cost {
         brokers: brokers * assumed.broker_price,
-        indexers: indexers * assumed.indexer_price,
+        indexers: (indexers + associates) * assumed.indexer_price,
         servers: servers * assumed.server_price,
         disks: disks * assumed.terabyte_price,
         total: 0.0,
@@ -126,6 +138,7 @@ fn plan(args: &PlanArgs) -> Plan {
         log_bytes_per_day,
         log_disk_bytes,
         indexers,
+        associates,
         partitions,
         brokers,
         tracklets,
@@ -135,7 +148,7 @@ fn plan(args: &PlanArgs) -> Plan {
         servers,
         index_disk_bytes,
         crops_disk_bytes,
-        spool_bytes_per_camera_for_outage: log_bytes_per_second / cameras
+        spool_bytes_per_camera_for_outage: sent_bytes_per_second / cameras
             * assumed.outage_hours
             * 3600.0,
         catch_up_hours: events * assumed.outage_hours / spare,
@@ -199,6 +212,16 @@ fn print(args: &PlanArgs, plan: &Plan) -> Result<()> {
             measured.index_per_second
         ),
     )?;
+    if plan.associates > 0.0 {
+        row(
+            "associates",
+            format!("{:.0}", plan.associates),
+            format!(
+                "{} sightings/s each (measured), half of it planned with; `association = \"service\"`, its topics are counted above",
+                measured.associate_per_second
+            ),
+        )?;
+    }
     row(
         "points",
         format!("{:.1} million", (plan.exemplars + plan.tracklets) / 1e6),
@@ -223,7 +246,7 @@ fn print(args: &PlanArgs, plan: &Plan) -> Result<()> {
     row(
         "index",
         format!("{:.0} GB", plan.index_disk_bytes / GB),
-        format!("{} bytes a point on disk (assumed)", assumed.point_bytes),
+        format!("{} bytes a point on disk (measured)", measured.point_bytes),
     )?;
     row(
         "pictures",
@@ -243,7 +266,7 @@ fn print(args: &PlanArgs, plan: &Plan) -> Result<()> {
         "cost a month",
         format!("{:.0}", cost.total),
         format!(
-            "{:.2} a camera, by assumed prices: brokers {:.0}, indexers {:.0}, servers {:.0}, disks {:.0}; cameras, boxes, network and people aside",
+            "{:.2} a camera, by assumed prices: brokers {:.0}, indexers and associates {:.0}, servers {:.0}, disks {:.0}; cameras, boxes, network and people aside",
             cost.total_per_camera, cost.brokers, cost.indexers, cost.servers, cost.disks
         ),
     )?;
@@ -271,12 +294,16 @@ mod tests {
         let plan = plan_of(
             "sightline plan --cameras 600 --tracks-per-camera-minute 10 --sightings-per-track 4 --sighting-bytes 10000 \
              --heartbeat-seconds 6 --heartbeat-bytes 500 --log-days 7 --replication 3 --index-per-second 250 --index-days 1 \
+             --associate-per-second 500 --decision-bytes 300 \
              --shard-points 1e7 --point-memory-bytes 1000 --server-memory-bytes 2e10 --point-bytes 2000 --crop-bytes 5000 \
              --broker-price 10 --indexer-price 20 --server-price 30 --terabyte-price 40",
         );
         assert_eq!(plan.sightings_per_second, 400.0);
         assert_eq!(plan.heartbeats_per_second, 100.0);
-        assert_eq!(plan.log_bytes_per_day, (4_000_000.0 + 50_000.0) * 86_400.0);
+        // What boxes send, and 400 sightings/s once more without pictures, with what is decided of them, and the heartbeats.
+        let (sent, again) = (4_000_000.0 + 50_000.0, 400.0 * 5_300.0 + 50_000.0);
+        assert_eq!(plan.log_bytes_per_day, (sent + again) * 86_400.0);
+        assert_eq!(plan.associates, 2.0);
         assert_eq!(plan.log_disk_bytes, 21.0 * plan.log_bytes_per_day);
         assert_eq!((plan.indexers, plan.partitions), (4.0, 12.0));
         assert_eq!(plan.exemplars, 4.0 * plan.tracklets);
@@ -288,7 +315,7 @@ mod tests {
         assert_eq!(plan.index_disk_bytes, 500.0 * 86_400.0 * 2000.0 * 3.0);
         let terabytes =
             (plan.log_disk_bytes + plan.index_disk_bytes + plan.crops_disk_bytes) / 1e12;
-        let total = plan.brokers * 10.0 + 4.0 * 20.0 + 13.0 * 30.0 + terabytes * 40.0;
+        let total = plan.brokers * 10.0 + 6.0 * 20.0 + 13.0 * 30.0 + terabytes * 40.0;
         assert!((plan.cost.total - total).abs() < 1e-6, "{plan:?}");
         assert_eq!(plan.cost.total_per_camera, plan.cost.total / 600.0);
     }
@@ -297,6 +324,7 @@ mod tests {
     fn a_small_site_needs_no_servers() {
         let plan = plan_of("sightline plan --cameras 10");
         assert_eq!((plan.indexers, plan.shards, plan.servers), (1.0, 1.0, 0.0));
+        assert_eq!(plan.associates, 0.0, "the indexer does it");
         assert_eq!((plan.shard_copies, plan.cost.servers), (1.0, 0.0));
     }
 

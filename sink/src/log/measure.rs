@@ -8,7 +8,7 @@ use rdkafka::producer::Producer as _;
 use serde::Serialize;
 
 use super::message::outgoing;
-use super::options::LogOptions;
+use super::options::{Association, LogOptions};
 use super::publisher::{Publisher, PublisherOptions};
 use super::receiver::{Receiver, ReceiverOptions};
 use super::{delete_topics, producer, topics};
@@ -62,32 +62,36 @@ pub struct LogRates {
 pub fn measure_log(options: &LogOptions, dir: &Path, events: u32) -> Result<LogRates> {
     let mut options = options.clone();
     options.prefix = format!("{}bench-{}-", options.prefix, std::process::id());
+    // One message an event, as the floor has it; what association would be sent beside it is no part of this flow.
+    options.association = Association::Indexer;
+    let floor = LogOptions {
+        prefix: format!("{}floor-", options.prefix),
+        ..options.clone()
+    };
     topics::create_topics(&options, LIMIT)?;
-    let measured = measure(&options, dir, events);
-    delete_topics(&options, LIMIT)?;
-    measured
+    let measured =
+        topics::create_topics(&floor, LIMIT).and_then(|_| measure(&options, &floor, dir, events));
+    let removed = delete_topics(&floor, LIMIT).and_then(|()| delete_topics(&options, LIMIT));
+    let measured = measured?;
+    removed.map(|()| measured)
 }
 
-fn measure(options: &LogOptions, dir: &Path, count: u32) -> Result<LogRates> {
+fn measure(options: &LogOptions, floor: &LogOptions, dir: &Path, count: u32) -> Result<LogRates> {
     let all: Vec<Event> = (0..count).map(event).collect();
     let rate = |begin: Instant| f64::from(count) / begin.elapsed().as_secs_f64();
 
-    let mut floor = options.clone();
-    floor.prefix.push_str("floor-");
-    topics::create_topics(&floor, LIMIT)?;
     let messages = (1..).zip(&all).map(|(at, event)| outgoing(at, event));
     let messages = messages.collect::<Result<Vec<_>>>()?;
     let event_bytes = messages.first().map_or(0, |message| message.value.len());
-    let producer = producer::producer(&floor)?;
+    let producer = producer::producer(floor)?;
     let begin = Instant::now();
     for message in messages {
-        producer::send_bare(&producer, &floor, message)?;
+        producer::send_bare(&producer, floor, message)?;
     }
     let flushed = producer.flush(LIMIT);
     flushed.map_err(|error| floor.error("send", &error))?;
     let producer_per_second = rate(begin);
     drop(producer);
-    delete_topics(&floor, LIMIT)?;
 
     let edge = dir.join("edge");
     fill(&edge, &all)?;
