@@ -16,8 +16,8 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-pub(crate) use intake::{Intake, in_brackets};
 pub use intake::Writer;
+pub(crate) use intake::{Intake, in_brackets};
 
 use crate::clock;
 use crate::coverage::CameraCoverage;
@@ -401,11 +401,7 @@ impl Sink {
             let progress = self.shared.progress();
             let trouble = self.shared.intake.trouble();
             let trouble = trouble.or_else(|| progress.index_trouble.clone());
-            (
-                progress.applied,
-                progress.indexing,
-                trouble,
-            )
+            (progress.applied, progress.indexing, trouble)
         };
         Ok(SinkStatus {
             spool: self.shared.intake.spool.status(),

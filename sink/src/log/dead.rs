@@ -19,13 +19,20 @@ use super::lanes::Place;
 use super::message::{Outgoing, event_of};
 use super::options::LogOptions;
 use super::topics::Topic;
-use crate::event::ForgottenSet;
+use crate::event::{ForgottenSet, MAX_EVENT_BYTES};
 use crate::{Event, Result};
 
 /// Header that says why a message is dead.
 const REASON: &str = "sightline_reason";
 /// Header that says where it came from: `TOPIC/PARTITION/OFFSET`.
 const ORIGIN: &str = "sightline_origin";
+/// Header of a message of which only the beginning is laid down: how many bytes it had.
+const BYTES: &str = "sightline_bytes";
+/// No event is larger. Of a larger message so much is laid down, since nobody can index it ever.
+const MOST_BYTES: usize = MAX_EVENT_BYTES;
+/// Most bytes of a key, and of all headers of a message that somebody else put there.
+const MOST_KEY: usize = 4096;
+const MOST_HEADERS: usize = 16 * 1024;
 /// Group that remembers which dead letters were tried again.
 const GROUP: &str = "sightline-dead";
 
@@ -42,8 +49,10 @@ pub struct DeadLetter {
     pub origin: String,
     /// Its key, as text.
     pub key: String,
-    /// Its length in bytes.
+    /// The length in bytes that it came with.
     pub bytes: usize,
+    /// Only its beginning was kept: it is larger than any event can be, and is not tried again.
+    pub is_cut: bool,
 }
 
 /// Counts what is on its way, and keeps the first failure.
@@ -99,7 +108,7 @@ impl Forwarder {
         })
     }
 
-    /// Lays a message down as dead.
+    /// Lays a message down as dead: whatever it is, in a size that the log takes.
     pub(super) fn lay_down(
         &self,
         place: Place,
@@ -123,7 +132,20 @@ impl Forwarder {
                 key: ORIGIN,
                 value: Some(&origin),
             });
-        self.send(&self.options.topic(Topic::Dead), message, headers)
+        let topic = self.options.topic(Topic::Dead);
+        let mut record = BaseRecord::<[u8], [u8]>::to(&topic).headers(headers);
+        record.key = message.key().filter(|key| key.len() <= MOST_KEY);
+        record.payload = message.payload();
+        if let Some(payload) = message.payload().filter(|it| it.len() > MOST_BYTES) {
+            record.payload = payload.get(..MOST_BYTES);
+            let bytes = payload.len().to_string();
+            let header = Header {
+                key: BYTES,
+                value: Some(&bytes),
+            };
+            record.headers = record.headers.map(|headers| headers.insert(header));
+        }
+        self.send_record(record)
     }
 
     /// Sends an event.
@@ -191,8 +213,10 @@ fn headers_without_ours(message: &impl Message) -> OwnedHeaders {
     let mut headers = OwnedHeaders::new();
     if let Some(given) = message.headers() {
         // Forwards what it can: a flood of headers is not passed on.
+        let mut bytes = 0;
         for header in given.iter().take(64) {
-            if header.key != REASON && header.key != ORIGIN {
+            bytes += header.key.len() + header.value.map_or(0, <[u8]>::len);
+            if ![REASON, ORIGIN, BYTES].contains(&header.key) && bytes <= MOST_HEADERS {
                 headers = headers.insert(header);
             }
         }
@@ -215,7 +239,7 @@ pub fn dead_letters(options: &LogOptions, all: bool, limit: Duration) -> Result<
 }
 
 /// Sends the dead letters that were not tried again yet back to where they came from, but for those about somebody
-/// who is forgotten; returns how many.
+/// who is forgotten and those that are larger than any event; returns how many.
 ///
 /// # Errors
 ///
@@ -228,7 +252,14 @@ pub fn retry_dead_letters(options: &LogOptions, limit: Duration) -> Result<usize
     entries.iter().for_each(|entry| forgotten.note(entry));
     let mut count = 0;
     let (consumer, positions) = read(options, false, limit, |message| {
-        let origin = letter(message).origin;
+        let DeadLetter { origin, is_cut, .. } = letter(message);
+        if is_cut {
+            tracing::info!(
+                origin,
+                "a dead letter is larger than any event; it stays dead"
+            );
+            return Ok(());
+        }
         if let Ok(Event::Sighting(sighting)) = event_of(message.payload())
             && forgotten.refuses(&sighting).is_some()
         {
@@ -354,12 +385,14 @@ fn letter(message: &BorrowedMessage<'_>) -> DeadLetter {
             String::from_utf8_lossy(value).into_owned()
         })
     };
+    let whole_bytes = text(BYTES).parse().ok();
     DeadLetter {
         offset: message.offset(),
         time_ms: message.timestamp().to_millis(),
         reason: text(REASON),
         origin: text(ORIGIN),
         key: String::from_utf8_lossy(message.key().unwrap_or_default()).into_owned(),
-        bytes: message.payload().unwrap_or_default().len(),
+        bytes: whole_bytes.unwrap_or(message.payload().unwrap_or_default().len()),
+        is_cut: whole_bytes.is_some(),
     }
 }

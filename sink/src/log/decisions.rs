@@ -1,6 +1,6 @@
 //! What was decided of persons, as those read it who keep tracks: all of it, from the beginning of what the log holds.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
@@ -26,7 +26,8 @@ pub(super) struct Decisions {
     consumer: BaseConsumer<Ear>,
     options: LogOptions,
     partitions: usize,
-    at_end: BTreeSet<i32>,
+    /// When the end of each partition was reached last; nothing came since where it is `true`.
+    ends: BTreeMap<i32, (Instant, bool)>,
     heard: Instant,
 }
 
@@ -63,7 +64,7 @@ impl Decisions {
             consumer,
             options: options.clone(),
             partitions,
-            at_end: BTreeSet::new(),
+            ends: BTreeMap::new(),
             heard: Instant::now(),
         })
     }
@@ -77,7 +78,9 @@ impl Decisions {
                 Some(Ok(message)) => {
                     self.heard = Instant::now();
                     let (partition, offset) = (message.partition(), message.offset());
-                    self.at_end.remove(&partition);
+                    if let Some((_, is_there)) = self.ends.get_mut(&partition) {
+                        *is_there = false;
+                    }
                     next.insert(partition, offset + 1);
                     match message.payload().map(wire::decode) {
                         Some(Ok(message)) => messages.push(message),
@@ -89,7 +92,7 @@ impl Decisions {
                 }
                 Some(Err(KafkaError::PartitionEOF(partition))) => {
                     self.heard = Instant::now();
-                    self.at_end.insert(partition);
+                    self.ends.insert(partition, (self.heard, true));
                 }
                 Some(Err(error)) if is_final(&error) => {
                     return Err(self.options.error(DOING, &error));
@@ -105,7 +108,13 @@ impl Decisions {
 
     /// Whether everything was read that was there when it was last looked at.
     pub(super) fn is_at_end(&self) -> bool {
-        self.at_end.len() == self.partitions
+        self.ends.len() == self.partitions && self.ends.values().all(|(_, is_there)| *is_there)
+    }
+
+    /// Whether the end of each partition was reached since then, though more may have come.
+    pub(super) fn reached_end_since(&self, then: Instant) -> bool {
+        let mut ends = self.ends.values();
+        self.ends.len() == self.partitions && ends.all(|(at, is_there)| *is_there || *at >= then)
     }
 
     /// An error when nothing was heard for so long.

@@ -8,11 +8,11 @@ use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _, ConsumerContext
 use rdkafka::error::KafkaError;
 use rdkafka::{ClientConfig, ClientContext, Offset, TopicPartitionList};
 
-use super::ear;
 use super::lanes::Place;
 use super::options::{GroupProtocol, LogOptions};
 use super::receiver::Shared;
 use super::topics::Topic;
+use super::{ear, heartbeats};
 use crate::Result;
 
 /// Next offset to read, by partition.
@@ -59,13 +59,23 @@ impl Context {
         let options = &self.shared.options.log;
         let failed = |error: KafkaError| options.error("commit", &error);
         let mut list = TopicPartitionList::new();
+        let mut own = heartbeats::Next::new();
         for (place, next) in &pending {
+            if place.topic == Topic::Coverage && self.shared.store.is_shared() {
+                own.insert(place.partition, *next);
+                continue;
+            }
             let topic = options.topic(place.topic);
             let mut part = list.add_partition(&topic, place.partition);
             part.set_offset(Offset::Offset(*next)).map_err(failed)?;
             part.set_metadata(&self.shared.claim);
         }
-        consumer.commit(&list, CommitMode::Sync).map_err(failed)?;
+        if !own.is_empty() {
+            self.shared.known().keep_heartbeats(own)?;
+        }
+        if list.count() > 0 {
+            consumer.commit(&list, CommitMode::Sync).map_err(failed)?;
+        }
         // What was applied meanwhile stays pending.
         self.shift()
             .pending

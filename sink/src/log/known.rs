@@ -1,10 +1,13 @@
 //! What was known of the log, kept beside the store: so that a log that lost something is noticed.
 
 use std::collections::BTreeMap;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
+use fs_err::File;
 use serde::{Deserialize, Serialize};
 
+use super::heartbeats;
 use super::look::Look;
 use super::topics::Topic;
 use crate::{Error, Result};
@@ -23,6 +26,9 @@ pub(super) struct Known {
 struct Seen {
     cluster: Option<String>,
     partitions: Vec<Partition>,
+    /// Next heartbeat of each partition, where this store has all of them for itself; what is before is durable.
+    #[serde(default)]
+    heartbeats: heartbeats::Next,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -35,19 +41,38 @@ struct Partition {
     end: i64,
 }
 
+/// Whether the store in this folder is filled from a log: then the log has to be told what is forgotten.
+pub fn is_filled_from_log(dir: &Path) -> bool {
+    dir.join(FILE).exists()
+}
+
 impl Known {
-    /// Reads what is known in the folder of a store.
+    /// Reads what is known in the folder of a store. A file that cannot be read is no reason to index nothing: it is told, and begun anew.
     pub(super) fn load(dir: &Path) -> Result<Self> {
         let path = dir.join(FILE);
         let seen = match fs_err::read_to_string(&path) {
-            Ok(text) => serde_json::from_str(&text).map_err(|error| Error::Corrupt {
-                path: path.clone(),
-                what: error.to_string(),
-            })?,
+            Ok(text) => serde_json::from_str(&text).unwrap_or_else(|error| {
+                tracing::warn!(
+                    path = %path.display(), %error,
+                    "what was known of the log cannot be read; what the log lost before this moment is not noticed"
+                );
+                Seen::default()
+            }),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Seen::default(),
             Err(error) => return Err(Error::io("read what is known of the log")(error)),
         };
         Ok(Self { path, seen })
+    }
+
+    /// Next heartbeats; see [`super::heartbeats`].
+    pub(super) fn heartbeats(&self) -> &heartbeats::Next {
+        &self.seen.heartbeats
+    }
+
+    /// Heartbeats before these are durable.
+    pub(super) fn keep_heartbeats(&mut self, next: heartbeats::Next) -> Result<()> {
+        self.seen.heartbeats.extend(next);
+        self.keep()
     }
 
     /// Takes note of a look; returns how many messages, at least, are gone that nobody had indexed.
@@ -62,6 +87,7 @@ impl Known {
             .collect();
         let mut lost = 0;
         self.seen.cluster = look.cluster.clone().or_else(|| before.cluster.clone());
+        self.seen.heartbeats.clone_from(&before.heartbeats);
         for (place, [begin, next, end]) in look.spans() {
             let (topic, partition) = (place.topic, place.partition);
             self.seen.partitions.push(Partition {
@@ -108,7 +134,10 @@ impl Known {
         let text =
             serde_json::to_string(&self.seen).map_err(|error| Error::io(what)(error.into()))?;
         let part = self.path.with_extension("part");
-        fs_err::write(&part, text).map_err(Error::io(what))?;
+        let mut file = File::create(&part).map_err(Error::io(what))?;
+        file.write_all(text.as_bytes()).map_err(Error::io(what))?;
+        // A power cut must not leave the new name with nothing in it.
+        file.sync_data().map_err(Error::io(what))?;
         fs_err::rename(&part, &self.path).map_err(Error::io(what))
     }
 }
@@ -146,9 +175,8 @@ mod tests {
         assert_eq!(known.observe(&of("b", look(0, 90, None))).unwrap(), 2);
         assert_eq!(known.observe(&look(0, 90, Some(90))).unwrap(), 0);
         fs_err::write(dir.path().join(FILE), "{").unwrap();
-        assert!(matches!(
-            Known::load(dir.path()),
-            Err(Error::Corrupt { .. })
-        ));
+        let mut anew = Known::load(dir.path()).unwrap();
+        assert_eq!(anew.observe(&look(0, 90, Some(90))).unwrap(), 0);
+        assert_eq!(Known::load(dir.path()).unwrap().seen, anew.seen);
     }
 }

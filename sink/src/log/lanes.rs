@@ -161,7 +161,12 @@ impl<C: ConsumerContext + 'static> Lane<C> {
     }
 }
 
-fn arrival(place: Place, message: &BorrowedMessage<'_>, judge: Judge<'_>) -> (i64, Arrival) {
+/// A message as it came, and its time.
+pub(super) fn arrival(
+    place: Place,
+    message: &BorrowedMessage<'_>,
+    judge: Judge<'_>,
+) -> (i64, Arrival) {
     let found = event_of(message.payload()).and_then(|event| {
         let is_at_home = match event {
             Event::Sighting(_) => place.topic == Topic::Sightings,

@@ -121,6 +121,19 @@ impl Look {
         span.owner.is_empty().then(|| span.position())
     }
 
+    /// Takes as indexed of a partition what is before `next`, whatever the group says of it.
+    pub(super) fn set_indexed(&mut self, place: Place, next: Option<i64>) {
+        if let Some(span) = self.spans.get_mut(&place) {
+            span.committed = next;
+        }
+    }
+
+    /// Partitions of a topic.
+    pub(super) fn partitions(&self, topic: Topic) -> usize {
+        let places = self.spans.keys();
+        places.filter(|place| place.topic == topic).count()
+    }
+
     /// Messages that nobody of the group has committed.
     pub(super) fn behind(&self) -> u64 {
         self.spans
@@ -139,16 +152,22 @@ impl Look {
 
     /// Whether all sightings that were in the log at `earlier` are committed now.
     pub(super) fn has_passed(&self, earlier: &Self) -> bool {
-        earlier
-            .spans
-            .iter()
-            .filter(|(place, _)| place.topic == Topic::Sightings)
-            .all(|(place, then)| {
-                self.spans.get(place).is_some_and(|now| {
-                    // What has left the log meanwhile will not be indexed any more.
-                    now.position() >= then.end.min(now.end)
-                })
-            })
+        let of_sightings = |(place, _): &(&Place, &Span)| place.topic == Topic::Sightings;
+        let mut sightings = earlier.spans.iter().filter(of_sightings);
+        sightings.all(|(place, then)| self.is_past(*place, then))
+    }
+
+    /// Whether everything that was in the log at `earlier` is committed now.
+    pub(super) fn has_committed(&self, earlier: &Self) -> bool {
+        let mut spans = earlier.spans.iter();
+        spans.all(|(place, then)| self.is_past(*place, then))
+    }
+
+    fn is_past(&self, place: Place, then: &Span) -> bool {
+        self.spans.get(&place).is_some_and(|now| {
+            // What has left the log meanwhile will not be indexed any more.
+            now.position() >= then.end.min(now.end)
+        })
     }
 
     /// Of each partition: where it begins, what the group would index next, where it ends.

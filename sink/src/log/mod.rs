@@ -14,7 +14,8 @@
 //! - `forgotten`: what everybody who writes has to refuse
 //! - `clock`: a machine's clock that is set back
 //! - `window`, `producer`, `sender`, `publisher`: spool to log
-//! - `lanes`, `look`, `known`, `claim`, `group`, `held`, `clerk`, `session`, `receiver`: log to store
+//! - `lanes`, `look`, `goals`, `known`, `claim`, `group`, `heartbeats`, `held`, `clerk`, `session`, `receiver`: log to store
+//! - `standing`: how threads stand that live at the log
 //! - `partition`, `takeover`, `associating`, `associate`: tracks of all cameras of a site into persons, by one process at a time
 //! - `decisions`: what these decide, read by those who keep tracks
 //! - `measure`: what it costs against the bare clients
@@ -29,7 +30,9 @@ mod dead;
 mod decisions;
 mod ear;
 mod forgotten;
+mod goals;
 mod group;
+mod heartbeats;
 mod held;
 mod known;
 mod lanes;
@@ -54,6 +57,7 @@ mod window;
 
 pub use associate::{AssociateStatus, Associating, AssociatingOptions};
 pub use dead::{DeadLetter, dead_letters, retry_dead_letters};
+pub use known::is_filled_from_log;
 pub use measure::{LogRates, measure_log};
 pub use options::{
     Association, GroupProtocol, LogOptions, Password, Sasl, SaslMechanism, Tls, TopicOptions,

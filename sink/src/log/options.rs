@@ -114,7 +114,7 @@ impl Default for TopicOptions {
 
 /// Properties of the client that belong to us: with another value the promise would not hold, or a
 /// secret would stand where it can be read.
-const OURS: [&str; 26] = [
+const OURS: [&str; 33] = [
     "acks",
     "allow.auto.create.topics",
     "auto.offset.reset",
@@ -126,19 +126,26 @@ const OURS: [&str; 26] = [
     "enable.sparse.connections",
     "group.id",
     "group.protocol",
+    "isolation.level",
     "max.in.flight",
     "max.in.flight.requests.per.connection",
     "message.timeout.ms",
     "delivery.timeout.ms",
     "metadata.broker.list",
     "partition.assignment.strategy",
+    "partitioner",
+    "queue.buffering.max.messages",
     "request.required.acks",
     "sasl.mechanism",
     "sasl.mechanisms",
+    "sasl.oauthbearer.client.secret",
+    "sasl.oauthbearer.config",
     "sasl.password",
     "sasl.username",
     "security.protocol",
+    "ssl.certificate.pem",
     "ssl.key.password",
+    "ssl.key.pem",
     "ssl.keystore.password",
     "transactional.id",
 ];
@@ -226,11 +233,11 @@ impl LogOptions {
         }
         config
             .set("bootstrap.servers", self.brokers.join(","))
-            .set("client.id", "sightline")
             .set("allow.auto.create.topics", "false")
             .set("security.protocol", self.security_protocol());
         // Somebody who passes these knows his network better.
         for (name, value) in [
+            ("client.id", "sightline"),
             ("reconnect.backoff.max.ms", "5000"),
             ("socket.keepalive.enable", "true"),
             ("topic.metadata.refresh.interval.ms", "30000"),

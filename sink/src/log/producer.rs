@@ -92,13 +92,13 @@ fn producer_config(options: &LogOptions) -> ClientConfig {
         .set("acks", "all")
         // The spool waits as long as it takes; a message that is given up would come twice.
         .set("message.timeout.ms", "0")
+        // As every other client does it: the same key goes to the same partition.
+        .set("partitioner", "murmur2_random")
         .set("queue.buffering.max.messages", (2 * WINDOW.0).to_string());
     for (name, value) in [
         ("compression.type", "zstd"),
         ("linger.ms", "20"),
         ("batch.size", "524288"),
-        // As every other client does it: the same key goes to the same partition.
-        ("partitioner", "murmur2_random"),
     ] {
         if !options.properties.contains_key(name) {
             config.set(name, value);

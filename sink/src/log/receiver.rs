@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use super::dead::Forwarder;
 use super::decisions::Next;
+use super::goals::Goals;
 use super::known::Known;
 use super::message::of_word;
 use super::options::LogOptions;
@@ -15,6 +16,7 @@ use super::session;
 use super::standing::{Faults, Standing, Status};
 use super::topics::leaves_after;
 use super::{claim, forgotten};
+use crate::clock::now_ns;
 use crate::flow::IndexingTime;
 use crate::persons::{FollowCounts, Verdict};
 use crate::store::{Applied, Embed, Forget, ForgetReport, Store};
@@ -32,6 +34,8 @@ pub struct ReceiverOptions {
     pub flush_after: Duration,
     /// Sightings between two rounds of tidying the index.
     pub optimize_records: u64,
+    /// Time between two looks for tracks that are too old or too many; none: they stay.
+    pub expire_every: Option<Duration>,
 }
 
 impl ReceiverOptions {
@@ -42,6 +46,7 @@ impl ReceiverOptions {
             batch_records: 500,
             flush_after: Duration::from_secs(1),
             optimize_records: 20_000,
+            expire_every: None,
         }
     }
 }
@@ -123,6 +128,7 @@ pub(super) struct Shared {
     pub(super) known: Mutex<Known>,
     /// What of others' decisions was taken in.
     followed: Mutex<Next>,
+    goals: Mutex<Goals>,
     pub(super) standing: Standing<ReceiveStatus>,
 }
 
@@ -133,6 +139,10 @@ impl Shared {
 
     pub(super) fn followed(&self) -> MutexGuard<'_, Next> {
         self.followed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn goals(&self) -> MutexGuard<'_, Goals> {
+        self.goals.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Why an event can never be indexed; none when it can.
@@ -177,6 +187,7 @@ impl Receiver {
             embed,
             known: Mutex::new(known),
             followed: Mutex::default(),
+            goals: Mutex::default(),
             standing: Standing::default(),
         });
         let stopped = Arc::clone(&shared);
@@ -184,6 +195,10 @@ impl Receiver {
         let (indexing, tidying) = (Arc::clone(&shared), Arc::clone(&shared));
         threads.spawn("log-index", move || session::run(&indexing))?;
         threads.spawn("log-tidy", move || tidy(&tidying))?;
+        if let Some(every) = shared.options.expire_every {
+            let expiring = Arc::clone(&shared);
+            threads.spawn("log-expire", move || expire(&expiring, every))?;
+        }
         Ok(Self { shared, threads })
     }
 
@@ -250,21 +265,26 @@ impl Receiver {
         Ok(true)
     }
 
-    /// Waits until everything that is in the log now is indexed and durable, by whoever of the group.
+    /// Waits until everything that is in the log now is indexed and durable, by whoever of the group; what comes meanwhile is not
+    /// waited for.
     ///
     /// # Errors
     ///
     /// [`Error::Deadline`] when that does not happen within `limit`; nothing is lost then.
     pub fn catch_up(&self, limit: Duration) -> Result<()> {
-        // A look that is under way may have seen the end before this call.
-        let standing = &self.shared.standing;
-        let first = standing.status().looks + 2;
-        let is_level = |status: &ReceiveStatus| status.looks >= first && status.is_level;
-        standing.require(limit, is_level, |status, trouble| Error::Deadline {
-            path: self.shared.store.dir().to_path_buf(),
+        let Shared {
+            standing, store, ..
+        } = &*self.shared;
+        let looks = standing.status().looks;
+        let goal = self.shared.goals().set(looks);
+        let is_met = |_: &ReceiveStatus| self.shared.goals().is_met(goal);
+        let met = standing.require(limit, is_met, |status, trouble| Error::Deadline {
+            path: store.dir().to_path_buf(),
             what: format!("{} messages were not indexed{trouble}", status.behind),
             limit_ms: limit.as_millis() as u64,
-        })
+        });
+        self.shared.goals().give_up(goal);
+        met
     }
 
     /// Stops after what is under way, and makes it durable. The rest stays in the log.
@@ -293,5 +313,15 @@ fn tidy(shared: &Arc<Shared>) {
         if let Err(error) = shared.store.optimize() {
             tracing::warn!(%error, "index could not be tidied");
         }
+    }
+}
+
+/// Takes out what is too old or too much, now and then.
+fn expire(shared: &Arc<Shared>, every: Duration) {
+    while !shared.standing.must_stop() {
+        if let Err(error) = shared.store.expire(Some(now_ns())) {
+            tracing::warn!(%error, "tracks that are too old could not be taken out, trying again");
+        }
+        shared.standing.pause(every);
     }
 }

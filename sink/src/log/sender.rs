@@ -11,7 +11,7 @@ use super::clock::Clock;
 use super::forgotten::Feed;
 use super::message::{Outgoing, for_association, outgoing};
 use super::options::Association;
-use super::producer::{Reports, Sent, WINDOW, is_about_the_message, producer, reports};
+use super::producer::{Delivered, Reports, Sent, WINDOW, is_about_the_message, producer, reports};
 use super::publisher::Shared;
 use super::topics::{Topic, require_topics};
 use super::window::Window;
@@ -85,6 +85,8 @@ struct Session<'s> {
     next: Option<(u64, Event)>,
     /// Records of whose messages the client took the first and not yet the second.
     begun: BTreeSet<u64>,
+    /// Messages that the client itself refused.
+    not_taken: Vec<Delivered>,
     through: u64,
     acknowledged: (u64, Instant),
     feed: Feed,
@@ -114,6 +116,7 @@ impl<'s> Session<'s> {
             held: VecDeque::new(),
             next: None,
             begun: BTreeSet::new(),
+            not_taken: Vec::new(),
             through: acknowledged,
             acknowledged: (acknowledged, Instant::now()),
             feed,
@@ -306,12 +309,13 @@ impl<'s> Session<'s> {
     }
 
     /// Gives one message to the client; `false` when its queue is full.
-    fn give(&self, sequence: u64, message: Outgoing, bytes: usize) -> Result<bool> {
+    fn give(&mut self, sequence: u64, message: Outgoing, bytes: usize) -> Result<bool> {
         let topic = self.shared.options.log.topic(message.topic);
+        let is_copy = message.topic == Topic::Tracks;
         let sent = Box::new(Sent {
             sequence,
             bytes,
-            is_copy: message.topic == Topic::Tracks,
+            is_copy,
         });
         let record = BaseRecord::with_opaque_to(&topic, sent)
             .key(&message.key)
@@ -320,12 +324,22 @@ impl<'s> Session<'s> {
         match self.producer.send(record) {
             Ok(()) => Ok(true),
             Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), _)) => Ok(false),
+            Err((error, _)) if is_about_the_message(&error) => {
+                self.not_taken.push(Delivered {
+                    sequence,
+                    bytes,
+                    is_copy,
+                    outcome: Err(error),
+                });
+                Ok(true)
+            }
             Err((error, _)) => Err(self.shared.options.log.error("send", &error)),
         }
     }
 
     fn take_reports(&mut self) -> Result<()> {
-        let reports = reports(&self.producer);
+        let mut reports = reports(&self.producer);
+        reports.append(&mut self.not_taken);
         let options = &self.shared.options.log;
         if self.window.len() == 0 || !reports.is_empty() {
             self.heard = Instant::now();

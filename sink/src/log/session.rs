@@ -16,6 +16,7 @@ use super::decisions::Decisions;
 use super::ear::is_final;
 use super::forgotten::Feed;
 use super::group::{Context, Positions, consumer};
+use super::heartbeats::Heartbeats;
 use super::held::{Held, Item};
 use super::lanes::{Arrival, Lanes, Place, What};
 use super::look::Look;
@@ -58,7 +59,9 @@ const MOST_HELD: usize = 20_000;
 
 /// Indexes until the receiver stops; begins anew after every fault.
 pub(super) fn run(shared: &Arc<Shared>) {
-    shared.standing.live("indexing", || Session::begin(shared)?.run());
+    shared
+        .standing
+        .live("indexing", || Session::begin(shared)?.run());
 }
 
 struct Session<'s> {
@@ -73,6 +76,8 @@ struct Session<'s> {
     feed: Feed,
     /// What others decide of persons; none where nobody follows them here.
     decisions: Option<Decisions>,
+    /// All heartbeats, where others write to the same store; none where they come with the group's partitions.
+    heartbeats: Option<Heartbeats>,
     /// Next offset of each partition, as far as it was read.
     read: Positions,
     /// Heartbeats that wait until all before them is indexed.
@@ -89,10 +94,15 @@ impl<'s> Session<'s> {
     fn begin(shared: &'s Arc<Shared>) -> Result<Self> {
         let options = &shared.options.log;
         require_topics(options, ASK_LIMIT)?;
-        let names: HashMap<_, _> = [Topic::Sightings, Topic::Coverage]
-            .into_iter()
-            .map(|topic| (options.topic(topic), topic))
-            .collect();
+        let is_shared = shared.store.is_shared();
+        let heartbeats = is_shared.then(|| {
+            let next = shared.known().heartbeats().clone();
+            Heartbeats::open(options, &next, ASK_LIMIT)
+        });
+        let mut names = HashMap::from([(options.topic(Topic::Sightings), Topic::Sightings)]);
+        if !is_shared {
+            names.insert(options.topic(Topic::Coverage), Topic::Coverage);
+        }
         let consumer = consumer(options, Context::new(shared))?;
         claim::check(
             &Look::take(&consumer, options, ASK_LIMIT)?,
@@ -116,6 +126,7 @@ impl<'s> Session<'s> {
             forwarder: Forwarder::connect(options)?,
             feed,
             decisions: None,
+            heartbeats: heartbeats.transpose()?,
             read: Positions::new(),
             held: Held::default(),
             looked: now.checked_sub(LOOK_EVERY.1).unwrap_or(now),
@@ -266,7 +277,11 @@ impl<'s> Session<'s> {
             })
             .collect();
         self.lanes.assign(&self.consumer, &assigned);
-        let is_mine = |place: &Place| assigned.iter().any(|(mine, _)| mine == place);
+        let all_heartbeats = self.heartbeats.is_some();
+        let is_mine = |place: &Place| {
+            (all_heartbeats && place.topic == Topic::Coverage)
+                || assigned.iter().any(|(mine, _)| mine == place)
+        };
         self.read.retain(|place, _| is_mine(place));
         self.held.keep(is_mine);
         self.came = Instant::now();
@@ -288,13 +303,21 @@ impl<'s> Session<'s> {
         }
     }
 
+    /// Partitions that this session reads.
+    fn places(&self) -> impl Iterator<Item = Place> + '_ {
+        let heartbeats = self.heartbeats.iter();
+        self.lanes
+            .places()
+            .chain(heartbeats.flat_map(Heartbeats::places))
+    }
+
     /// Reads a batch in order of time.
     fn gather(&mut self) -> Result<Vec<Item>> {
         let shared = self.shared;
         let judge = |event: &Event| shared.refusal(event);
         let begin = Instant::now();
         let mut batch = Vec::new();
-        let mut has_dead = false;
+        let mut dead = 0;
         while batch.len() < self.shared.options.batch_records && self.held.len() < MOST_HELD {
             let arrival = match self.lanes.next(&judge) {
                 Ok(Some(arrival)) => arrival,
@@ -311,38 +334,66 @@ impl<'s> Session<'s> {
                 }
             };
             self.came = Instant::now();
-            let Arrival {
-                place,
-                offset,
-                what,
-            } = arrival;
-            self.read.insert(place, offset + 1);
-            let event = match what {
-                What::Event(event) => Some(event),
-                What::Dead(message, reason) => {
-                    self.forwarder.lay_down(place, offset, &message, &reason)?;
-                    self.shared.standing.status().dead += 1;
-                    has_dead = true;
-                    None
-                }
-            };
+            let item = self.take(arrival, &mut dead)?;
             // Heartbeats wait for all that was in the log before them.
-            match place.topic {
-                Topic::Coverage => self.held.push((place, offset, event)),
+            match item.0.topic {
+                Topic::Coverage => self.held.push(item),
                 Topic::Sightings
                 | Topic::Dead
                 | Topic::Forgotten
                 | Topic::Tracks
-                | Topic::Persons => {
-                    batch.push((place, offset, event));
-                }
+                | Topic::Persons => batch.push(item),
             }
         }
-        if has_dead {
+        while self.held.len() < MOST_HELD
+            && let Some(heartbeats) = &self.heartbeats
+            && let Some(arrival) = heartbeats.next(&judge)?
+        {
+            self.came = Instant::now();
+            let item = self.take(arrival, &mut dead)?;
+            self.held.push(item);
+        }
+        if dead > 0 {
             // Whatever is applied may be committed at any moment, by a partition's being taken away too.
             self.forwarder.confirm(ASK_LIMIT)?;
+            self.shared.standing.status().dead += dead;
         }
         Ok(batch)
+    }
+
+    /// Notes that a message was read; what nobody can index is laid down as dead.
+    fn take(&mut self, arrival: Arrival, dead: &mut u64) -> Result<Item> {
+        let Arrival {
+            place,
+            offset,
+            what,
+        } = arrival;
+        self.read.insert(place, offset + 1);
+        let event = match what {
+            What::Event(event) => Some(event),
+            What::Dead(message, reason) => {
+                if self.lays_down(place) {
+                    self.forwarder.lay_down(place, offset, &message, &reason)?;
+                    *dead += 1;
+                }
+                None
+            }
+        };
+        Ok((place, offset, event))
+    }
+
+    /// Of a heartbeat that several indexers read one lays it down: whoever has the sightings of the same number. Who has none
+    /// cannot tell; twice is better than never.
+    fn lays_down(&self, place: Place) -> bool {
+        let of_sightings = Place {
+            topic: Topic::Sightings,
+            ..place
+        };
+        let mut mine = self.lanes.places().peekable();
+        self.heartbeats.is_none()
+            || place == of_sightings
+            || mine.peek().is_none()
+            || mine.any(|mine| mine == of_sightings)
     }
 
     fn apply(&mut self, batch: Vec<Item>) -> Result<()> {
@@ -359,7 +410,7 @@ impl<'s> Session<'s> {
         let Some(applied) = self.apply_until_taken(&events)? else {
             return Ok(());
         };
-        let mine: Vec<_> = self.lanes.places().collect();
+        let mine: Vec<_> = self.places().collect();
         places.retain(|place, _| mine.contains(place));
         self.consumer.context().shift().pending.append(&mut places);
         self.uncommitted_since.get_or_insert_with(Instant::now);
@@ -438,7 +489,9 @@ impl<'s> Session<'s> {
 
     /// Begins to ask where the log ends and what the group has committed.
     fn look_if_due(&mut self) -> Result<()> {
-        let is_quiet = self.held.is_empty() && self.shared.standing.status().is_level;
+        let is_quiet = self.held.is_empty()
+            && self.shared.goals().is_empty()
+            && self.shared.standing.status().is_level;
         let every = if is_quiet { LOOK_EVERY.1 } else { LOOK_EVERY.0 };
         if self.looked.elapsed() >= every && self.clerk.look()? {
             self.held.look_begins();
@@ -448,10 +501,7 @@ impl<'s> Session<'s> {
 
     fn take_look(&mut self, looked: Result<Seen>) -> Result<()> {
         self.looked = Instant::now();
-        let Seen {
-            look,
-            forgotten_end,
-        } = match looked {
+        let mut seen = match looked {
             Ok(seen) => seen,
             Err(error) if error.reaction() == Reaction::Transient => {
                 self.shared.standing.complain(&error);
@@ -459,39 +509,56 @@ impl<'s> Session<'s> {
             }
             Err(error) => return Err(error),
         };
-        claim::check(&look, &self.shared.store, &self.shared.options.log)?;
-        let lost = self.shared.known().observe(&look)?;
+        if let Some(heartbeats) = &self.heartbeats {
+            let known = self.shared.known();
+            for place in heartbeats.places() {
+                let next = known.heartbeats().get(&place.partition);
+                seen.look.set_indexed(place, next.copied());
+            }
+        }
+        let look = &seen.look;
+        claim::check(look, &self.shared.store, &self.shared.options.log)?;
+        let lost = self.shared.known().observe(look)?;
         self.shared.standing.status().lost += lost;
         let is_left = |place: Place| look.left(place, self.read.get(&place).copied()) > 0;
-        if !self.lanes.places().any(is_left) {
+        if !self.places().any(is_left) {
             self.came = Instant::now();
         } else if self.came.elapsed() > SILENCE {
             let seconds = SILENCE.as_secs();
             let what = format!("nothing came for {seconds} s though there is something");
             return Err(self.shared.options.log.failed("read", what));
         }
-        let ready = self.held.release(&look);
+        let ready = self.held.release(look);
         self.apply(ready)?;
-        self.complain_of_others(&look);
+        self.complain_of_others(look);
         let mut status = self.shared.standing.status();
         status.looks += 1;
         status.behind = look.behind();
         status.is_level = status.behind == 0
             && self.held.is_empty()
-            && self.feed.has_read(forgotten_end)
+            && self.feed.has_read(seen.forgotten_end)
             && self.decisions.as_ref().is_none_or(Decisions::is_at_end);
         if status.is_level {
             status.trouble = None;
         }
+        let nth = status.looks;
         drop(status);
+        self.shared.goals().observe(nth, &seen, |ends| {
+            let mut decisions = self.decisions.iter();
+            self.feed.has_read(ends.forgotten) && decisions.all(|it| it.reached_end_since(ends.at))
+        });
         self.shared.standing.notify();
         Ok(())
     }
 
     /// An embedded store needs every partition, and so does whoever joins tracks. For a moment some may be with a process that was killed.
     fn complain_of_others(&mut self, look: &Look) {
-        let (mine, all) = (self.lanes.places().count(), look.spans.len());
         let store = &self.shared.store;
+        let mine = self.lanes.places().count();
+        let mut all = look.partitions(Topic::Sightings);
+        if self.heartbeats.is_none() {
+            all += look.partitions(Topic::Coverage);
+        }
         if mine == all || (store.is_shared() && !store.associates()) {
             self.alone = Instant::now();
         } else if store.is_shared() && self.alone.elapsed() > OTHERS {
@@ -501,14 +568,18 @@ impl<'s> Session<'s> {
                  set `association = \"service\"` under [kafka] and start `sightline associate`",
                 all - mine
             );
-            self.shared.standing.complain(&self.shared.options.log.failed("join tracks", what));
+            self.shared
+                .standing
+                .complain(&self.shared.options.log.failed("join tracks", what));
         } else if self.alone.elapsed() > OTHERS {
             let group = self.shared.options.log.group();
             let what = format!(
                 "somebody else in group `{group}` has {} of {all} partitions, and this store needs them all",
                 all - mine
             );
-            self.shared.standing.complain(&self.shared.options.log.failed("read", what));
+            self.shared
+                .standing
+                .complain(&self.shared.options.log.failed("read", what));
         }
     }
 }

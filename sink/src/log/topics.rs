@@ -308,6 +308,9 @@ fn judge(check: &mut TopicCheck, config: &ConfigResource, topic: Topic, options:
     if check.partitions < partitions as usize {
         problems.push(format!("expected at least {partitions} partitions"));
     }
+    if topic == Topic::Forgotten && check.partitions > 1 {
+        problems.push("expected 1 partition, since all of it is read in order".to_owned());
+    }
     if check.replication < wanted.replication as usize {
         problems.push(format!("expected at least {} copies", wanted.replication));
     }

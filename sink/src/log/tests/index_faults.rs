@@ -119,7 +119,7 @@ fn join_and_leave(test: &str, protocol: GroupProtocol) {
     assert_holds(&store, &events);
 }
 
-fn produce(
+pub(super) fn produce(
     producer: &BaseProducer,
     topic: &str,
     key: &str,
@@ -150,7 +150,9 @@ fn repeats_disorder_and_poison_leave_the_store_as_it_should_be_and_the_poison_in
             .wrapping_add(1);
         order.swap(at, (state >> 33) as usize % (at + 1));
     }
-    let producer: BaseProducer = log.client().create().unwrap();
+    let mut client = log.client();
+    client.set("message.max.bytes", "1048000");
+    let producer: BaseProducer = client.create().unwrap();
     let mut stranger = sighting("gate-9", 5, 1, 0);
     for vector in stranger
         .vectors
@@ -165,7 +167,8 @@ fn repeats_disorder_and_poison_leave_the_store_as_it_should_be_and_the_poison_in
     let misplaced = outgoing(1, &Event::Coverage(coverage("gate-1", 1, 2, true)))
         .unwrap()
         .value;
-    let poison: [(&str, Option<&[u8]>, &str); 5] = [
+    let flood = vec![b'x'; 1_040_000];
+    let poison: [(&str, Option<&[u8]>, &str); 6] = [
         (&sightings, None, "no value"),
         (&sightings, Some(b"nonsense"), "not a message of the schema"),
         (&coverage_topic, Some(b"\x12\x00"), "schema_version is 0"),
@@ -179,6 +182,8 @@ fn repeats_disorder_and_poison_leave_the_store_as_it_should_be_and_the_poison_in
             Some(&misplaced),
             "does not belong to this topic",
         ),
+        // More than a client of ours sends, and as much as brokers take by default.
+        (&sightings, Some(&flood), "at most 65536"),
     ];
     for (turn, at) in order.into_iter().enumerate() {
         let message = outgoing(turn as u64 + 1, &events[at]).unwrap();
@@ -204,14 +209,14 @@ fn repeats_disorder_and_poison_leave_the_store_as_it_should_be_and_the_poison_in
     let receiver = receive(&store, &log);
     receiver.catch_up(LONG).unwrap();
     let status = receiver.status();
-    assert_eq!((status.dead, status.lost), (5, 0));
+    assert_eq!((status.dead, status.lost), (6, 0));
     let taken = status.applied.sightings + status.applied.coverage + status.dead;
-    assert_eq!(taken, 2 * events.len() as u64 + 5, "in = indexed + dead");
+    assert_eq!(taken, 2 * events.len() as u64 + 6, "in = indexed + dead");
     // Heartbeats of one camera came in any order as well, which coverage does not mind.
     assert_holds(&store, &events);
 
     let letters = dead_letters(&log, false, LONG).unwrap();
-    assert_eq!(letters.len(), 5);
+    assert_eq!(letters.len(), 6);
     for (topic, _, reason) in poison {
         let found = letters
             .iter()
@@ -222,12 +227,15 @@ fn repeats_disorder_and_poison_leave_the_store_as_it_should_be_and_the_poison_in
             "{letters:?}"
         );
     }
-    // Poison that is tried again is dead again, with where it came from now.
+    let cut: Vec<_> = letters.iter().filter(|letter| letter.is_cut).collect();
+    assert_eq!(cut.len(), 1, "{letters:?}");
+    assert_eq!(cut[0].bytes, flood.len());
+    // Poison that is tried again is dead again, with where it came from now; what no event can be is not tried.
     assert_eq!(retry_dead_letters(&log, LONG).unwrap(), 5);
-    until("all five are dead again", || receiver.status().dead == 10);
+    until("all five are dead again", || receiver.status().dead == 11);
     receiver.catch_up(LONG).unwrap();
     assert_eq!(dead_letters(&log, false, LONG).unwrap().len(), 5);
-    assert_eq!(dead_letters(&log, true, LONG).unwrap().len(), 10);
+    assert_eq!(dead_letters(&log, true, LONG).unwrap().len(), 11);
     receiver.close().unwrap();
     assert_holds(&store, &events);
 }

@@ -1,9 +1,13 @@
 //! The long test: every fault at random, for as long as wanted, from a seed that is printed.
 
+use std::collections::BTreeSet;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
+use rdkafka::message::OwnedHeaders;
+use rdkafka::producer::{BaseProducer, Producer as _};
 use rustix::process::Signal;
 
+use super::index_faults::produce;
 use super::*;
 use crate::store::Forget;
 
@@ -59,12 +63,14 @@ fn every_fault_at_random_for_as_long_as_wanted() {
     let mut receivers = vec![receive(&store, &log)];
     let (begin, mut number, mut faults) = (Instant::now(), 0_u32, 0_u32);
     let mut gone = Vec::new();
+    let producer: BaseProducer = log.client().create().unwrap();
+    let (mut poison, mut repeats) = (0_usize, 0_u64);
     while begin.elapsed() < lasts {
         for _ in 0..dice.below(3_000) {
             publisher.writer().append(&event(number)).unwrap();
             number += 1;
         }
-        let fault = dice.below(8);
+        let fault = dice.below(9);
         match fault {
             0 => {
                 broker.kill();
@@ -90,7 +96,8 @@ fn every_fault_at_random_for_as_long_as_wanted() {
             5 => {
                 let writer = publisher.writer();
                 if number > 0 {
-                    writer.wait_safe(u64::from(number), LONG).unwrap();
+                    let appended = u64::from(number) + repeats;
+                    writer.wait_safe(appended, LONG).unwrap();
                 }
                 drop(publisher);
                 publisher = publish(edge.path(), &log);
@@ -103,6 +110,25 @@ fn every_fault_at_random_for_as_long_as_wanted() {
                     receivers[0].forget(&asked, at_ns, false, LONG).unwrap();
                     gone.push(track_of(&seen));
                 }
+            }
+            7 => {
+                for _ in 0..1 + dice.below(5) {
+                    let nonsense = vec![dice.below(256) as u8; 1 + dice.below(900_000) as usize];
+                    produce(
+                        &producer,
+                        &log.topic(Topic::Sightings),
+                        "poison",
+                        Some(&nonsense),
+                        OwnedHeaders::new(),
+                    );
+                    poison += 1;
+                    if number > 0 {
+                        let again = event(dice.below(u64::from(number)) as u32);
+                        publisher.writer().append(&again).unwrap();
+                        repeats += 1;
+                    }
+                }
+                producer.flush(LONG).unwrap();
             }
             _ => std::thread::sleep(Duration::from_millis(dice.below(2_000))),
         }
@@ -125,4 +151,7 @@ fn every_fault_at_random_for_as_long_as_wanted() {
         receiver.close().unwrap();
     }
     assert_holds(&store, &without(&events(number), &gone));
+    let letters = dead_letters(&log, true, LONG).unwrap();
+    let origins: BTreeSet<_> = letters.iter().map(|letter| &letter.origin).collect();
+    assert_eq!(origins.len(), poison, "each once or more often");
 }
