@@ -10,6 +10,7 @@ use sightline_console::{
     PictureDigest, Question, SearchRequest, SearchResponse, SiteResponse, StoreAsk,
 };
 use sightline_sink::SiteMap;
+use sightline_sink::log::is_filled_from_log;
 
 use super::search::{Needs, start_encoders};
 use crate::cli::StoreAccess;
@@ -93,11 +94,21 @@ impl Answering {
     /// Forgets.
     ///
     /// # Errors
-    /// What whoever answers says.
+    /// What whoever answers says; where the store is filled from a log and nobody is there who tells the log.
     pub fn forget(&self, request: &ForgetRequest) -> Result<ForgetResponse> {
         match &self.who {
             Who::Socket(client, runtime) => said(runtime.block_on(client.forget(request))),
-            Who::Store(store) => Ok(store.forget(request)?),
+            Who::Store(store) => {
+                let folder = &self.config.store.folder;
+                let is_of_a_log = self.config.kafka.is_used() || is_filled_from_log(folder);
+                if is_of_a_log && !request.dry_run {
+                    bail!(
+                        "the store in {} is filled from Kafka, and nobody runs `sightline index` for it, which tells the boxes and the other indexers; start it and ask again (nothing was forgotten)",
+                        folder.display()
+                    );
+                }
+                Ok(store.forget(request)?)
+            }
         }
     }
 

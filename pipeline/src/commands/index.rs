@@ -19,12 +19,14 @@ use crate::cli::{IndexArgs, stdout};
 use crate::config::{Config, Purpose};
 use crate::flow::{self, SiteStore};
 use crate::observe::notify::{Notifier, Watchdog};
-use crate::observe::{Health, Metrics, MonotonicClock, Progress, logs};
+use crate::observe::{Health, Metrics, MonotonicClock, Progress, ToldOfStore, logs};
 
 /// How often the control loop looks round.
 const TICK: Duration = Duration::from_millis(50);
 /// How often counters are taken over.
 const POLL: Duration = Duration::from_secs(1);
+/// How often the store is counted: a server answers that over the network.
+const COUNT: Duration = Duration::from_secs(10);
 /// Longest time in which nothing is indexed although something waits and nothing stands in the way.
 const INDEX_DEADLINE: Duration = Duration::from_secs(600);
 /// Longest wait for the brokers at the start.
@@ -74,7 +76,7 @@ pub fn run(args: &IndexArgs) -> Result<()> {
     notifier.status("loading models");
     let encoder = start_encoders(&config, &Needs::all(&config))?;
     health.set_models_loaded(true);
-    let store = SiteStore::open(&config, vectors, Box::new(OwnEncoders::new(&config)))?;
+    let store = SiteStore::open_to_run(&config, vectors, Box::new(OwnEncoders::new(&config)))?;
     health.set_store_open(true);
     let ask = Arc::new(StoreAsk::new(store.clone(), Some(encoder)));
     let serving = Serving::start(&config, Some(ask), &metrics, &health)?;
@@ -85,6 +87,7 @@ pub fn run(args: &IndexArgs) -> Result<()> {
     notifier.status("indexing");
     tracing::info!(store = %config.store.folder.display(), "indexing the log");
     let (mut polled, mut fed) = (Instant::now(), Instant::now());
+    let (mut counted, mut told_of_store) = (Instant::now(), ToldOfStore::default());
     let mut told = ReceiveStatus::default();
     let ended = loop {
         if signals.pending().next().is_some() {
@@ -109,6 +112,13 @@ pub fn run(args: &IndexArgs) -> Result<()> {
                 .inc_by(forgotten.saturating_sub(told.applied.forgotten));
             metrics.log.take_over(&received, &mut told);
             metrics.index_news(&store.take_index_news());
+        }
+        if counted.elapsed() >= COUNT {
+            counted = Instant::now();
+            match store.status() {
+                Ok(status) => metrics.store.take_over(&status, &mut told_of_store),
+                Err(error) => tracing::debug!(%error, "the store cannot be counted now"),
+            }
         }
         if fed.elapsed() >= Watchdog::interval() {
             fed = Instant::now();

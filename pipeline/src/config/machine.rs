@@ -58,7 +58,10 @@ pub struct QdrantConfig {
     /// Its gRPC address, `http://127.0.0.1:6334` or `https://…`. A key never crosses the network without TLS.
     #[schemars(length(min = 1))]
     pub url: String,
-    /// File with the API key, readable by nobody else. Absent: the server asks for none.
+    /// Name of a systemd credential that holds the API key: a file in `$CREDENTIALS_DIRECTORY`.
+    #[serde(default)]
+    pub api_key_credential: Option<Name>,
+    /// File with the API key, readable by nobody else. With neither the server asks for none.
     #[serde(default)]
     pub api_key_file: Option<PathBuf>,
     /// Certificates (PEM) of who may vouch for the server. Absent: of those that the system trusts.

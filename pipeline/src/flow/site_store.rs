@@ -13,7 +13,7 @@ use sightline_sink::{
     PersonRecord, Query, Receiver, ReceiverOptions, StoreStatus, TrackId, VectorSpec,
 };
 
-use super::store::{now_ns, store_options};
+use super::store::{EXPIRE_EVERY, now_ns, store_options};
 use crate::config::Config;
 
 /// A store and the receiver that fills it; clones are the same.
@@ -41,10 +41,32 @@ impl SiteStore {
         vectors: Vec<VectorSpec>,
         embed: Box<dyn Embed + Send>,
     ) -> Result<Self> {
+        Self::open_with(config, vectors, embed, None)
+    }
+
+    /// As [`SiteStore::open`], for a process that runs on: it takes out tracks that are too old by itself.
+    ///
+    /// # Errors
+    /// As [`SiteStore::open`].
+    pub fn open_to_run(
+        config: &Config,
+        vectors: Vec<VectorSpec>,
+        embed: Box<dyn Embed + Send>,
+    ) -> Result<Self> {
+        Self::open_with(config, vectors, embed, Some(EXPIRE_EVERY))
+    }
+
+    fn open_with(
+        config: &Config,
+        vectors: Vec<VectorSpec>,
+        embed: Box<dyn Embed + Send>,
+        expire_every: Option<Duration>,
+    ) -> Result<Self> {
         let folder = config.store.folder.as_path();
         let options = store_options(config, vectors)?;
         let store = Arc::new(sightline_sink::Store::open(folder, &options)?);
-        let options = ReceiverOptions::new(config.kafka.to_log_options());
+        let mut options = ReceiverOptions::new(config.kafka.to_log_options());
+        options.expire_every = expire_every;
         let receiver = Receiver::start_embedding(store.clone(), options, embed)?;
         Ok(Self {
             store,

@@ -2,7 +2,7 @@
 
 use std::num::NonZeroU32;
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -24,7 +24,7 @@ use crate::config::{Config, QdrantConfig};
 const DAY: u64 = 24 * 60 * 60;
 
 /// How often a running process looks for tracks that are too old.
-const EXPIRE_EVERY: Duration = Duration::from_secs(60);
+pub(super) const EXPIRE_EVERY: Duration = Duration::from_secs(60);
 
 /// Longest wait for the index before something is forgotten.
 const FORGET_DEADLINE: Duration = Duration::from_secs(20);
@@ -248,7 +248,7 @@ pub fn store_options(config: &Config, vectors: Vec<VectorSpec>) -> Result<StoreO
 fn server(qdrant: &QdrantConfig, config: &Config) -> Result<ServerOptions> {
     let millis = |value: NonZeroU32| Duration::from_millis(u64::from(value.get()));
     Ok(ServerOptions {
-        api_key: qdrant.api_key_file.as_deref().map(read_key).transpose()?,
+        api_key: key_file(qdrant)?.as_deref().map(read_key).transpose()?,
         ca_file: qdrant.ca_file.clone(),
         prefix: qdrant.prefix.as_str().to_owned(),
         site: qdrant
@@ -262,6 +262,22 @@ fn server(qdrant: &QdrantConfig, config: &Config) -> Result<ServerOptions> {
         },
         ..ServerOptions::new(&qdrant.url)
     })
+}
+
+/// Where the key lies; none where the server asks for none.
+fn key_file(qdrant: &QdrantConfig) -> Result<Option<PathBuf>> {
+    match (&qdrant.api_key_credential, &qdrant.api_key_file) {
+        (None, file) => Ok(file.clone()),
+        (Some(name), None) => {
+            let folder = std::env::var_os("CREDENTIALS_DIRECTORY").context(
+                "[store.qdrant] api_key_credential: $CREDENTIALS_DIRECTORY is not set; systemd sets it for units with LoadCredential=",
+            )?;
+            Ok(Some(PathBuf::from(folder).join(name.as_str())))
+        }
+        (Some(_), Some(_)) => bail!(
+            "[store.qdrant]: api_key_credential and api_key_file are both given; take one of them out"
+        ),
+    }
 }
 
 /// Reads a key that nobody else can read.

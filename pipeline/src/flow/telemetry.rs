@@ -12,7 +12,7 @@ use super::outcome::Outcome;
 use super::timing::StageTimes;
 use crate::ingest::{CameraStatus, DropReason, Frame, LiveSpec};
 use crate::observe::events::{FrameDropped, IndexBehind, SpoolBroken, SpoolDropped};
-use crate::observe::{CameraMetrics, Heartbeat, Metrics, Progress};
+use crate::observe::{CameraMetrics, Heartbeat, Metrics, Progress, ToldOfStore};
 
 /// A stage that goes round every fifth of a second and has not for this long is stuck.
 const STAGE_DEADLINE: Duration = Duration::from_secs(30);
@@ -54,9 +54,7 @@ struct Told {
     sent: u64,
     refused: u64,
     forgotten: u64,
-    expired: u64,
-    retries: u64,
-    resent: u64,
+    store: ToldOfStore,
 }
 
 impl Telemetry {
@@ -179,29 +177,13 @@ impl Telemetry {
             .emit();
         }
         let metrics = &self.metrics;
-        let count = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
         let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
         let forgotten = status.applied.forgotten;
         metrics
             .index_forgotten
             .inc_by(forgotten.saturating_sub(told.forgotten));
         told.forgotten = forgotten;
-        let expired = status.store.expired;
-        metrics
-            .store_expired
-            .inc_by(expired.saturating_sub(told.expired));
-        told.expired = expired;
-        let (retries, resent) = (status.store.retries, status.store.lost);
-        metrics
-            .store_retries
-            .inc_by(retries.saturating_sub(told.retries));
-        told.retries = retries;
-        metrics
-            .store_resent
-            .inc_by(resent.saturating_sub(told.resent));
-        told.resent = resent;
-        metrics.store_forgotten.set(count(status.store.forgotten));
-        drop(told);
+        metrics.store.take_over(&status.store, &mut told.store);
     }
 
     /// Takes over what is new of the index.

@@ -23,6 +23,7 @@ use super::names::{self, Name};
 use super::progress::Progress;
 use super::queues::QueueDepths;
 use super::stage_ages::StageAges;
+use super::store_metrics::StoreMetrics;
 use crate::ingest::DropReason;
 
 /// A gauge of seconds.
@@ -67,14 +68,8 @@ pub struct Metrics {
     pub index_seconds: Histogram,
     /// Sightings refused because their track is forgotten.
     pub index_forgotten: Counter,
-    /// Tracks that are forgotten.
-    pub store_forgotten: Gauge,
-    /// Tracks that went for age or room.
-    pub store_expired: Counter,
-    /// Calls to the vector server that were made again.
-    pub store_retries: Counter,
-    /// Points that the vector server lost and was sent again.
-    pub store_resent: Counter,
+    /// What the store says of itself.
+    pub store: StoreMetrics,
     /// Sightings that are there by the models that the store moves to.
     pub migration_done: Gauge,
     /// Sightings that are not yet.
@@ -260,10 +255,7 @@ impl Metrics {
             log: LogMetrics::default(),
             association: AssociationMetrics::default(),
             index_forgotten: Counter::default(),
-            store_forgotten: Gauge::default(),
-            store_expired: Counter::default(),
-            store_retries: Counter::default(),
-            store_resent: Counter::default(),
+            store: StoreMetrics::default(),
             migration_done: Gauge::default(),
             migration_left: Gauge::default(),
             migration_rate: Seconds::default(),
@@ -286,14 +278,7 @@ impl Metrics {
             names::INDEX_FORGOTTEN,
             &metrics.index_forgotten,
         );
-        put(
-            &mut registry,
-            names::STORE_FORGOTTEN,
-            &metrics.store_forgotten,
-        );
-        put(&mut registry, names::STORE_EXPIRED, &metrics.store_expired);
-        put(&mut registry, names::STORE_RETRIES, &metrics.store_retries);
-        put(&mut registry, names::STORE_RESENT, &metrics.store_resent);
+        metrics.store.register(&mut registry);
         put(
             &mut registry,
             names::MIGRATION_DONE,

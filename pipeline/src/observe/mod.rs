@@ -26,6 +26,7 @@ pub mod notify;
 pub mod progress;
 mod queues;
 mod stage_ages;
+mod store_metrics;
 
 pub use clock::MonotonicClock;
 pub use health::Health;
@@ -33,3 +34,4 @@ pub use metrics::{CameraMetrics, Metrics};
 pub use progress::{Heartbeat, Progress, Stuck};
 pub use queues::{Depth, QueueDepths};
 pub use stage_ages::StageAges;
+pub use store_metrics::{StoreMetrics, ToldOfStore};
