@@ -12,15 +12,17 @@ use fs_err::File;
 use serde::{Deserialize, Serialize};
 
 use super::engine::embedded::Embedded;
-use super::engine::server::{self, Client, Server};
+use super::engine::server::{self, Client, Server, Wanted};
 use super::engine::{Collection, EXEMPLARS, Engine, TRACKLETS};
+use super::identity;
+use super::noted::{self, Noted};
 use super::options::{Manifest, StoreOptions, VectorSpec};
 use crate::{Error, Result};
 
 const FORMAT: u32 = 1;
 const NOTE: &str = "migration.json";
 const CURRENT: &str = "generation";
-const WHAT: &str = "write down a migration";
+const WHAT: &str = "write down where points lie";
 
 /// The points of a store by one set of models.
 #[derive(Debug)]
@@ -72,24 +74,43 @@ impl Place {
         })
     }
 
-    /// Opens the generation that is searched; makes the first one where there is none.
-    pub(super) fn open_current(&self, vectors: &[VectorSpec]) -> Result<Generation> {
-        if self.client.is_some() {
-            return self.open_on_server(vectors, None);
+    /// Opens the generation that is searched; makes the first one where there is none. Gives what only this store is
+    /// called as well: so that what was indexed into one is not taken for indexed into another.
+    pub(super) fn open_current(&self, vectors: &[VectorSpec]) -> Result<(Generation, String)> {
+        if let Some(client) = &self.client {
+            return self.open_noted(client, vectors);
         }
+        // Before there is an index: one that is made anew is another store.
+        let identity = identity::of(&self.dir)?;
         let number = current_in(&self.dir)?;
         let index = index_dir(&self.dir, number);
         if !index.exists() {
             self.refuse_stray(number)?;
             create(&self.dir, &index, vectors)?;
         }
-        self.open_in_folder(&index, vectors)
+        Ok((self.open_in_folder(&index, vectors)?, identity))
     }
 
     /// Opens the generation that a migration makes, with whatever is in it already.
     pub(super) fn open_next(&self, note: &Note) -> Result<Generation> {
-        if self.client.is_some() {
-            return self.open_on_server(&note.vectors, Some(note.to));
+        if let Some(client) = &self.client {
+            let store = self.store_on_server()?;
+            let open = |collection: Collection| -> Result<Box<dyn Engine>> {
+                let client = Arc::clone(client);
+                let (vectors, points) = (&note.vectors, self.exact_points);
+                Ok(Box::new(Server::open_generation(
+                    client,
+                    vectors,
+                    &collection,
+                    points,
+                    note.to,
+                    &store,
+                )?))
+            };
+            return Ok(Generation {
+                exemplars: open(EXEMPLARS)?,
+                tracklets: open(TRACKLETS)?,
+            });
         }
         let index = index_dir(&self.dir, note.to);
         if !index.exists() {
@@ -109,7 +130,8 @@ impl Place {
             // What a process left that died while it gave one up.
             return self.delete(note.to);
         };
-        if server::claim(client, &note.vectors, &EXEMPLARS, note.to)? {
+        let store = self.store_on_server()?;
+        if server::claim(client, &note.vectors, &EXEMPLARS, note.to, &store)? {
             return Ok(());
         }
         let name = client.options().collection(EXEMPLARS.name);
@@ -230,29 +252,62 @@ impl Place {
         })
     }
 
-    fn open_on_server(&self, vectors: &[VectorSpec], number: Option<u32>) -> Result<Generation> {
-        let open = |collection: Collection| -> Result<Box<dyn Engine>> {
-            let client = self.client.as_ref().map(Arc::clone);
-            let client = client.ok_or_else(|| Error::Options {
-                name: "server",
-                what: "none is given".to_owned(),
-            })?;
-            let server = match number {
-                None => Server::open(client, vectors, &collection, self.exact_points)?,
-                Some(number) => Server::open_generation(
-                    client,
-                    vectors,
-                    &collection,
-                    self.exact_points,
-                    number,
-                )?,
-            };
-            Ok(Box::new(server))
+    /// Opens the generation that is searched on a server: the one that the folder knows, or whichever is there, which is noted.
+    fn open_noted(
+        &self,
+        client: &Arc<Client>,
+        vectors: &[VectorSpec],
+    ) -> Result<(Generation, String)> {
+        let noted = Noted::read(&self.dir)?;
+        let wanted = match &noted {
+            Some(noted) => Wanted::Known(noted.store.clone(), noted::file(&self.dir)),
+            None => Wanted::Any(identity::fresh()?),
         };
-        Ok(Generation {
-            exemplars: open(EXEMPLARS)?,
-            tracklets: open(TRACKLETS)?,
-        })
+        let open = |collection: &Collection, wanted: &Wanted| {
+            let client = Arc::clone(client);
+            Server::open(client, vectors, collection, self.exact_points, wanted)
+        };
+        let (exemplars, store) = open(&EXEMPLARS, &wanted)?;
+        let wanted = match wanted {
+            Wanted::Any(_) => Wanted::Any(store.clone()),
+            known @ Wanted::Known(..) => known,
+        };
+        let (tracklets, same) = open(&TRACKLETS, &wanted)?;
+        let options = client.options();
+        if same != store {
+            let names = [EXEMPLARS, TRACKLETS].map(|it| options.collection(it.name));
+            return Err(Error::Mismatch {
+                path: self.dir.clone(),
+                what: format!(
+                    "collections `{}` and `{}` belong to two stores, so one of them was lost",
+                    names[0], names[1]
+                ),
+            });
+        }
+        if noted.is_none() {
+            let noted = Noted {
+                prefix: options.prefix.clone(),
+                store: store.clone(),
+            };
+            let text = serde_json::to_vec_pretty(&noted);
+            let text = text.map_err(|error| Error::io("note where points lie")(error.into()))?;
+            self.write(noted::FILE, &text)?;
+        }
+        let site = options.site.as_deref().unwrap_or_default();
+        let generation = Generation {
+            exemplars: Box::new(exemplars),
+            tracklets: Box::new(tracklets),
+        };
+        Ok((generation, format!("qdrant/{store}/{site}")))
+    }
+
+    /// The id of the store on the server, which every opening notes.
+    fn store_on_server(&self) -> Result<String> {
+        let noted = Noted::read(&self.dir)?.ok_or_else(|| Error::Corrupt {
+            path: noted::file(&self.dir),
+            what: "it is gone, and the store was opened with it".to_owned(),
+        })?;
+        Ok(noted.store)
     }
 }
 

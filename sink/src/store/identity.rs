@@ -6,7 +6,6 @@ use fs_err::File;
 use ring::rand::{SecureRandom as _, SystemRandom};
 use uuid::Uuid;
 
-use super::options::StoreOptions;
 use crate::{Error, Result};
 
 /// Name of the file in the store's folder.
@@ -15,12 +14,7 @@ const FILE: &str = "id";
 const WHAT: &str = "keep the store's own name";
 
 /// What only this store is called, looked for before its index is made: an index that is made anew is another store.
-/// Points on a server are one store, whoever writes them.
-pub(super) fn of(dir: &Path, options: &StoreOptions) -> Result<String> {
-    if let Some(server) = &options.server {
-        let site = server.site.as_deref().unwrap_or_default();
-        return Ok(format!("qdrant/{}/{site}", server.prefix));
-    }
+pub(super) fn of(dir: &Path) -> Result<String> {
     let path = dir.join(FILE);
     if has_index(dir)? {
         match fs_err::read_to_string(&path) {
@@ -29,11 +23,7 @@ pub(super) fn of(dir: &Path, options: &StoreOptions) -> Result<String> {
             Err(error) => return Err(Error::io(WHAT)(error)),
         }
     }
-    let mut bytes = [0; 16];
-    SystemRandom::new()
-        .fill(&mut bytes)
-        .map_err(|_| Error::io(WHAT)(std::io::Error::other("the system has no random numbers")))?;
-    let id = Uuid::from_bytes(bytes).simple().to_string();
+    let id = fresh()?;
     let part = path.with_extension("part");
     fs_err::write(&part, &id).map_err(Error::io(WHAT))?;
     File::open(&part)
@@ -41,6 +31,15 @@ pub(super) fn of(dir: &Path, options: &StoreOptions) -> Result<String> {
         .and_then(|()| fs_err::rename(&part, &path))
         .map_err(Error::io(WHAT))?;
     Ok(id)
+}
+
+/// A name that no store has.
+pub(super) fn fresh() -> Result<String> {
+    let mut bytes = [0; 16];
+    SystemRandom::new()
+        .fill(&mut bytes)
+        .map_err(|_| Error::io(WHAT)(std::io::Error::other("the system has no random numbers")))?;
+    Ok(Uuid::from_bytes(bytes).simple().to_string())
 }
 
 /// Whether there is an index of any generation.
@@ -58,17 +57,11 @@ fn has_index(dir: &Path) -> Result<bool> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::VectorSpec;
 
     #[test]
     fn a_store_keeps_its_name_as_long_as_its_index() {
         let dir = tempfile::tempdir().unwrap();
-        let options = StoreOptions::new(vec![VectorSpec {
-            name: "appearance".into(),
-            dimension: 4,
-            model: "m@0123456789ab".into(),
-        }]);
-        let name = || of(dir.path(), &options).unwrap();
+        let name = || of(dir.path()).unwrap();
         let before = name();
         assert_eq!(before.len(), 32);
         fs_err::create_dir(dir.path().join("index.part")).unwrap();

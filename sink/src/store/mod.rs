@@ -20,6 +20,7 @@ mod identity;
 mod list;
 mod lock;
 mod migrate;
+mod noted;
 mod options;
 mod persons;
 mod pictures;
@@ -130,13 +131,13 @@ impl Store {
         options.check()?;
         fs_err::create_dir_all(dir).map_err(Error::io("make the store's folder"))?;
         let lock = Lock::take(dir)?;
-        options::check_place(dir, options.server.as_ref())?;
-        let identity = identity::of(dir, options)?;
+        noted::check_place(dir, options.server.as_ref())?;
         let place = Place::new(dir, options)?;
+        let (current, identity) = place.open_current(&options.vectors)?;
         let Generation {
             exemplars,
             tracklets,
-        } = place.open_current(&options.vectors)?;
+        } = current;
         let mut note = place.note()?;
         if let Some(given_up) = note.take_if(|note| note.is_abandoned) {
             place.delete(given_up.to)?;
@@ -188,7 +189,7 @@ impl Store {
     /// Whether there is a store in a folder, with its points in it or on a server.
     pub fn is_in(dir: &Path) -> bool {
         let has_index = generation::current_index(dir).is_ok_and(|index| index.is_dir());
-        has_index || dir.join("server").is_file()
+        has_index || noted::file(dir).is_file()
     }
 
     /// Makes everything applied so far durable. Events may be applied meanwhile, most of the time; graphs may be built.

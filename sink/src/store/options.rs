@@ -7,7 +7,6 @@ use serde::{Deserialize, Serialize};
 
 use super::engine::server::ServerOptions;
 use super::expire::Retention;
-use super::generation::current_index;
 use crate::event::{MAX_DIMENSION, NamedVector};
 use crate::{AssociationOptions, Error, Result};
 
@@ -121,36 +120,6 @@ impl StoreOptions {
             ));
         }
         Ok(())
-    }
-}
-
-/// Notes in `dir` on which server its points lie, and refuses to look for them elsewhere than before.
-pub(super) fn check_place(dir: &Path, server: Option<&ServerOptions>) -> Result<()> {
-    let note = dir.join("server");
-    let mismatch = |what: String| {
-        Err(Error::Mismatch {
-            path: dir.to_path_buf(),
-            what,
-        })
-    };
-    let held = match fs_err::read_to_string(&note) {
-        Ok(text) => Some(text.trim().to_owned()),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
-        Err(error) => return Err(Error::io("look where the store's points lie")(error)),
-    };
-    let wanted = server.map(|server| server.prefix.clone());
-    match (held, wanted) {
-        (Some(held), Some(wanted)) if held == wanted => Ok(()),
-        (None, None) => Ok(()),
-        (None, Some(wanted)) if !current_index(dir)?.exists() => {
-            fs_err::write(&note, wanted + "\n").map_err(Error::io("note where points lie"))
-        }
-        (None, Some(_)) => mismatch(
-            "its points lie in it, not on a server; to move them, `sightline store backup` and `restore`".to_owned(),
-        ),
-        (Some(held), _) => mismatch(format!(
-            "its points lie on a server, in collections `{held}-…`, and other ones are asked for"
-        )),
     }
 }
 

@@ -14,6 +14,7 @@ mod groups;
 mod index_faults;
 mod models;
 mod persons;
+mod server;
 mod soak;
 
 use std::collections::BTreeMap;

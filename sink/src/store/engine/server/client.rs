@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::hash::{BuildHasher, Hasher, RandomState};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -12,6 +12,7 @@ use tonic::metadata::{Ascii, MetadataValue};
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint};
 use tonic::{Code, Request, Status};
 
+use super::options::ServerOptions;
 use super::proto::{Call, PointsOperationResponse, UpdateStatus};
 use crate::error::Reaction;
 use crate::{Error, Result};
@@ -27,103 +28,6 @@ const KEEP_ALIVE: Duration = Duration::from_secs(20);
 
 /// Whom to trust where nothing else is said: what the system trusts.
 const SYSTEM_CA_FILE: &str = "/etc/ssl/certs/ca-certificates.crt";
-
-/// How long calls may take.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ServerLimits {
-    /// One attempt.
-    pub attempt: Duration,
-    /// A call with all its attempts; whoever calls may call again.
-    pub call: Duration,
-}
-
-impl Default for ServerLimits {
-    fn default() -> Self {
-        Self {
-            attempt: Duration::from_secs(10),
-            call: Duration::from_secs(30),
-        }
-    }
-}
-
-/// A Qdrant server, or a cluster behind one address.
-#[derive(Clone, PartialEq, Eq)]
-pub struct ServerOptions {
-    /// Its gRPC address: `http://127.0.0.1:6334`, `https://…`.
-    pub url: String,
-    /// What it lets us in with.
-    pub api_key: Option<String>,
-    /// Certificates (PEM) of who may vouch for it; none: of those that the system trusts.
-    pub ca_file: Option<PathBuf>,
-    /// What the names of our collections begin with.
-    pub prefix: String,
-    /// Only points of this site are seen, where several share the collections.
-    pub site: Option<String>,
-    /// Shards of collections that are made.
-    pub shards: u32,
-    /// Copies of each shard of collections that are made.
-    pub replicas: u32,
-    /// How long calls may take.
-    pub limits: ServerLimits,
-}
-
-impl ServerOptions {
-    /// Options for a server, with one shard and one copy.
-    pub fn new(url: impl Into<String>) -> Self {
-        Self {
-            url: url.into(),
-            api_key: None,
-            ca_file: None,
-            prefix: "sightline".to_owned(),
-            site: None,
-            shards: 1,
-            replicas: 1,
-            limits: ServerLimits::default(),
-        }
-    }
-
-    fn check(&self) -> Result<()> {
-        let refused = |what: String| {
-            Err(Error::Options {
-                name: "qdrant",
-                what: format!("`{}`: {what}", self.url),
-            })
-        };
-        let Some((scheme, rest)) = self.url.split_once("://") else {
-            return refused("it has no scheme, expected `http://HOST:6334` or `https://…`".into());
-        };
-        let host = rest.split('/').next().unwrap_or_default();
-        let is_here = ["127.", "localhost", "[::1]"]
-            .iter()
-            .any(|it| host.starts_with(it));
-        match scheme {
-            "https" => Ok(()),
-            "http" if self.api_key.is_none() || is_here => Ok(()),
-            "http" => {
-                refused("its key would cross the network in clear text, expected https".into())
-            }
-            _ => refused(format!(
-                "scheme `{scheme}` is unknown, expected `http` or `https`"
-            )),
-        }
-    }
-
-    /// The alias of a collection.
-    pub(in crate::store) fn collection(&self, name: &str) -> String {
-        format!("{}-{name}", self.prefix)
-    }
-}
-
-impl fmt::Debug for ServerOptions {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ServerOptions")
-            .field("url", &self.url)
-            .field("api_key", &self.api_key.as_ref().map(|_| "hidden"))
-            .field("prefix", &self.prefix)
-            .field("site", &self.site)
-            .finish_non_exhaustive()
-    }
-}
 
 /// What was counted of calls.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -440,7 +344,7 @@ fn endpoint(options: &ServerOptions) -> Result<Endpoint, String> {
         .keep_alive_timeout(options.limits.attempt)
         .keep_alive_while_idle(true)
         .tcp_nodelay(true);
-    if !options.url.starts_with("https:") {
+    if endpoint.uri().scheme_str() != Some("https") {
         return Ok(endpoint);
     }
     let file = options

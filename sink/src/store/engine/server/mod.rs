@@ -1,17 +1,24 @@
 //! Points on a Qdrant server, by gRPC.
 //!
 //! Every write waits until it is applied, and is then looked for: what a server accepts and does not hold is sent
-//! again, so that nothing is acknowledged that is not there. What fails for a while is tried again, with growing
+//! again, so that nothing is acknowledged that is not there. A state is written only where no newer one is. What fails for a while is tried again, with growing
 //! pauses, within a deadline; what cannot help is said at once.
 
 mod client;
 mod convert;
+mod options;
+mod promise;
 mod proto;
 mod setup;
 #[cfg(test)]
 pub(crate) mod stand_in;
 #[cfg(test)]
+mod start_tests;
+#[cfg(test)]
 mod tests;
+mod write;
+#[cfg(test)]
+mod write_tests;
 
 use std::collections::HashMap;
 use std::fmt;
@@ -22,14 +29,15 @@ use tokio::task::JoinSet;
 use uuid::Uuid;
 
 pub(crate) use client::Client;
-pub use client::{ServerLimits, ServerOptions};
+#[cfg(test)]
+use client::ClientCounts;
+pub use options::{ServerLimits, ServerOptions};
+pub(in crate::store) use setup::Wanted;
 
-use proto::read_consistency::Value as Consistency;
 use proto::{
     AcornSearchParams, CountPoints, DeletePoints, GetPoints, OrderBy, PointId, PointStruct,
-    PointsSelector, QuantizationSearchParams, Query, QueryPoints, ReadConsistency,
-    ReadConsistencyType, RetrievedPoint, ScrollPoints, SearchParams, SetPayloadPoints,
-    UpsertPoints,
+    PointsSelector, QuantizationSearchParams, Query, QueryPoints, RetrievedPoint, ScrollPoints,
+    SearchParams, SetPayloadPoints,
 };
 
 use super::{Collection, Condition, Engine, Found, Order, Point, Where};
@@ -45,9 +53,6 @@ const MESSAGES_AT_ONCE: usize = 4;
 /// Breadth of an approximate search, and how many more are compared by their whole vectors afterwards.
 const SEARCH_BREADTH: u64 = 256;
 const OVERSAMPLING: f64 = 3.0;
-
-/// A field that tells of two states of a point which is newer.
-const REVISION: &str = "revision";
 
 /// One collection on a server. It is reached by its alias, or by its name before one stands for it.
 pub(crate) struct Server {
@@ -98,22 +103,25 @@ pub(in crate::store) fn claim(
     specs: &[VectorSpec],
     collection: &Collection,
     number: u32,
+    store: &str,
 ) -> Result<bool> {
     let alias = client.options().collection(collection.name);
-    setup::create(client, &setup::numbered(&alias, number), specs)
+    setup::create(client, &setup::numbered(&alias, number), specs, store)
 }
 
 impl Server {
-    /// Opens a collection; makes it where it is missing, and refuses one that is made for something else.
+    /// Opens a collection; makes it where it is missing, and refuses one that is made for something else. Gives the id of
+    /// the store that it belongs to as well.
     pub(in crate::store) fn open(
         client: Arc<Client>,
         specs: &[VectorSpec],
         collection: &Collection,
         exact_points: u64,
-    ) -> Result<Self> {
+        wanted: &Wanted,
+    ) -> Result<(Self, String)> {
         let alias = client.options().collection(collection.name);
-        setup::prepare(&client, &alias, specs, collection)?;
-        Ok(Self::new(client, alias, specs, exact_points))
+        let store = setup::prepare(&client, &alias, specs, collection, wanted)?;
+        Ok((Self::new(client, alias, specs, exact_points), store))
     }
 
     /// As [`Server::open`], for the collection of a generation that no alias stands for yet.
@@ -123,9 +131,10 @@ impl Server {
         collection: &Collection,
         exact_points: u64,
         number: u32,
+        store: &str,
     ) -> Result<Self> {
         let name = setup::numbered(&client.options().collection(collection.name), number);
-        setup::prepare_unnamed(&client, &name, specs, collection)?;
+        setup::prepare_unnamed(&client, &name, specs, collection, store)?;
         Ok(Self::new(client, name, specs, exact_points))
     }
 
@@ -219,58 +228,6 @@ impl Server {
     }
 }
 
-fn ids(points: &[PointStruct]) -> Vec<PointId> {
-    points.iter().filter_map(|point| point.id.clone()).collect()
-}
-
-/// Sends points until the server holds every one of them.
-async fn write(client: Arc<Client>, collection: String, points: Vec<PointStruct>) -> Result<()> {
-    let mut missing = points;
-    let mut attempt = client.attempt("write points");
-    loop {
-        let upsert = UpsertPoints {
-            collection_name: collection.clone(),
-            wait: Some(true),
-            points: missing.clone(),
-            ..UpsertPoints::default()
-        };
-        client.until_done("write points", &upsert).await?;
-        let get = GetPoints {
-            collection_name: collection.clone(),
-            ids: ids(&missing),
-            with_payload: Some(vec![REVISION].into()),
-            with_vectors: Some(false.into()),
-            read_consistency: Some(ReadConsistency {
-                value: Some(Consistency::Type(ReadConsistencyType::Majority.into())),
-            }),
-            ..GetPoints::default()
-        };
-        let held = client.retried("look for what was written", &get).await?;
-        let held: HashMap<Uuid, Option<proto::Value>> = held
-            .result
-            .into_iter()
-            .filter_map(|mut point| {
-                Some((
-                    convert::uuid(point.id.take())?,
-                    point.payload.remove(REVISION),
-                ))
-            })
-            .collect();
-        missing.retain(|point| {
-            let revision = convert::uuid(point.id.clone()).and_then(|id| held.get(&id));
-            revision.is_none_or(|revision| revision.as_ref() != point.payload.get(REVISION))
-        });
-        if missing.is_empty() {
-            return Ok(());
-        }
-        client.note_lost(missing.len() as u64);
-        let count = missing.len();
-        attempt
-            .again(format!("it accepted {count} points and does not hold them"))
-            .await?;
-    }
-}
-
 impl Engine for Server {
     fn upsert(&self, points: Vec<Point>) -> Result<()> {
         let points = points.into_iter().map(|point| self.to_server(point));
@@ -282,7 +239,7 @@ impl Engine for Server {
                     let rest = points.split_off(points.len().min(POINTS_A_MESSAGE));
                     let message = std::mem::replace(&mut points, rest);
                     let client = Arc::clone(&self.client);
-                    on_their_way.spawn(write(client, self.alias.clone(), message));
+                    on_their_way.spawn(write::points(client, self.alias.clone(), message));
                 }
                 // The first failure ends the others: the whole batch comes again.
                 if let Some(written) = on_their_way.join_next().await {

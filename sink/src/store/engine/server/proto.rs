@@ -2,6 +2,7 @@
 
 pub(super) use ::qdrant_client::qdrant::*;
 
+use ::qdrant_client::qdrant::qdrant_client::QdrantClient;
 use collections_client::CollectionsClient;
 use points_client::PointsClient;
 use tonic::transport::Channel;
@@ -49,6 +50,11 @@ calls! {
     ScrollPoints => ScrollResponse, scroll;
     CountPoints => CountResponse, count;
     QueryPoints => QueryResponse, query;
+}
+
+calls! {
+    QdrantClient,
+    HealthCheckRequest => HealthCheckReply, health_check;
 }
 
 calls! {

@@ -26,14 +26,18 @@ impl State {
                 config: Some(CollectionConfig {
                     params: Some(CollectionParams {
                         vectors_config: made.vectors_config,
+                        shard_number: made.shard_number.unwrap_or(1),
+                        replication_factor: made.replication_factor,
+                        write_consistency_factor: made.write_consistency_factor,
                         ..CollectionParams::default()
                     }),
+                    metadata: made.metadata,
                     ..CollectionConfig::default()
                 }),
                 payload_schema: held
                     .schema
                     .iter()
-                    .map(|(field, (_, schema))| (field.clone(), schema.clone()))
+                    .map(|(field, schema)| (field.clone(), schema.clone()))
                     .collect(),
                 ..CollectionInfo::default()
             }),
@@ -67,7 +71,21 @@ impl State {
         _: &Effect,
     ) -> Result<CollectionOperationResponse, Status> {
         self.collections.remove(&request.collection_name);
+        self.aliases
+            .retain(|_, collection| *collection != request.collection_name);
         Ok(done())
+    }
+
+    pub(super) fn health_check(
+        &mut self,
+        _: HealthCheckRequest,
+        _: &Effect,
+    ) -> Result<HealthCheckReply, Status> {
+        Ok(HealthCheckReply {
+            title: "stand-in".to_owned(),
+            version: self.version.clone(),
+            commit: None,
+        })
     }
 
     /// All of the actions or none, as the server does it.

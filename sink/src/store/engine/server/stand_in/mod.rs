@@ -12,11 +12,12 @@ use std::time::Duration;
 
 use tokio::runtime::Runtime;
 use tonic::transport::server::TcpIncoming;
+use tonic::transport::{Identity, ServerTlsConfig};
 use tonic::{Code, Request, Status};
 
-use super::proto::{CreateCollection, FieldType, UpdateStatus};
+use super::proto::{CreateCollection, PayloadSchemaInfo, SearchParams, UpdateStatus};
 use points::State;
-use service::{CollectionCalls, PointCalls};
+use service::{CollectionCalls, HealthCalls, PointCalls};
 
 /// What goes wrong with a call.
 #[derive(Debug, Clone, Copy)]
@@ -38,14 +39,23 @@ pub(crate) struct StandIn {
     state: Arc<Mutex<State>>,
     pub(crate) address: SocketAddr,
     runtime: Option<Runtime>,
+    /// None: it talks in clear text.
+    identity: Option<Identity>,
 }
 
 impl StandIn {
     pub(crate) fn start() -> Self {
-        Self::resume(Arc::default(), SocketAddr::from(([127, 0, 0, 1], 0)))
+        Self::resume(Arc::default(), SocketAddr::from(([127, 0, 0, 1], 0)), None)
     }
 
-    fn resume(state: Arc<Mutex<State>>, address: SocketAddr) -> Self {
+    /// One that talks TLS, with this certificate and key (PEM).
+    pub(crate) fn start_tls(certificate: &[u8], key: &[u8]) -> Self {
+        let identity = Identity::from_pem(certificate, key);
+        let address = SocketAddr::from(([127, 0, 0, 1], 0));
+        Self::resume(Arc::default(), address, Some(identity))
+    }
+
+    fn resume(state: Arc<Mutex<State>>, address: SocketAddr, identity: Option<Identity>) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
             .enable_all()
@@ -55,10 +65,16 @@ impl StandIn {
         let incoming = TcpIncoming::bind(address).unwrap();
         let address = incoming.local_addr().unwrap();
         let service = Service(Arc::clone(&state));
+        let mut server = tonic::transport::Server::builder();
+        if let Some(identity) = &identity {
+            let tls = ServerTlsConfig::new().identity(identity.clone());
+            server = server.tls_config(tls).unwrap();
+        }
         runtime.spawn(
-            tonic::transport::Server::builder()
+            server
                 .add_service(PointCalls(service.clone()))
-                .add_service(CollectionCalls(service))
+                .add_service(CollectionCalls(service.clone()))
+                .add_service(HealthCalls(service))
                 .serve_with_incoming(incoming),
         );
         drop(guard);
@@ -66,11 +82,13 @@ impl StandIn {
             state,
             address,
             runtime: Some(runtime),
+            identity,
         }
     }
 
     pub(crate) fn url(&self) -> String {
-        format!("http://{}", self.address)
+        let scheme = self.identity.as_ref().map_or("http", |_| "https");
+        format!("{scheme}://{}", self.address)
     }
 
     /// The server goes away, and comes back with what it held.
@@ -79,7 +97,8 @@ impl StandIn {
             runtime.shutdown_timeout(Duration::from_secs(5));
         }
         let (state, address) = (Arc::clone(&self.state), self.address);
-        move || Self::resume(state, address)
+        let identity = self.identity.clone();
+        move || Self::resume(state, address, identity)
     }
 
     /// The next calls of this name fail so, one after the other.
@@ -109,11 +128,52 @@ impl StandIn {
         Some(state.collections.get(name)?.made.clone())
     }
 
-    /// A field's index: its type, and whether it tells tenants apart.
-    pub(crate) fn index_of(&self, name: &str, field: &str) -> Option<(FieldType, bool)> {
+    /// The index of a field.
+    pub(crate) fn index_of(&self, name: &str, field: &str) -> Option<PayloadSchemaInfo> {
         let state = self.state.lock().unwrap();
-        let schema = state.collections.get(name)?.schema.get(field)?;
-        Some((schema.0, schema.1.params.is_some()))
+        state.collections.get(name)?.schema.get(field).cloned()
+    }
+
+    /// How the last search was asked for.
+    pub(crate) fn last_search(&self) -> Option<SearchParams> {
+        self.state.lock().unwrap().last_search.clone()
+    }
+
+    /// Everything that it held is gone.
+    pub(crate) fn empty(&self) {
+        let mut state = self.state.lock().unwrap();
+        state.collections.clear();
+        state.aliases.clear();
+    }
+
+    /// A collection is gone, and its aliases.
+    pub(crate) fn forget(&self, name: &str) {
+        let mut state = self.state.lock().unwrap();
+        state.collections.remove(name);
+        state.aliases.retain(|_, collection| collection != name);
+    }
+
+    /// It is of this version from now on.
+    pub(crate) fn pretend(&self, version: &str) {
+        version.clone_into(&mut self.state.lock().unwrap().version);
+    }
+
+    /// Somebody else changes how a collection was made.
+    pub(crate) fn remake(&self, name: &str, change: impl FnOnce(&mut CreateCollection)) {
+        let mut state = self.state.lock().unwrap();
+        change(&mut state.collections.get_mut(name).unwrap().made);
+    }
+
+    /// Somebody else changes the index of a field.
+    pub(crate) fn reindex(
+        &self,
+        name: &str,
+        field: &str,
+        change: impl FnOnce(&mut PayloadSchemaInfo),
+    ) {
+        let mut state = self.state.lock().unwrap();
+        let held = state.collections.get_mut(name).unwrap();
+        change(held.schema.get_mut(field).unwrap());
     }
 }
 
@@ -134,7 +194,9 @@ impl Service {
         let fault = {
             let mut state = self.0.lock().unwrap();
             *state.calls.entry(call).or_default() += 1;
+            // Anybody may ask how the server is.
             if let Some(key) = &state.key
+                && call != "health_check"
                 && request
                     .metadata()
                     .get("api-key")

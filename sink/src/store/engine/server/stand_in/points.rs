@@ -20,18 +20,34 @@ use super::{Effect, Fault};
 /// A collection.
 pub(super) struct Held {
     pub(super) made: CreateCollection,
-    pub(super) schema: HashMap<String, (FieldType, PayloadSchemaInfo)>,
+    pub(super) schema: HashMap<String, PayloadSchemaInfo>,
     pub(super) points: BTreeMap<String, PointStruct>,
 }
 
 /// Everything that the server holds, and what shall go wrong with it.
-#[derive(Default)]
 pub(super) struct State {
     pub(super) collections: BTreeMap<String, Held>,
     pub(super) aliases: BTreeMap<String, String>,
     pub(super) faults: VecDeque<(&'static str, Fault)>,
     pub(super) calls: HashMap<&'static str, u64>,
     pub(super) key: Option<String>,
+    pub(super) version: String,
+    /// How the last search was asked for.
+    pub(super) last_search: Option<SearchParams>,
+}
+
+impl Default for State {
+    fn default() -> Self {
+        Self {
+            collections: BTreeMap::new(),
+            aliases: BTreeMap::new(),
+            faults: VecDeque::new(),
+            calls: HashMap::new(),
+            key: None,
+            version: "1.16.0".to_owned(),
+            last_search: None,
+        }
+    }
 }
 
 impl Effect {
@@ -68,8 +84,13 @@ fn id(id: &Option<PointId>) -> String {
 
 fn passes(point: &PointStruct, filter: Option<&Filter>) -> bool {
     let meets = |condition: &Condition| {
-        let Some(ConditionOneOf::Field(field)) = &condition.condition_one_of else {
-            panic!("an empty condition");
+        let field = match &condition.condition_one_of {
+            Some(ConditionOneOf::Field(field)) => field,
+            Some(ConditionOneOf::Filter(filter)) => return passes(point, Some(filter)),
+            Some(ConditionOneOf::HasId(ids)) => {
+                return ids.has_id.iter().any(|id| point.id.as_ref() == Some(id));
+            }
+            other => panic!("not a condition that is known here: {other:?}"),
         };
         let held = point
             .payload
@@ -97,7 +118,11 @@ fn passes(point: &PointStruct, filter: Option<&Filter>) -> bool {
             other => panic!("not a match that is known here: {other:?}"),
         }
     };
-    filter.is_none_or(|filter| filter.must.iter().all(meets) && !filter.must_not.iter().any(meets))
+    filter.is_none_or(|filter| {
+        filter.must.iter().all(meets)
+            && !filter.must_not.iter().any(meets)
+            && (filter.should.is_empty() || filter.should.iter().any(meets))
+    })
 }
 
 fn named(point: &PointStruct) -> HashMap<String, Vec<f32>> {
@@ -176,6 +201,7 @@ impl State {
             panic!("one vector without a name");
         };
         for point in request.points.iter().filter(|_| effect.0) {
+            let key = id(&point.id);
             for (name, values) in named(point) {
                 let params = dims.map.get(&name);
                 if params.is_none_or(|params| params.size != values.len() as u64) {
@@ -184,7 +210,14 @@ impl State {
                     )));
                 }
             }
-            held.points.insert(id(&point.id), point.clone());
+            // The condition is on what is there; what is new is written in any case.
+            let is_kept = held.points.get(&key).is_some_and(|there| {
+                let condition = request.update_filter.as_ref();
+                !passes(there, condition)
+            });
+            if !is_kept {
+                held.points.insert(key, point.clone());
+            }
         }
         Ok(effect.response())
     }
@@ -237,12 +270,18 @@ impl State {
         effect: &Effect,
     ) -> Result<PointsOperationResponse, Status> {
         let held = self.named(&request.collection_name)?;
-        let schema = PayloadSchemaInfo {
-            params: request.field_index_params,
-            ..PayloadSchemaInfo::default()
+        let kind = match FieldType::try_from(request.field_type.unwrap()).unwrap() {
+            FieldType::Keyword => PayloadSchemaType::Keyword,
+            FieldType::Integer => PayloadSchemaType::Integer,
+            FieldType::Float => PayloadSchemaType::Float,
+            other => panic!("not an index that is known here: {other:?}"),
         };
-        let kind = FieldType::try_from(request.field_type.unwrap()).unwrap();
-        held.schema.insert(request.field_name, (kind, schema));
+        let schema = PayloadSchemaInfo {
+            data_type: kind.into(),
+            params: request.field_index_params,
+            points: None,
+        };
+        held.schema.insert(request.field_name, schema);
         Ok(effect.response())
     }
 
@@ -309,6 +348,7 @@ impl State {
         request: QueryPoints,
         _: &Effect,
     ) -> Result<QueryResponse, Status> {
+        self.last_search = request.params;
         let held = self.named(&request.collection_name)?;
         let Some(Query {
             variant:

@@ -1,4 +1,4 @@
-//! The server's two services, call by call.
+//! The server's services, call by call.
 
 use std::pin::Pin;
 
@@ -11,7 +11,7 @@ use tonic_prost::ProstCodec;
 use super::super::proto::*;
 use super::Service;
 
-/// The calls of one of the server's two services.
+/// The calls of one of the server's services.
 macro_rules! service {
     ($service:ident, $name:literal, $($call:literal: $request:ty => $response:ty, $work:ident;)*) => {
         #[derive(Clone)]
@@ -70,6 +70,11 @@ service! {
     "Scroll": ScrollPoints => ScrollResponse, scroll;
     "Count": CountPoints => CountResponse, count;
     "Query": QueryPoints => QueryResponse, query;
+}
+
+service! {
+    HealthCalls, "qdrant.Qdrant",
+    "HealthCheck": HealthCheckRequest => HealthCheckReply, health_check;
 }
 
 service! {
