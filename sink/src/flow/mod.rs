@@ -16,8 +16,8 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-pub(crate) use intake::{Intake, in_brackets};
 pub use intake::Writer;
+pub(crate) use intake::{Intake, in_brackets};
 
 use crate::clock;
 use crate::coverage::CameraCoverage;
@@ -349,6 +349,11 @@ impl Sink {
         self.shared.store.expire(now_ns)
     }
 
+    /// The id that holds for a person; see [`Store::current_person`].
+    pub fn current_person(&self, id: PersonId) -> PersonId {
+        self.shared.store.current_person(id)
+    }
+
     /// A person; see [`Store::person`].
     pub fn person(&self, id: PersonId) -> Option<PersonRecord> {
         self.shared.store.person(id)
@@ -401,11 +406,7 @@ impl Sink {
             let progress = self.shared.progress();
             let trouble = self.shared.intake.trouble();
             let trouble = trouble.or_else(|| progress.index_trouble.clone());
-            (
-                progress.applied,
-                progress.indexing,
-                trouble,
-            )
+            (progress.applied, progress.indexing, trouble)
         };
         Ok(SinkStatus {
             spool: self.shared.intake.spool.status(),

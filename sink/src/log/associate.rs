@@ -1,7 +1,7 @@
 //! Joining the tracks of sites into persons, as a process of its own.
 
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use ring::rand::{SecureRandom as _, SystemRandom};

@@ -52,7 +52,9 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// Joins until it is told to stop; begins anew after every fault.
 pub(super) fn run(shared: &Arc<Shared>) {
-    shared.standing.live("joining tracks", || Session::begin(shared)?.run());
+    shared
+        .standing
+        .live("joining tracks", || Session::begin(shared)?.run());
 }
 
 /// Hears when partitions come and go.
@@ -487,7 +489,9 @@ impl<'s> Session<'s> {
             match self.consumer.fetch_watermarks(&name, *partition, ASK_LIMIT) {
                 Ok((_, end)) => behind += (end - held.partition.next()).max(0).unsigned_abs(),
                 Err(error) => {
-                    self.shared.standing.complain(&options.error("ask where the log ends", &error));
+                    self.shared
+                        .standing
+                        .complain(&options.error("ask where the log ends", &error));
                     return Ok(());
                 }
             }

@@ -58,7 +58,9 @@ const MOST_HELD: usize = 20_000;
 
 /// Indexes until the receiver stops; begins anew after every fault.
 pub(super) fn run(shared: &Arc<Shared>) {
-    shared.standing.live("indexing", || Session::begin(shared)?.run());
+    shared
+        .standing
+        .live("indexing", || Session::begin(shared)?.run());
 }
 
 struct Session<'s> {
@@ -501,14 +503,18 @@ impl<'s> Session<'s> {
                  set `association = \"service\"` under [kafka] and start `sightline associate`",
                 all - mine
             );
-            self.shared.standing.complain(&self.shared.options.log.failed("join tracks", what));
+            self.shared
+                .standing
+                .complain(&self.shared.options.log.failed("join tracks", what));
         } else if self.alone.elapsed() > OTHERS {
             let group = self.shared.options.log.group();
             let what = format!(
                 "somebody else in group `{group}` has {} of {all} partitions, and this store needs them all",
                 all - mine
             );
-            self.shared.standing.complain(&self.shared.options.log.failed("read", what));
+            self.shared
+                .standing
+                .complain(&self.shared.options.log.failed("read", what));
         }
     }
 }

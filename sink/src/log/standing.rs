@@ -8,7 +8,8 @@ use crate::flow::in_brackets;
 use crate::{Error, Reaction, Result};
 
 /// First and longest time between attempts when the log or the store refuses.
-pub(super) const RETRY: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(10));
+pub(super) const RETRY: (Duration, Duration) =
+    (Duration::from_millis(200), Duration::from_secs(10));
 
 /// A status that others read, and what every such thread says in it.
 pub(super) trait Status: Clone + Default {

@@ -15,10 +15,10 @@ use super::ear::{Ear, is_final};
 use super::options::LogOptions;
 use super::partition::{Joining, Known, Mark, Partition, Taken};
 use super::topics::Topic;
-use crate::{Error, Result};
 use crate::event::ForgottenSet;
 use crate::persons::Outline;
 use crate::persons::wire::{self, Part, PersonBody, PersonMessage};
+use crate::{Error, Result};
 
 const DOING: &str = "take a partition over";
 
