@@ -65,6 +65,9 @@ pub trait Store: Send + Sync + 'static {
     /// A person as association knows it; none where association is elsewhere or off, or does not know it.
     fn person(&self, id: sink::PersonId) -> Option<sink::PersonRecord>;
 
+    /// The id that holds for a person whose id may have been renamed.
+    fn current_person(&self, id: sink::PersonId) -> sink::PersonId;
+
     /// Takes somebody's word on two tracks; false where one is not known, or association is elsewhere or off.
     ///
     /// # Errors
@@ -244,8 +247,8 @@ impl<S: Store> Ask for StoreAsk<S> {
 
     fn person(&self, id: &str) -> Result<PersonResponse, Error> {
         let asked = person_id(id)?;
-        let record = self.store.person(asked);
-        let person = record.as_ref().map_or(asked, |record| record.person);
+        let person = self.store.current_person(asked);
+        let record = self.store.person(person);
         let answer = self.store.query(&sink::Query {
             kind: sink::QueryKind::Time,
             filter: sink::Filter {

@@ -6,6 +6,7 @@
 //! - [`tracking`]: CLEAR, identity measures and HOTA, for sequences and for scenes of several cameras
 //! - [`retrieval`]: CMC, mAP, mINP, recall of sentences, re-ranking, confidence intervals
 //! - [`calibration`]: reliability, calibration error, false alarms
+//! - [`interval`]: between what bounds a counted share lies
 //! - [`assignment`]: the assignment problem
 //! - `error`: [`EvalError`]
 //!
@@ -25,6 +26,7 @@
 pub mod assignment;
 pub mod calibration;
 mod error;
+pub mod interval;
 pub mod read;
 pub mod retrieval;
 pub mod tracking;

@@ -15,7 +15,7 @@ use crate::cli::{CompareArgs, stdout};
 /// What `--json` prints.
 #[derive(Debug, Serialize)]
 struct Comparison {
-    /// Whether events, tracks and persons are the same.
+    /// Whether events, tracks, persons and scores are the same.
     same_hash: bool,
     /// Numbers that are the same in both.
     equal: usize,
@@ -72,9 +72,9 @@ pub fn run(args: &CompareArgs) -> Result<()> {
         writeln!(out, "{table}")?;
     }
     let same = if comparison.same_hash {
-        "events, tracks and persons are the same"
+        "events, tracks, persons and scores are the same"
     } else {
-        "events, tracks or persons differ"
+        "events, tracks, persons or scores differ"
     };
     writeln!(out, "{same}; {} numbers are equal", comparison.equal)?;
     Ok(out.finish()?)

@@ -5,11 +5,12 @@ use std::io::Write as _;
 use anyhow::{Context as _, Result, bail};
 use serde::Serialize;
 use sightline_console::person::{PersonResponse, Visit, WordRequest};
-use sightline_console::wire::NOT_CALIBRATED;
+use sightline_console::wire::{ClauseScore, NOT_CALIBRATED};
 use sightline_console::{CameraCoverage, SearchResponse};
 use sightline_sink::persons::Verdict;
 
 use super::answering::{Answering, coverage_words};
+use super::search::{clause_words, doubt};
 use crate::cli::{
     PersonArgs, PersonCommand, PersonConfirmArgs, PersonJoinArgs, PersonRejectArgs, PersonShowArgs,
     stdout,
@@ -17,6 +18,9 @@ use crate::cli::{
 use crate::report::canvas::Canvas;
 use crate::report::fit::fit_words;
 use crate::report::path::{DrawnVisit, MOST_PICTURES, draw};
+
+/// Visits of each person that are held together when two are joined.
+const MOST_HELD: usize = 400;
 
 /// Does what `sightline person` says.
 ///
@@ -61,10 +65,15 @@ fn tracks(person: &PersonResponse) -> Vec<String> {
 fn confirm(args: &PersonConfirmArgs) -> Result<()> {
     let asked = Answering::open(&args.access, None)?;
     let tracks = tracks(&asked.person(&args.person.to_string())?);
-    let pairs = tracks
-        .windows(2)
-        .map(|pair| [pair[0].clone(), pair[1].clone()]);
-    say(&asked, Verdict::Same, pairs.collect())
+    say(&asked, Verdict::Same, in_a_row(&tracks))
+}
+
+/// Each track with the next one.
+fn in_a_row(tracks: &[String]) -> Vec<[String; 2]> {
+    let pairs = tracks.windows(2);
+    pairs
+        .map(|pair| [pair[0].clone(), pair[1].clone()])
+        .collect()
 }
 
 fn reject(args: &PersonRejectArgs) -> Result<()> {
@@ -88,16 +97,42 @@ fn join(args: &PersonJoinArgs) -> Result<()> {
     let asked = Answering::open(&args.access, None)?;
     let one = tracks(&asked.person(&args.person.to_string())?);
     let other = tracks(&asked.person(&args.other.to_string())?);
-    let (Some(one), Some(other)) = (one.last(), other.last()) else {
+    let (Some(last), Some(last_of_other)) = (one.last(), other.last()) else {
         bail!("a person without visits cannot be joined");
     };
-    if one == other {
+    if last == last_of_other {
         bail!("person {} is person {} already", args.person, args.other);
     }
-    say(&asked, Verdict::Same, vec![[one.clone(), other.clone()]])
+    // Each of the two is one person, the latest visits at least: else the last track alone would go to the other one.
+    // Visits that are not compared any more are refused, and stay where they are.
+    let held = [one.as_slice(), other.as_slice()].map(|tracks| {
+        let latest = tracks.len().saturating_sub(MOST_HELD);
+        in_a_row(&tracks[latest..])
+    });
+    let held = held.concat();
+    let mut taken = 0;
+    if !held.is_empty() {
+        let request = WordRequest {
+            verdict: Verdict::Same,
+            pairs: held,
+        };
+        taken = asked.say(&request)?.taken;
+    }
+    let pairs = vec![[last.clone(), last_of_other.clone()]];
+    say_after(&asked, Verdict::Same, pairs, taken)
 }
 
 fn say(asked: &Answering, verdict: Verdict, pairs: Vec<[String; 2]>) -> Result<()> {
+    say_after(asked, verdict, pairs, 0)
+}
+
+/// As [`say`], where so many other pairs were taken before.
+fn say_after(
+    asked: &Answering,
+    verdict: Verdict,
+    pairs: Vec<[String; 2]>,
+    taken: u64,
+) -> Result<()> {
     if pairs.is_empty() {
         bail!("the person has one visit, so there is nothing to say of it");
     }
@@ -113,7 +148,7 @@ fn say(asked: &Answering, verdict: Verdict, pairs: Vec<[String; 2]>) -> Result<(
     writeln!(
         out,
         "{} pairs taken; they stand from now on",
-        response.taken
+        taken + response.taken
     )?;
     Ok(out.finish()?)
 }
@@ -204,6 +239,8 @@ struct Persons {
     calibrated: bool,
     calibration: Option<String>,
     why_uncalibrated: Option<String>,
+    /// What was understood of the question, and what was not.
+    notes: Vec<String>,
 }
 
 /// One person of an answer.
@@ -214,6 +251,8 @@ struct Found {
     similarity: Option<f64>,
     /// Probability over all views; null without a calibration table.
     score: Option<f64>,
+    /// How well each clause of the sentence fits the best track.
+    clauses: Vec<ClauseScore>,
     #[serde(flatten)]
     person: PersonResponse,
 }
@@ -226,6 +265,7 @@ pub fn print_persons(answer: SearchResponse, asked: &Answering, is_json: bool) -
     let mut persons = Vec::new();
     for hit in answer.hits {
         let (rank, similarity, score) = (hit.rank, hit.similarity, hit.score);
+        let clauses = hit.clauses.clone();
         let person = match &hit.person {
             Some(person) => asked.person(person)?,
             // A track without a person stands for itself.
@@ -242,6 +282,7 @@ pub fn print_persons(answer: SearchResponse, asked: &Answering, is_json: bool) -
             rank,
             similarity,
             score,
+            clauses,
             person,
         });
     }
@@ -254,6 +295,7 @@ pub fn print_persons(answer: SearchResponse, asked: &Answering, is_json: bool) -
         calibrated: answer.calibrated,
         calibration: answer.calibration,
         why_uncalibrated: answer.why_uncalibrated,
+        notes: answer.notes,
     };
     if is_json {
         return Ok(stdout().json(&answer)?);
@@ -268,6 +310,10 @@ pub fn print_persons(answer: SearchResponse, asked: &Answering, is_json: bool) -
             found.person.visits.len(),
             fit_words(found.score, found.similarity)
         )?;
+        if !found.clauses.is_empty() {
+            let clauses: Vec<_> = found.clauses.iter().map(clause_words).collect();
+            writeln!(out, "     {}", clauses.join(", "))?;
+        }
         visits(&mut out, &found.person)?;
     }
     if let Some(why) = &answer.why_empty {
@@ -278,6 +324,19 @@ pub fn print_persons(answer: SearchResponse, asked: &Answering, is_json: bool) -
             out,
             "scores: {NOT_CALIBRATED} ({why}); persons are in order of similarity"
         )?;
+    }
+    let scores = answer.persons.iter().map(|found| found.score);
+    if let Some(words) = doubt(answer.calibrated, scores) {
+        writeln!(out, "{words}")?;
+    }
+    if !answer.is_exact {
+        writeln!(
+            out,
+            "not every track was compared: somebody farther down may fit better; ask for more with --limit, or for less time"
+        )?;
+    }
+    for note in &answer.notes {
+        writeln!(out, "note: {note}")?;
     }
     for camera in &answer.coverage {
         writeln!(out, "{}", coverage_words(camera))?;

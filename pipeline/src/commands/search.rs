@@ -222,12 +222,9 @@ fn print(response: &SearchResponse) -> Result<()> {
             "scores: {NOT_CALIBRATED} ({why}); hits are in order of similarity"
         )?;
     }
-    if response.calibrated && response.hits.iter().all(|hit| hit.score < Some(POSSIBLE)) {
-        writeln!(
-            out,
-            "perhaps nobody: no hit is likelier than {:.0}%",
-            100.0 * POSSIBLE
-        )?;
+    let scores = response.hits.iter().map(|hit| hit.score);
+    if let Some(words) = doubt(response.calibrated, scores) {
+        writeln!(out, "{words}")?;
     }
     for note in &response.notes {
         writeln!(out, "note: {note}")?;
@@ -239,7 +236,18 @@ fn print(response: &SearchResponse) -> Result<()> {
     Ok(())
 }
 
-fn clause_words(clause: &ClauseScore) -> String {
+/// What is said where no hit is likely.
+pub(super) fn doubt(
+    is_calibrated: bool,
+    mut scores: impl Iterator<Item = Option<f64>>,
+) -> Option<String> {
+    let is_doubtful = is_calibrated && scores.all(|score| score < Some(POSSIBLE));
+    let percent = 100.0 * POSSIBLE;
+    is_doubtful.then(|| format!("perhaps nobody: no hit is likelier than {percent:.0}%"))
+}
+
+/// How well one clause fits.
+pub(super) fn clause_words(clause: &ClauseScore) -> String {
     match clause.score {
         Some(score) => format!("{} {:.0}%", clause.text, 100.0 * score),
         None => format!("{} (similarity {:.3})", clause.text, clause.similarity),

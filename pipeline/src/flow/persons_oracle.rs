@@ -20,9 +20,25 @@ struct Stretch {
 /// Frames for which nobody is seen before a tracker gives up.
 const PATIENCE: u32 = 10;
 
-/// Frames a second of the scenes here, and the size of their pictures.
+/// Frames a second of the scenes here.
 const FPS: i64 = 10;
-const SIZE_PX: [f64; 2] = [640.0, 360.0];
+
+/// Sizes of the pictures of the scenes here.
+const SIZES_PX: [[f64; 2]; 2] = [[640.0, 360.0], [960.0, 540.0]];
+
+/// The least size in which every box lies.
+fn size_px(rows: &[SceneRow]) -> [f64; 2] {
+    let is_within = |size: &[f64; 2]| {
+        rows.iter().all(|row| {
+            let [x, y, w, h] = row.observation.bbox;
+            x >= 0.0 && y >= 0.0 && x + w <= size[0] && y + h <= size[1]
+        })
+    };
+    let mut sizes = SIZES_PX.into_iter();
+    sizes
+        .find(is_within)
+        .expect("the truth's boxes lie within a picture of one of the sizes")
+}
 
 fn time_ns(frame: u32) -> i64 {
     1_772_442_000_000_000_000 + i64::from(frame) * 1_000_000_000 / FPS
@@ -66,7 +82,7 @@ fn look(id: u64) -> Vec<NamedVector> {
     }]
 }
 
-fn sightings(stretch: &Stretch) -> Vec<Event> {
+fn sightings(stretch: &Stretch, size_px: [f64; 2]) -> Vec<Event> {
     let (first, last) = (stretch.rows[0], stretch.rows[stretch.rows.len() - 1]);
     let start_ns = time_ns(first.observation.frame);
     let every_second = stretch
@@ -80,7 +96,9 @@ fn sightings(stretch: &Stretch) -> Vec<Event> {
         .map(|((row, is_end), sequence)| {
             let [x, y, w, h] = row.observation.bbox;
             let corners = [x, y, x + w, y + h];
-            let share = |at: usize| (corners[at] / SIZE_PX[at % 2]).clamp(0.0, 1.0) as f32;
+            let share = |at: usize| (corners[at] / size_px[at % 2]) as f32;
+            assert!(share(2) <= 1.0 && share(3) <= 1.0, "{corners:?}");
+            assert!(share(0) < share(2) && share(1) < share(3), "{corners:?}");
             let capture_ns = time_ns(row.observation.frame);
             let vectors = look(row.observation.id);
             Event::Sighting(Box::new(Sighting {
@@ -114,7 +132,11 @@ fn sightings(stretch: &Stretch) -> Vec<Event> {
 fn associate(path: &Path) -> (f64, usize, usize) {
     let truth = read_scene(path).expect("the scene's truth can be read");
     let stretches = stretches(&truth);
-    let mut events: Vec<Event> = stretches.iter().flat_map(sightings).collect();
+    let size_px = size_px(&truth);
+    let mut events: Vec<Event> = stretches
+        .iter()
+        .flat_map(|stretch| sightings(stretch, size_px))
+        .collect();
     events.sort_by_key(Event::time_ns);
     let mut associator =
         Associator::new(AssociationOptions::default()).expect("the options are good");

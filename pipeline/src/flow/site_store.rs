@@ -191,6 +191,10 @@ impl sightline_console::Store for SiteStore {
         self.store.feedback(after, most)
     }
 
+    fn current_person(&self, id: PersonId) -> PersonId {
+        self.store.current_person(id)
+    }
+
     fn person(&self, id: PersonId) -> Option<PersonRecord> {
         self.store.person(id)
     }

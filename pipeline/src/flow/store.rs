@@ -335,6 +335,10 @@ impl sightline_console::Store for Store {
         self.sink.similarities(name, model, values, tracks)
     }
 
+    fn current_person(&self, id: PersonId) -> PersonId {
+        self.sink.current_person(id)
+    }
+
     fn person(&self, id: PersonId) -> Option<PersonRecord> {
         self.sink.person(id)
     }

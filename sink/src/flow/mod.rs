@@ -349,6 +349,11 @@ impl Sink {
         self.shared.store.expire(now_ns)
     }
 
+    /// The id that holds for a person; see [`Store::current_person`].
+    pub fn current_person(&self, id: PersonId) -> PersonId {
+        self.shared.store.current_person(id)
+    }
+
     /// A person; see [`Store::person`].
     pub fn person(&self, id: PersonId) -> Option<PersonRecord> {
         self.shared.store.person(id)

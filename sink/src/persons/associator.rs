@@ -26,6 +26,9 @@ pub(super) const REVISIT_NS: i64 = 60_000_000_000;
 /// they are as well.
 const MOST_RETIRED: usize = 512;
 
+/// Most tracks that came when they were too old to be compared and that are remembered.
+const MOST_BELATED: usize = 4096;
+
 /// How often recent decisions are looked at again.
 const SWEEP_NS: i64 = 15_000_000_000;
 
@@ -48,6 +51,9 @@ pub(crate) struct State {
     pub(super) revision: u64,
     pub(super) counts: AssociationCounts,
     pub(super) words: Words,
+    /// Tracks that were let go of as soon as they came, and what more comes of them is known already; the oldest first.
+    #[serde(default)]
+    pub(super) belated: Vec<TrackId>,
 }
 
 /// The one writer of a site's persons.
@@ -87,6 +93,7 @@ impl Associator {
                 revision: 0,
                 counts: AssociationCounts::default(),
                 words: Words::default(),
+                belated: Vec::new(),
             },
             changed: BTreeMap::new(),
             centres: super::candidates::Centres::default(),
@@ -140,6 +147,7 @@ impl Associator {
         let all = self.in_order_of_start(|_| true);
         self.settle(all);
         self.say(decisions);
+        self.learn_until(i64::MAX);
     }
 
     /// Takes on what tracks look like by another model, after everything that waits was compared by the former one. Views
@@ -235,9 +243,14 @@ impl Associator {
         state.now_ns = state.now_ns.max(sighting.capture_ns);
         let is_new_look = sighting.sequence.is_power_of_two() || sighting.sequence == 0;
         let is_new = !state.tracks.contains_key(&id);
-        if is_new && state.person_of.contains_key(&id) {
+        if is_new && (state.person_of.contains_key(&id) || state.belated.contains(&id)) {
             // It was let go of; a word about it that late changes nothing.
             state.counts.repeated += 1;
+            return;
+        }
+        let oldest_ns = state.now_ns.saturating_sub(self.options.window_ns);
+        if is_new && sighting.state.end_ns < oldest_ns {
+            self.take_belated(id, decisions);
             return;
         }
         match state.tracks.entry(id) {
@@ -274,8 +287,38 @@ impl Associator {
             self.settle(look_at);
         }
         self.sweep();
-        self.retire();
+        // Said before anything is let go of: this track may be.
         self.say(decisions);
+        self.retire();
+        let state = &self.state;
+        if !state.tracks.contains_key(&id) && !state.person_of.contains_key(&id) {
+            self.note_belated(id);
+        }
+    }
+
+    /// A track that comes when it is too old to be compared is a person of its own.
+    fn take_belated(&mut self, track: TrackId, decisions: &mut Vec<PersonEvent>) {
+        let state = &mut self.state;
+        state.counts.tracks += 1;
+        state.counts.retired += 1;
+        state.counts.decisions += 1;
+        state.revision += 1;
+        decisions.push(PersonEvent::PersonAssigned(Assigned {
+            track,
+            person: PersonId::derive(track),
+            previous: None,
+            revision: state.revision,
+            at_ns: state.now_ns,
+            join: None,
+        }));
+        self.note_belated(track);
+    }
+
+    fn note_belated(&mut self, track: TrackId) {
+        self.state.belated.push(track);
+        if self.state.belated.len() > MOST_BELATED {
+            self.state.belated.remove(0);
+        }
     }
 
     /// Whether a track ended so lately that its decision is looked at again.
@@ -287,9 +330,10 @@ impl Associator {
 
     /// Makes a person of a track.
     pub(super) fn found(&mut self, track: TrackId) {
-        let id = PersonId::derive(track);
+        let start = self.state.tracks.get(&track).map(|track| track.start_ns);
         self.put(Person {
-            id,
+            id: PersonId::derive(track),
+            since_ns: start.unwrap_or_default(),
             tracks: vec![track],
             retired: Vec::new(),
         });
@@ -335,23 +379,27 @@ impl Associator {
             .map(|(_, track)| *track)
             .collect();
         self.settle(recent);
-        let settled: Vec<TrackId> = self
-            .state
-            .by_end
-            .range((since_ns - 3 * SWEEP_NS, TrackId::least())..(since_ns, TrackId::least()))
+        self.learn_until(since_ns);
+    }
+
+    /// Learns from tracks that ended before a time and of which it did not yet.
+    fn learn_until(&mut self, until_ns: i64) {
+        let state = &self.state;
+        let ended = state.by_end.range(..(until_ns, TrackId::least()));
+        let left: Vec<TrackId> = ended
             .map(|(_, track)| *track)
+            .filter(|track| !state.learned.contains(track))
             .collect();
-        for track in settled {
-            if self.state.learned.insert(track) {
-                self.learn(track);
-            }
+        for track in left {
+            self.state.learned.insert(track);
+            self.learn(track);
         }
     }
 
     /// Counts the way by which a track came, if it is quite sure.
     fn learn(&mut self, track: TrackId) {
         const SURE: f64 = 0.8;
-        let Some(join) = self.explain(track).filter(|join| join.probability > SURE) else {
+        let Some(join) = self.weigh(track).filter(|join| join.probability > SURE) else {
             return;
         };
         let State {
@@ -375,6 +423,7 @@ impl Associator {
             self.state.tracks.remove(&track);
             self.evidence.let_go(track);
             self.state.learned.remove(&track);
+            self.state.words.let_go(track);
             self.state.counts.retired += 1;
             let Some(id) = self.person_of(track) else {
                 continue;
@@ -385,8 +434,10 @@ impl Associator {
             person.tracks.retain(|other| *other != track);
             person.retired.push(track);
             // Somebody who comes by all day must not weigh more every day.
-            if person.retired.len() > MOST_RETIRED {
-                let oldest = person.retired.remove(0);
+            while person.retired.len() > MOST_RETIRED {
+                // The one that the id is of stays, so that the id does.
+                let is_founder = person.retired.first().map(|it| PersonId::derive(*it)) == Some(id);
+                let oldest = person.retired.remove(usize::from(is_founder));
                 self.state.person_of.remove(&oldest);
             }
             if person.tracks.is_empty() {
@@ -402,7 +453,8 @@ impl Associator {
     /// Says what changed since the last time.
     pub(super) fn say(&mut self, decisions: &mut Vec<PersonEvent>) {
         let at_ns = self.state.now_ns;
-        let mut gone: BTreeMap<PersonId, PersonId> = BTreeMap::new();
+        // Where the tracks of persons went that are no more: how many, and whether the one with the person's id is there.
+        let mut gone: BTreeMap<PersonId, BTreeMap<PersonId, (bool, usize)>> = BTreeMap::new();
         for (track, previous) in std::mem::take(&mut self.changed) {
             let Some(person) = self.person_of(track) else {
                 continue;
@@ -412,9 +464,10 @@ impl Associator {
             }
             if let Some(from) = previous
                 && !self.state.persons.contains_key(&from)
-                && PersonId::derive(track) == from
             {
-                gone.insert(from, person);
+                let (has_founder, count) = gone.entry(from).or_default().entry(person).or_default();
+                *has_founder |= PersonId::derive(track) == from;
+                *count += 1;
             }
             self.state.revision += 1;
             self.state.counts.decisions += 1;
@@ -428,8 +481,13 @@ impl Associator {
             }));
         }
         for (from, to) in gone {
-            self.state.counts.decisions += 1;
-            decisions.push(PersonEvent::Rename { from, to, at_ns });
+            let most = to.into_iter().max_by_key(|(person, (has_founder, count))| {
+                (*count, *has_founder, std::cmp::Reverse(*person))
+            });
+            if let Some((to, _)) = most {
+                self.state.counts.decisions += 1;
+                decisions.push(PersonEvent::Rename { from, to, at_ns });
+            }
         }
     }
 }

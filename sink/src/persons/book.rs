@@ -4,7 +4,7 @@
 //! reading both again gives the same persons, and the decisions since the snapshot once more; they are
 //! idempotent. `decisions.jsonl` is the history, for people and scripts.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use super::associator::{Associator, State};
 use super::event::{Join, PersonEvent};
 use super::options::{AssociationCounts, AssociationOptions};
+use super::renamed::Renamed;
 use super::track::Looks;
 use super::transit::WalkingTime;
 use super::word::{self, Feedback, Verdict};
@@ -26,9 +27,6 @@ const LOG_BYTES: u64 = 32 << 20;
 
 /// Bytes of history after which it is begun anew; the one before is kept beside it.
 const HISTORY_BYTES: u64 = 64 << 20;
-
-/// Renamings that are remembered, so that an old id still leads somewhere.
-const MOST_RENAMED: usize = 100_000;
 
 /// A person as it stands.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -53,7 +51,7 @@ pub struct PersonTrack {
 pub struct PersonBook {
     dir: PathBuf,
     associator: Associator,
-    renamed: BTreeMap<PersonId, PersonId>,
+    renamed: Renamed,
     log: File,
     log_bytes: u64,
     unwritten: Vec<u8>,
@@ -89,7 +87,7 @@ impl PersonBook {
         fs_err::create_dir_all(dir).map_err(Error::io(what))?;
         let (mut associator, renamed) = match read_snapshot(&dir.join("snapshot.json"))? {
             Some((state, renamed)) => (Associator::restored(options, state)?, renamed),
-            None => (Associator::new(options)?, BTreeMap::new()),
+            None => (Associator::new(options)?, Renamed::default()),
         };
         let append = |name: &str| {
             let mut options = File::options();
@@ -236,8 +234,7 @@ impl PersonBook {
         let known = self.associator.forget(tracks, decisions);
         self.note(&decisions[before..])?;
         let gone: BTreeSet<PersonId> = tracks.iter().copied().map(PersonId::derive).collect();
-        self.renamed
-            .retain(|from, to| !gone.contains(from) && !gone.contains(to));
+        self.renamed.forget(&gone);
         // The log holds their sightings, so it is given up for a snapshot without them.
         self.is_finished = true;
         self.flush()?;
@@ -331,15 +328,8 @@ impl PersonBook {
 
     /// The id that holds for a person whose id may have been renamed.
     pub fn current(&self, id: PersonId) -> PersonId {
-        let mut person = id;
-        // A chain is as long as there were renamings; a circle cannot be, and would end here too.
-        for _ in 0..self.renamed.len() {
-            match self.renamed.get(&person) {
-                Some(to) if self.associator.tracks_of(person).is_empty() => person = *to,
-                _ => break,
-            }
-        }
-        person
+        let is_held = |person| !self.associator.tracks_of(person).is_empty();
+        self.renamed.current(id, is_held)
     }
 
     /// What was learned of the ways between cameras.
@@ -363,16 +353,18 @@ impl PersonBook {
     }
 
     fn rename(&mut self, decision: &PersonEvent) {
-        if let PersonEvent::Rename { from, to, .. } = decision {
-            self.renamed.insert(*from, *to);
-            if self.renamed.len() > MOST_RENAMED {
-                self.renamed.pop_first();
+        match decision {
+            PersonEvent::Rename { from, to, .. } => {
+                let revision = self.associator.revision();
+                self.renamed.insert(*from, revision, *to);
             }
+            // It stands for somebody again.
+            PersonEvent::PersonAssigned(assigned) => self.renamed.remove(assigned.person),
         }
     }
 
     fn write_snapshot(&self) -> Result<()> {
-        let renamed: Vec<_> = self.renamed.iter().map(|(from, to)| (*from, *to)).collect();
+        let renamed: Vec<_> = self.renamed.by_age().collect();
         let snapshot = Snapshot {
             format: FORMAT,
             renamed: renamed.into(),
@@ -427,7 +419,7 @@ pub(super) fn strike(path: &Path, tracks: &BTreeSet<TrackId>) -> Result<()> {
     fs_err::rename(&part, path).map_err(Error::io(WHAT))
 }
 
-type Held = (State, BTreeMap<PersonId, PersonId>);
+type Held = (State, Renamed);
 
 fn read_snapshot(path: &Path) -> Result<Option<Held>> {
     let file = match File::open(path) {
@@ -447,6 +439,9 @@ fn read_snapshot(path: &Path) -> Result<Option<Held>> {
             snapshot.format
         )));
     }
-    let renamed = snapshot.renamed.iter().copied().collect();
+    let mut renamed = Renamed::default();
+    for (age, (from, to)) in (0..).zip(snapshot.renamed.iter()) {
+        renamed.insert(*from, age, *to);
+    }
     Ok(Some((snapshot.state.into_owned(), renamed)))
 }

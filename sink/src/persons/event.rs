@@ -10,11 +10,11 @@ use crate::{PersonId, TrackId};
 pub enum PersonEvent {
     /// A track belongs to a person, newly or again.
     PersonAssigned(Assigned),
-    /// A person is no longer one of its own: all of its tracks belong to another.
+    /// A person is no longer: its tracks belong to others, all of them or most to one.
     Rename {
         /// The id that is gone.
         from: PersonId,
-        /// The id that stands for both.
+        /// The person that has most of its tracks.
         to: PersonId,
         /// Event time of the decision, Unix time in ns.
         at_ns: i64,

@@ -12,6 +12,7 @@ use serde::Serialize;
 
 use super::book::{PersonRecord, PersonTrack, strike};
 use super::event::Join;
+use super::renamed::Renamed;
 use super::transit::WalkingTime;
 use super::wire::{PersonBody, PersonMessage};
 use super::word::{self, Feedback, MOST_WORDS, Verdict};
@@ -21,9 +22,6 @@ const WHAT: &str = "write the record of persons";
 
 /// Tracks that are known at most; beyond it those that were decided first are let go of. The store keeps whose they are.
 const MOST_TRACKS: usize = 500_000;
-
-/// Renamings that are known at most.
-const MOST_RENAMED: usize = 100_000;
 
 /// What was followed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
@@ -56,7 +54,7 @@ pub(crate) struct Followed {
     tracks: BTreeMap<TrackId, Held>,
     of_person: BTreeMap<PersonId, BTreeSet<TrackId>>,
     by_time: BTreeSet<(i64, TrackId)>,
-    renamed: BTreeMap<PersonId, (u64, PersonId)>,
+    renamed: Renamed,
     ways: BTreeMap<String, Vec<WalkingTime>>,
     said: HashSet<([TrackId; 2], Verdict, i64)>,
     /// Known here and not in the store.
@@ -80,7 +78,7 @@ impl Followed {
             tracks: BTreeMap::new(),
             of_person: BTreeMap::new(),
             by_time: BTreeSet::new(),
-            renamed: BTreeMap::new(),
+            renamed: Renamed::default(),
             ways: BTreeMap::new(),
             said: said.iter().map(mark).collect(),
             waiting: BTreeSet::new(),
@@ -123,16 +121,10 @@ impl Followed {
             PersonBody::Rename {
                 from, to, revision, ..
             } => {
-                let known = self.renamed.get(&from);
-                // By the id too, so that the order does not matter even where two have one revision.
-                if known.is_some_and(|known| *known >= (revision, to)) {
-                    self.counts.stale += 1;
-                } else {
+                if self.renamed.insert(from, revision, to) {
                     self.counts.taken += 1;
-                    self.renamed.insert(from, (revision, to));
-                    if self.renamed.len() > MOST_RENAMED {
-                        self.renamed.pop_first();
-                    }
+                } else {
+                    self.counts.stale += 1;
                 }
                 Ok(None)
             }
@@ -221,14 +213,7 @@ impl Followed {
 
     /// A person with the reasons of its joins; an id that was renamed leads to the one that holds.
     pub(crate) fn person(&self, id: PersonId) -> Option<PersonRecord> {
-        let mut person = id;
-        // A circle cannot be, and would end here too.
-        for _ in 0..=self.renamed.len() {
-            match self.renamed.get(&person) {
-                Some((_, to)) if !self.of_person.contains_key(&person) => person = *to,
-                _ => break,
-            }
-        }
+        let person = self.current(id);
         let tracks = self.of_person.get(&person)?.iter();
         let mut tracks: Vec<_> = tracks
             .filter_map(|track| Some((self.tracks.get(track)?, *track)))
@@ -242,6 +227,12 @@ impl Followed {
             person,
             tracks: tracks.collect(),
         })
+    }
+
+    /// The id that holds for a person whose id may have been renamed.
+    pub(crate) fn current(&self, id: PersonId) -> PersonId {
+        let is_held = |person| self.of_person.contains_key(&person);
+        self.renamed.current(id, is_held)
     }
 
     /// What was learned of the ways between cameras, of all sites.
@@ -271,8 +262,7 @@ impl Followed {
             self.waiting.remove(track);
         }
         let gone: BTreeSet<PersonId> = tracks.iter().copied().map(PersonId::derive).collect();
-        self.renamed
-            .retain(|from, (_, to)| !gone.contains(from) && !gone.contains(to));
+        self.renamed.forget(&gone);
         self.said
             .retain(|(pair, ..)| pair.iter().all(|track| !tracks.contains(track)));
         strike(&feedback_file(&self.dir), tracks)?;
@@ -304,7 +294,7 @@ mod tests {
 
     type Known = (
         BTreeMap<TrackId, (PersonId, u64)>,
-        BTreeMap<PersonId, (u64, PersonId)>,
+        Renamed,
         BTreeSet<[TrackId; 2]>,
     );
 

@@ -10,6 +10,7 @@
 //! - `candidates`, `settle`: finding the arrangement that is worth most
 //! - `word`: what people said
 //! - `waiting`, [`associator`]: sightings in event time into decisions; [`event`]: the decisions
+//! - `renamed`: ids that are no more, and where they lead
 //! - [`book`]: all of it on disk, so that a restart goes on where it stopped
 //! - `outline`: all of it but what the log holds, so that another machine goes on where this one stopped
 //! - `wire`: the decisions as messages; `follow`: what readers of these know
@@ -24,6 +25,7 @@ pub mod map;
 mod options;
 mod outline;
 mod person;
+mod renamed;
 mod settle;
 #[cfg(test)]
 pub(crate) mod tests;

@@ -33,6 +33,8 @@ pub(crate) struct Outline {
     revision: u64,
     counts: AssociationCounts,
     words: Words,
+    #[serde(default)]
+    belated: Vec<TrackId>,
 }
 
 impl Outline {
@@ -74,6 +76,7 @@ impl Associator {
             revision: state.revision,
             counts: state.counts,
             words: state.words.clone(),
+            belated: state.belated.clone(),
         }
     }
 }
@@ -128,7 +131,7 @@ impl Refill {
         options: AssociationOptions,
     ) -> Result<(Associator, BTreeMap<TrackId, i64>, usize)> {
         let Self {
-            outline,
+            mut outline,
             tracks: found,
             waiting,
             mut first,
@@ -142,6 +145,7 @@ impl Refill {
                 }
                 None => {
                     first.remove(&id);
+                    outline.words.let_go(id);
                 }
             }
         }
@@ -183,6 +187,7 @@ impl Refill {
             revision: outline.revision,
             counts: outline.counts,
             words: outline.words,
+            belated: outline.belated,
         };
         Ok((Associator::restored(options, state)?, first, missing))
     }
@@ -229,6 +234,9 @@ impl Associator {
         let awaited = waiting
             .filter(|sighting| forgotten.refuses(sighting).is_some())
             .map(|sighting| sighting.track);
+        let belated = state.belated.iter().copied();
+        let belated = belated.filter(|track| forgotten.has(*track));
+        let by_id = by_id.chain(belated);
         by_id.chain(by_time).chain(awaited).collect()
     }
 

@@ -5,7 +5,7 @@
 //! the number of tracks. Time and place count from each track to the likeliest one of those before it. A set
 //! in which anything is ruled out is worth nothing at all.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -15,7 +15,7 @@ use super::transit::Transit;
 use super::word::{Verdict, WORTH, Words};
 use crate::{PersonId, TrackId};
 
-/// Tracks that are kept of a person for comparison: the latest.
+/// Tracks that are compared at once: of persons who have more, those nearest to the seam.
 const MOST_COMPARED: usize = 24;
 
 /// Tracks before a track that it may follow on.
@@ -25,10 +25,20 @@ const MOST_BEFORE: usize = 6;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Person {
     pub(crate) id: PersonId,
+    /// When the track began that the id is of, Unix time in ns; 0 as an earlier build wrote it.
+    #[serde(default)]
+    pub(crate) since_ns: i64,
     /// In order of start.
     pub(crate) tracks: Vec<TrackId>,
-    /// Tracks that are too old to be compared.
+    /// Tracks that are too old to be compared, as they were let go of.
     pub(crate) retired: Vec<TrackId>,
+}
+
+impl Person {
+    /// When the track began that the id is of, and the id.
+    pub(crate) fn founded(&self) -> (i64, PersonId) {
+        (self.since_ns, self.id)
+    }
 }
 
 /// What is needed to judge a set of tracks.
@@ -54,6 +64,15 @@ impl Worth {
         self.appearance + self.transit + self.place + self.word
     }
 
+    fn plus(self, other: Self) -> Self {
+        Self {
+            appearance: self.appearance + other.appearance,
+            transit: self.transit + other.transit,
+            place: self.place + other.place,
+            word: self.word + other.word,
+        }
+    }
+
     fn minus(self, other: Self) -> Self {
         Self {
             appearance: self.appearance - other.appearance,
@@ -64,27 +83,103 @@ impl Worth {
     }
 }
 
+/// Tracks of two sets that could be one person, those nearest to one another, in order of start.
+pub(crate) struct Seam<'a> {
+    one: Vec<&'a Track>,
+    other: Vec<&'a Track>,
+}
+
+impl Seam<'_> {
+    /// Without these tracks of its one side; none when nothing of that is left.
+    pub(crate) fn without(&self, gone: &[TrackId]) -> Option<Self> {
+        let one = self.one.iter().copied();
+        let one: Vec<_> = one.filter(|track| !gone.contains(&track.id)).collect();
+        let other = self.other.clone();
+        (!one.is_empty()).then_some(Self { one, other })
+    }
+}
+
 impl<'a> Judge<'a> {
     /// Sorts tracks by their start.
     pub(crate) fn sort(&self, tracks: &mut [TrackId]) {
         tracks.sort_by_key(|id| (self.tracks.get(id).map(|track| track.start_ns), *id));
     }
 
-    /// The worth of a set in order of start; none when something is ruled out.
-    pub(crate) fn worth(&self, set: &[TrackId]) -> Option<Worth> {
-        let compared = self.compared(set);
+    /// Where two sets would be sewn together. Of small sets it is all of them; of larger ones so many of each side that
+    /// what a track is worth to a person does not depend on how often that person came by.
+    pub(crate) fn seam(&self, one: &[TrackId], other: &[TrackId]) -> Seam<'a> {
+        let half = MOST_COMPARED / 2;
+        let of_one = half.max(MOST_COMPARED.saturating_sub(other.len()));
+        let of_other = half.max(MOST_COMPARED.saturating_sub(one.len()));
+        let (one, other) = (self.known(one), self.known(other));
+        Seam {
+            one: self.nearest(&one, &other, of_one),
+            other: self.nearest(&other, &one, of_other),
+        }
+    }
+
+    /// What both sides of a seam are worth by themselves; none when something in one of them is ruled out.
+    pub(crate) fn apart(&self, seam: &Seam<'_>) -> Option<Worth> {
+        Some(self.worth(&seam.one)?.plus(self.worth(&seam.other)?))
+    }
+
+    /// What both sides of a seam are worth as one person; none when something is ruled out.
+    pub(crate) fn joined(&self, seam: &Seam<'_>) -> Option<Worth> {
+        let mut both: Vec<&Track> = seam.one.iter().chain(&seam.other).copied().collect();
+        both.sort_unstable_by_key(|track| (track.start_ns, track.id));
+        self.worth(&both)
+    }
+
+    /// What a track adds to a set that it is not in.
+    pub(crate) fn gain(&self, set: &[TrackId], track: TrackId) -> Option<Worth> {
+        let seam = self.seam(set, &[track]);
+        Some(self.joined(&seam)?.minus(self.apart(&seam)?))
+    }
+
+    /// The tracks of the one side of a seam that cannot be one person with any of the other side.
+    pub(crate) fn clashing(&self, seam: &Seam<'_>) -> Vec<TrackId> {
+        let clashes = seam.one.iter().filter(|one| {
+            let mut others = seam.other.iter();
+            others.any(|other| self.is_ruled_out(one, other))
+        });
+        clashes.map(|one| one.id).collect()
+    }
+
+    /// Whether any track of the one set cannot be one person with any of the other, those far from the seam too.
+    pub(crate) fn clash(&self, one: &[TrackId], other: &[TrackId]) -> bool {
+        let (one, other) = (self.known(one), self.known(other));
+        let mut pairs = one.iter().flat_map(|a| other.iter().map(move |b| (*a, *b)));
+        pairs.any(|(a, b)| self.is_ruled_out(a, b))
+    }
+
+    /// The track of a set that a track follows on.
+    pub(crate) fn follows(&self, set: &[TrackId], track: TrackId) -> Option<TrackId> {
+        let seam = self.seam(set, &[track]);
+        let this = seam.other.first()?;
+        let before: Vec<&Track> = seam
+            .one
+            .iter()
+            .copied()
+            .filter(|other| {
+                other.id != track && (other.start_ns, other.id) < (this.start_ns, this.id)
+            })
+            .collect();
+        Some(self.predecessor(&before, this)?.0)
+    }
+
+    /// The worth of some tracks in order of start; none when something is ruled out.
+    fn worth(&self, compared: &[&Track]) -> Option<Worth> {
         let mut worth = Worth::default();
         let mut looks = 0.0;
         for (index, later) in compared.iter().enumerate() {
             for earlier in &compared[..index] {
-                let pair = self.evidence.pair(earlier, later);
-                match self.words.of(earlier.id, later.id) {
-                    Some(Verdict::Same) => worth.word += WORTH,
-                    Some(Verdict::Different) => return None,
-                    None if pair.is_ruled_out => return None,
-                    None => {}
+                if self.is_ruled_out(earlier, later) {
+                    return None;
                 }
-                looks += pair.appearance;
+                if self.words.of(earlier.id, later.id) == Some(Verdict::Same) {
+                    worth.word += WORTH;
+                }
+                looks += self.evidence.pair(earlier, later).appearance;
             }
             if let Some((_, link)) = self.predecessor(&compared[..index], later) {
                 // The floor holds for the sum; what it cuts off is taken from the way.
@@ -98,40 +193,13 @@ impl<'a> Judge<'a> {
         Some(worth)
     }
 
-    /// What a track adds to a set that it is not in.
-    pub(crate) fn gain(&self, set: &[TrackId], track: TrackId) -> Option<Worth> {
-        let mut with = set.to_vec();
-        with.push(track);
-        self.sort(&mut with);
-        Some(self.worth(&with)?.minus(self.worth(set)?))
-    }
-
-    /// The tracks of a set with which a track cannot be one person.
-    pub(crate) fn ruled_out(&self, set: &[TrackId], track: TrackId) -> Vec<TrackId> {
-        let Some(this) = self.tracks.get(&track) else {
-            return Vec::new();
-        };
-        let clashes = self.compared(set).into_iter().filter(|other| {
-            let (a, b) = in_order(this, other);
-            match self.words.of(a.id, b.id) {
-                Some(verdict) => verdict == Verdict::Different,
-                None => self.evidence.pair(a, b).is_ruled_out,
-            }
-        });
-        clashes.map(|other| other.id).collect()
-    }
-
-    /// The track of a set that a track follows on.
-    pub(crate) fn follows(&self, set: &[TrackId], track: TrackId) -> Option<TrackId> {
-        let this = self.tracks.get(&track)?;
-        let before: Vec<&Track> = self
-            .compared(set)
-            .into_iter()
-            .filter(|other| {
-                other.id != track && (other.start_ns, other.id) < (this.start_ns, this.id)
-            })
-            .collect();
-        Some(self.predecessor(&before, this)?.0)
+    /// By what was said of the two, else by evidence, against which words by way of other tracks stand.
+    fn is_ruled_out(&self, a: &Track, b: &Track) -> bool {
+        let (a, b) = in_order(a, b);
+        match self.words.of(a.id, b.id) {
+            Some(verdict) => verdict == Verdict::Different,
+            None => self.evidence.pair(a, b).is_ruled_out && !self.words.link(a.id, b.id),
+        }
     }
 
     fn predecessor(&self, before: &[&Track], later: &Track) -> Option<(TrackId, Link)> {
@@ -147,12 +215,56 @@ impl<'a> Judge<'a> {
             .max_by(|a, b| a.1.total().total_cmp(&b.1.total()).then(a.0.cmp(&b.0)))
     }
 
-    fn compared(&self, set: &[TrackId]) -> Vec<&'a Track> {
-        let latest = set.len().saturating_sub(MOST_COMPARED);
-        set[latest..]
+    fn known(&self, set: &[TrackId]) -> Vec<&'a Track> {
+        set.iter().filter_map(|id| self.tracks.get(id)).collect()
+    }
+
+    /// Those of a set that lie nearest in time to any of another set, and before them those of which something was
+    /// said together with one of it.
+    fn nearest(&self, set: &[&'a Track], to: &[&Track], most: usize) -> Vec<&'a Track> {
+        if set.len() <= most {
+            return set.to_vec();
+        }
+        let said: BTreeSet<TrackId> = if self.words.is_empty() {
+            BTreeSet::new()
+        } else {
+            let about = to.iter().flat_map(|track| self.words.about(track.id));
+            about.map(|(other, _)| other).collect()
+        };
+        // Ends of all that began no later: what is nearest before a time is the latest of them.
+        let mut latest_ns = i64::MIN;
+        let ends: Vec<i64> = to
             .iter()
-            .filter_map(|id| self.tracks.get(id))
-            .collect()
+            .map(|track| {
+                latest_ns = latest_ns.max(track.end_ns);
+                latest_ns
+            })
+            .collect();
+        let gap_ns = |track: &Track| {
+            let after = to.partition_point(|other| other.start_ns <= track.end_ns);
+            let next = to
+                .get(after)
+                .map_or(i64::MAX, |next| next.start_ns.saturating_sub(track.end_ns));
+            let before = after.checked_sub(1).and_then(|last| ends.get(last));
+            let before = before.map_or(i64::MAX, |end_ns| track.start_ns.saturating_sub(*end_ns));
+            next.min(before).max(0)
+        };
+        let mut nearest: Vec<_> = set
+            .iter()
+            .map(|track| {
+                let key = (
+                    !said.contains(&track.id),
+                    gap_ns(track),
+                    std::cmp::Reverse(track.start_ns),
+                    track.id,
+                );
+                (key, *track)
+            })
+            .collect();
+        nearest.select_nth_unstable_by_key(most, |(key, _)| *key);
+        nearest.truncate(most);
+        nearest.sort_unstable_by_key(|(_, track)| (track.start_ns, track.id));
+        nearest.into_iter().map(|(_, track)| track).collect()
     }
 }
 

@@ -9,7 +9,7 @@ use std::collections::{BTreeSet, VecDeque};
 
 use super::associator::Associator;
 use super::event::{Join, PersonEvent, RunnerUp};
-use super::person::{Judge, Person};
+use super::person::{Judge, Person, Worth};
 use crate::{PersonId, TrackId};
 
 /// What a change must be better by.
@@ -20,6 +20,10 @@ const MOST_CHANGES: usize = 16;
 
 /// Most tracks that are driven out for one.
 const MOST_DRIVEN_OUT: usize = 2;
+
+/// How often a track that was joined, or most of the person that it was joined to, shows somebody else as well, so that
+/// what looks and ways say is beside the point.
+const LAPSE: f64 = 0.0;
 
 /// A change to the arrangement.
 #[derive(Debug, Clone, PartialEq)]
@@ -85,9 +89,10 @@ impl Associator {
             .copied()
             .filter(|other| *other != track)
             .collect();
-        // A set that has come to hold what is ruled out must change at any price.
-        let now = judge.worth(set).map_or(-1e3, |worth| worth.total());
-        let leaving = judge.worth(&rest).map_or(-1e3, |worth| worth.total()) - now;
+        // What has come to hold what is ruled out must change at any price.
+        let total = |worth: Option<Worth>| worth.map_or(-1e3, |worth| worth.total());
+        let seam = judge.seam(&rest, &[track]);
+        let leaving = total(judge.apart(&seam)) - total(judge.joined(&seam));
         let mut best: Option<(f64, Change)> = None;
         let mut offer = |gain: f64, change: Change| {
             if gain > MARGIN && best.as_ref().is_none_or(|(most, _)| gain > *most) {
@@ -102,33 +107,28 @@ impl Associator {
                     continue;
                 }
                 let (before, after) = set.split_at(cut);
-                if let (Some(before), Some(after)) = (judge.worth(before), judge.worth(after)) {
-                    offer(before.total() + after.total() - now, Change::Split(cut));
+                let seam = judge.seam(before, after);
+                if let Some(apart) = judge.apart(&seam) {
+                    let gain = apart.total() - total(judge.joined(&seam));
+                    offer(gain, Change::Split(cut));
                 }
             }
         }
         for candidate in self.candidates(track) {
             let other = self.set_of(candidate);
-            let clashing = judge.ruled_out(other, track);
+            let seam = judge.seam(other, &[track]);
+            let clashing = judge.clashing(&seam);
             if clashing.len() > MOST_DRIVEN_OUT {
                 continue;
             }
-            let staying: Vec<TrackId> = other
-                .iter()
-                .copied()
-                .filter(|id| !clashing.contains(id))
-                .collect();
-            if staying.is_empty() {
-                continue;
-            }
-            let Some(before) = judge.worth(other) else {
+            let Some(staying) = seam.without(&clashing) else {
                 continue;
             };
-            let mut with = staying;
-            with.push(track);
-            judge.sort(&mut with);
+            let Some(before) = judge.apart(&seam) else {
+                continue;
+            };
             let drawn = judge
-                .worth(&with)
+                .joined(&staying)
                 .map(|after| after.total() - before.total());
             if let Some(drawn) = drawn {
                 offer(leaving + drawn, Change::Move(candidate, clashing.clone()));
@@ -136,11 +136,12 @@ impl Associator {
             // Where the track itself is not drawn, its person is not either.
             let is_drawn = drawn.is_some_and(|drawn| drawn > 0.0);
             if !rest.is_empty() && clashing.is_empty() && is_drawn {
-                let mut both: Vec<TrackId> = set.iter().chain(other).copied().collect();
-                judge.sort(&mut both);
-                if let Some(after) = judge.worth(&both) {
-                    let gain = after.total() - before.total() - now;
-                    offer(gain, Change::Merge(candidate));
+                let seam = judge.seam(set, other);
+                if let (Some(apart), Some(after)) = (judge.apart(&seam), judge.joined(&seam)) {
+                    let gain = after.total() - apart.total();
+                    if gain > MARGIN && !judge.clash(set, other) {
+                        offer(gain, Change::Merge(candidate));
+                    }
                 }
             }
         }
@@ -157,49 +158,52 @@ impl Associator {
         };
         self.recentre(own);
         let mut affected: Vec<TrackId> = person.tracks.clone();
+        let founded = [person.founded()];
         match change {
             Change::Alone => {
                 person.tracks.retain(|other| *other != track);
-                self.put_back(vec![track], Vec::new());
-                self.put_back(person.tracks, person.retired);
+                self.put_back(vec![track], Vec::new(), &[]);
+                self.put_back(person.tracks, person.retired, &founded);
             }
             Change::Split(cut) => {
                 let after = person.tracks.split_off(cut);
-                self.put_back(person.tracks, person.retired);
-                self.put_back(after, Vec::new());
+                self.put_back(person.tracks, person.retired, &founded);
+                self.put_back(after, Vec::new(), &[]);
             }
             Change::Move(to, driven_out) => {
-                person.tracks.retain(|other| *other != track);
-                self.put_back(person.tracks, person.retired);
                 let Some(mut other) = self.state.persons.remove(&to) else {
-                    self.put_back(vec![track], Vec::new());
+                    self.put_back(person.tracks, person.retired, &founded);
                     return affected;
                 };
                 self.recentre(to);
                 affected.extend(&other.tracks);
+                let mut both = vec![other.founded()];
+                person.tracks.retain(|id| *id != track);
+                if person.tracks.is_empty() {
+                    // With the last track that is compared goes whoever it was.
+                    both.extend(founded);
+                    other.retired.append(&mut person.retired);
+                } else {
+                    self.put_back(person.tracks, person.retired, &founded);
+                }
                 other.tracks.retain(|id| !driven_out.contains(id));
                 other.tracks.push(track);
-                self.put_back(other.tracks, other.retired);
+                self.put_back(other.tracks, other.retired, &both);
                 for track in driven_out {
-                    self.put_back(vec![track], Vec::new());
+                    self.put_back(vec![track], Vec::new(), &[]);
                 }
             }
             Change::Merge(with) => {
                 let Some(other) = self.state.persons.remove(&with) else {
-                    self.put_back(person.tracks, person.retired);
+                    self.put_back(person.tracks, person.retired, &founded);
                     return affected;
                 };
                 self.recentre(with);
                 affected.extend(&other.tracks);
+                let both = [founded[0], other.founded()];
                 person.tracks.extend(other.tracks);
-                // Those of the one that was seen first stand first: its id holds.
-                let (mut retired, more) = if other.id < person.id && person.retired.is_empty() {
-                    (other.retired, person.retired)
-                } else {
-                    (person.retired, other.retired)
-                };
-                retired.extend(more);
-                self.put_back(person.tracks, retired);
+                person.retired.extend(other.retired);
+                self.put_back(person.tracks, person.retired, &both);
             }
         }
         affected
@@ -215,6 +219,7 @@ impl Associator {
         state.waiting.forget(tracks);
         state.words.forget(tracks);
         state.learned.retain(|track| !tracks.contains(track));
+        state.belated.retain(|track| !tracks.contains(track));
         let mut known = 0;
         let mut left: BTreeSet<PersonId> = BTreeSet::new();
         for id in tracks {
@@ -232,6 +237,7 @@ impl Associator {
                 continue;
             };
             self.recentre(id);
+            let founded = [person.founded()];
             let stays = |track: &TrackId| !tracks.contains(track);
             let compared: Vec<TrackId> = person.tracks.into_iter().filter(stays).collect();
             let retired: Vec<TrackId> = person.retired.into_iter().filter(stays).collect();
@@ -243,21 +249,43 @@ impl Associator {
                 continue;
             }
             others.extend(&compared);
-            self.put_back(compared, retired);
+            self.put_back(compared, retired, &founded);
         }
         self.settle(others);
         self.say(decisions);
         known
     }
 
-    /// Makes a person of tracks; its id is that of its first track.
-    fn put_back(&mut self, mut tracks: Vec<TrackId>, retired: Vec<TrackId>) {
+    /// Makes a person of tracks. Its id is that of its first track; once some of them are compared no more, that of the
+    /// person `before` that began first and whose first track is among them, so that ids stay.
+    fn put_back(
+        &mut self,
+        mut tracks: Vec<TrackId>,
+        retired: Vec<TrackId>,
+        before: &[(i64, PersonId)],
+    ) {
         self.judge().sort(&mut tracks);
-        let Some(first) = retired.first().or(tracks.first()) else {
+        let Some(first) = tracks.first() else {
             return;
         };
+        let start = self.state.tracks.get(first).map(|track| track.start_ns);
+        let own = (start.unwrap_or_default(), PersonId::derive(*first));
+        let (since_ns, id) = match retired.first() {
+            None => own,
+            Some(oldest) => {
+                let all = retired.iter().chain(&tracks);
+                let founders: BTreeSet<PersonId> =
+                    all.map(|track| PersonId::derive(*track)).collect();
+                let held = before.iter().filter(|(_, id)| founders.contains(id));
+                held.min().copied().unwrap_or_else(|| {
+                    let since_ns = before.iter().map(|(since_ns, _)| *since_ns).min();
+                    (since_ns.unwrap_or(own.0), PersonId::derive(*oldest))
+                })
+            }
+        };
         self.put(Person {
-            id: PersonId::derive(*first),
+            id,
+            since_ns,
             tracks,
             retired,
         });
@@ -265,6 +293,15 @@ impl Associator {
 
     /// Why a track belongs to its person; none for the person's first track.
     pub fn explain(&self, track: TrackId) -> Option<Join> {
+        let mut join = self.weigh(track)?;
+        if join.word <= 0.0 {
+            join.probability *= 1.0 - LAPSE;
+        }
+        Some(join)
+    }
+
+    /// As [`Associator::explain`], with the probability that holds if every track shows one person alone.
+    pub(super) fn weigh(&self, track: TrackId) -> Option<Join> {
         let judge = self.judge();
         let person = self.person_of(track)?;
         let rest: Vec<TrackId> = self

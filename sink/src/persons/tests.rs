@@ -8,6 +8,7 @@ use super::*;
 use crate::event::Event;
 use crate::{PersonId, TrackId};
 
+mod long;
 pub(crate) mod walks;
 
 use walks::{S, Walk, crowd, in_time, track_of};

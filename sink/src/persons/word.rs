@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::{Error, Result, TrackId};
 
-/// Most pairs that are remembered; beyond it no more are taken.
+/// Most pairs that are remembered at once; beyond it no more are taken.
 pub(crate) const MOST_WORDS: usize = 100_000;
 
 /// What somebody's word is worth in log odds: more than all evidence together.
@@ -75,9 +75,9 @@ pub(crate) fn read(path: &Path, after: usize, most: usize) -> Result<Vec<Feedbac
         .collect()
 }
 
-/// What was said, by pair, the lower id first.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Words(#[serde(with = "super::listed")] BTreeMap<(TrackId, TrackId), Verdict>);
+/// What was said, by pair; each stands there from both sides, so that what was said of one track stands together.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct Words(BTreeMap<(TrackId, TrackId), Verdict>);
 
 impl Words {
     pub(crate) fn of(&self, a: TrackId, b: TrackId) -> Option<Verdict> {
@@ -85,16 +85,20 @@ impl Words {
         if self.0.is_empty() {
             return None;
         }
-        self.0.get(&(a.min(b), a.max(b))).copied()
+        self.0.get(&(a, b)).copied()
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
 
     /// Takes a word; false when there is no more room.
     pub(crate) fn say(&mut self, a: TrackId, b: TrackId, verdict: Verdict) -> bool {
-        let key = (a.min(b), a.max(b));
-        if self.0.len() >= MOST_WORDS && !self.0.contains_key(&key) {
+        if self.0.len() >= 2 * MOST_WORDS && !self.0.contains_key(&(a, b)) {
             return false;
         }
-        self.0.insert(key, verdict);
+        self.0.insert((a, b), verdict);
+        self.0.insert((b, a), verdict);
         true
     }
 
@@ -104,17 +108,93 @@ impl Words {
             .retain(|(a, b), _| !tracks.contains(a) && !tracks.contains(b));
     }
 
+    /// Lets go of what was said of a track that is compared no more.
+    pub(crate) fn let_go(&mut self, track: TrackId) {
+        let others: Vec<TrackId> = self.about(track).map(|(other, _)| other).collect();
+        for other in others {
+            self.0.remove(&(track, other));
+            self.0.remove(&(other, track));
+        }
+    }
+
+    /// The other tracks of the pairs of which this one is one, and what was said.
+    pub(crate) fn about(&self, track: TrackId) -> impl Iterator<Item = (TrackId, Verdict)> + '_ {
+        let from = self.0.range((track, TrackId::least())..);
+        let own = from.take_while(move |((one, _), _)| *one == track);
+        own.map(|((_, other), verdict)| (*other, *verdict))
+    }
+
     /// Tracks that are the same person as this one.
     pub(crate) fn same_as(&self, track: TrackId) -> Vec<TrackId> {
-        let same = self
-            .0
-            .iter()
-            .filter(|(_, verdict)| **verdict == Verdict::Same);
-        let other = same.filter_map(|((a, b), _)| match (*a == track, *b == track) {
-            (true, _) => Some(*b),
-            (_, true) => Some(*a),
-            _ => None,
-        });
-        other.collect()
+        let about = self.about(track);
+        let same = about.filter(|(_, verdict)| *verdict == Verdict::Same);
+        same.map(|(other, _)| other).collect()
+    }
+
+    /// Whether two tracks are one person by what was said, be it by way of others.
+    pub(crate) fn link(&self, a: TrackId, b: TrackId) -> bool {
+        if self.0.is_empty() {
+            return false;
+        }
+        let mut reached = BTreeSet::from([a]);
+        let mut next = vec![a];
+        while let Some(track) = next.pop() {
+            if track == b {
+                return true;
+            }
+            next.extend(
+                self.same_as(track)
+                    .into_iter()
+                    .filter(|it| reached.insert(*it)),
+            );
+        }
+        false
+    }
+}
+
+impl Serialize for Words {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.0.iter().filter(|((a, b), _)| a < b))
+    }
+}
+
+impl<'de> Deserialize<'de> for Words {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let said = Vec::<((TrackId, TrackId), Verdict)>::deserialize(deserializer)?;
+        let both = said
+            .into_iter()
+            .flat_map(|((a, b), verdict)| [((a, b), verdict), ((b, a), verdict)]);
+        Ok(Self(both.collect()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_found_from_both_sides_and_go_with_their_tracks() {
+        let [a, b, c, d] = [1, 2, 3, 4].map(|n| TrackId::derive("s", "c", n, 0));
+        let mut words = Words::default();
+        assert!(words.say(b, a, Verdict::Same) && words.say(b, c, Verdict::Same));
+        assert!(words.say(c, d, Verdict::Different));
+        assert_eq!(words.of(a, b), Some(Verdict::Same));
+        assert_eq!(words.of(d, c), Some(Verdict::Different));
+        assert!(words.link(a, c) && words.link(c, a) && !words.link(a, d));
+        let text = serde_json::to_string(&words).unwrap();
+        assert_eq!(serde_json::from_str::<Words>(&text).unwrap(), words);
+        words.let_go(b);
+        assert_eq!(words.about(a).count(), 0);
+        assert!(!words.link(a, c));
+        words.forget(&BTreeSet::from([d]));
+        assert!(words.is_empty());
+        // Room that was let go of is room again.
+        for n in 0..MOST_WORDS as i64 {
+            let other = TrackId::derive("s", "c", 10 + n, 0);
+            assert!(words.say(a, other, Verdict::Different));
+        }
+        assert!(!words.say(b, c, Verdict::Same));
+        words.let_go(a);
+        assert!(words.say(b, c, Verdict::Same));
     }
 }

@@ -1,4 +1,4 @@
-//! Persons in place of tracks: each is compared over all of its views, as if they were one long track.
+//! Persons in place of tracks: each is compared over all of its views, as if they were one long track, and by its best track.
 
 use std::collections::{HashMap, HashSet};
 
@@ -14,14 +14,14 @@ use crate::{Result, TrackId};
 /// What is known of a person's looks against what is looked for.
 #[derive(Default)]
 struct Views {
-    /// Sum of the means of its tracks.
+    /// Sum of the means of its tracks, each as much as its best crop is worth.
     sum: Vec<f32>,
     /// Cosine to its best sighting of all.
     best: Option<f32>,
 }
 
 /// The persons of ranked tracks, each at its best track and with the similarity of all its tracks that pass the filter,
-/// best first; a track without a person stands for itself. Without a probe the order stays.
+/// or of that track alone where that is more, best first; a track without a person stands for itself. Without a probe the order stays.
 pub(super) fn of_tracks(
     store: &Store,
     filter: &Filter,
@@ -43,7 +43,9 @@ pub(super) fn of_tracks(
     let views = views(store, filter, probe, seen.into_iter().collect())?;
     for hit in &mut hits {
         if let Some(views) = hit.person.as_ref().and_then(|person| views.get(person)) {
-            hit.similarity = Some(views.similarity(probe));
+            // A wrong join, or a track that shows two people, must not sink the one that fits.
+            let best_track = hit.similarity.unwrap_or(-1.0);
+            hit.similarity = Some(views.similarity(probe).max(best_track));
         }
     }
     let similarity = |hit: &Hit| hit.similarity.unwrap_or(-1.0);
@@ -84,11 +86,12 @@ fn views(
             let Some(person) = payload.person.clone() else {
                 continue;
             };
+            let weight = payload.best_quality;
             let views = views.entry(person).or_default();
             if let Some(mean) = vector_of(record.vectors, &probe.name) {
                 views.sum.resize(mean.len(), 0.0);
                 for (sum, value) in views.sum.iter_mut().zip(mean) {
-                    *sum += value;
+                    *sum += value * weight;
                 }
             }
             let candidate = Candidate {

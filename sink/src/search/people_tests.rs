@@ -28,7 +28,8 @@ fn unit(values: &[half::f16]) -> Vec<f64> {
     values.iter().map(|value| value / length).collect()
 }
 
-/// By the definition: the mean of two cosines, to the mean of the tracks' means and to the best sighting of all.
+/// By the definition: the mean of two cosines, to the mean of the tracks' means, by the quality of their best crops, and to
+/// the best sighting of all; or that of the best track by itself, if that is more.
 fn brute_force(
     sightings: &[Sighting],
     camera: Option<&str>,
@@ -37,6 +38,7 @@ fn brute_force(
 ) -> Vec<(String, f64)> {
     let mut newest: BTreeMap<TrackId, &Sighting> = BTreeMap::new();
     let mut bests: BTreeMap<String, f64> = BTreeMap::new();
+    let mut best_of_tracks: BTreeMap<TrackId, f64> = BTreeMap::new();
     for sighting in sightings {
         if camera.is_some_and(|camera| camera != sighting.camera) {
             continue;
@@ -45,22 +47,31 @@ fn brute_force(
         if sighting.sequence > known.sequence {
             *known = sighting;
         }
+        let found = cosine(&unit(&sighting.vectors[0].values), probe);
         let best = bests.entry(person_of(sighting.track)).or_insert(-1.0);
-        *best = best.max(cosine(&unit(&sighting.vectors[0].values), probe));
+        *best = best.max(found);
+        let best = best_of_tracks.entry(sighting.track).or_insert(-1.0);
+        *best = best.max(found);
     }
     let mut sums: BTreeMap<String, Vec<f64>> = BTreeMap::new();
+    let mut alone: BTreeMap<String, f64> = BTreeMap::new();
     for (track, sighting) in newest {
+        let mean = unit(&sighting.state.vectors[0].values);
+        let of_track = (cosine(&mean, probe) + best_of_tracks[&track]) / 2.0;
+        let best = alone.entry(person_of(track)).or_insert(-1.0);
+        *best = best.max(of_track);
         let sum = sums
             .entry(person_of(track))
             .or_insert_with(|| vec![0.0; DIMENSION]);
-        for (sum, value) in sum.iter_mut().zip(unit(&sighting.state.vectors[0].values)) {
-            *sum += value;
+        for (sum, value) in sum.iter_mut().zip(mean) {
+            *sum += value * f64::from(sighting.state.best_quality);
         }
     }
     let mut ranked: Vec<(String, f64)> = sums
         .into_iter()
         .map(|(person, sum)| {
-            let similarity = (cosine(&sum, probe) + bests[&person]) / 2.0;
+            let pooled = (cosine(&sum, probe) + bests[&person]) / 2.0;
+            let similarity = pooled.max(alone[&person]);
             (person, similarity)
         })
         .collect();

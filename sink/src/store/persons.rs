@@ -97,6 +97,15 @@ impl Store {
         self.book_of_persons()?.person(id)
     }
 
+    /// The id that holds for a person whose id may have been renamed, also where none of its tracks is compared any
+    /// more.
+    pub fn current_person(&self, id: PersonId) -> PersonId {
+        if let Some(followed) = self.followed() {
+            return followed.current(id);
+        }
+        self.book_of_persons().map_or(id, |book| book.current(id))
+    }
+
     /// Whose a track is, as of now; none where association is off.
     pub fn person_of(&self, track: TrackId) -> Option<PersonId> {
         if let Some(followed) = self.followed() {
@@ -185,10 +194,10 @@ impl Store {
         self.write_persons(latest(&decisions)).map(drop)
     }
 
-    /// Every track that belongs to a person now.
+    /// Every track that belongs to a person now; an id that was renamed leads to the one that holds.
     pub(super) fn tracks_of(&self, person: PersonId) -> Result<BTreeSet<TrackId>> {
+        let person = self.current_person(person);
         let record = self.person(person);
-        let person = record.as_ref().map_or(person, |record| record.person);
         let compared = record.into_iter().flat_map(|record| record.tracks);
         let mut tracks: BTreeSet<TrackId> = compared.map(|known| known.track).collect();
         let filter = Where::all_of(vec![Condition::is("person", &person)]);

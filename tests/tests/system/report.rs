@@ -71,7 +71,7 @@ fn a_report_tells_what_looks_and_sentences_find_and_does_not_depend_on_the_worke
     assert!(compared["equal"].as_u64().unwrap() > 50, "{compared}");
     let said = run_well(&compare).stdout;
     assert!(
-        said.starts_with("events, tracks and persons are the same"),
+        said.starts_with("events, tracks, persons and scores are the same"),
         "{said}"
     );
 

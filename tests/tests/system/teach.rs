@@ -32,6 +32,7 @@ fn a_site_is_learned_and_peoples_words_are_taken_out() {
     };
     let ways = learn(&["--json"]).json();
     let said = learn(&["--png", &path("ways.png")]).stdout;
+    assert_ne!(ways.as_array().unwrap().len(), 0, "no way was learned");
     let proposed = ways.as_array().unwrap().iter();
     let proposed = proposed.filter(|way| way["is_proposed"] == true).count();
     assert_eq!(said.matches("[[map.ways]]").count(), proposed, "{said}");
@@ -54,16 +55,37 @@ fn a_site_is_learned_and_peoples_words_are_taken_out() {
     let one = *persons.iter().find(|id| pictured(id)).unwrap();
     let other = persons.iter().find(|id| **id != one && pictured(id));
     let other = *other.unwrap();
+    let visits = |person: &str| {
+        let shown = run_well(&["person", "show", person, "--store", &store, "--json"]).json();
+        shown["visits"].as_array().unwrap().len()
+    };
+    let visits = visits(one) + visits(other);
     run_well(&["person", "join", one, other, "--store", &store]);
+    let held = |person: &str| {
+        let shown = run_well(&["person", "show", person, "--store", &store, "--json"]).json();
+        shown["person"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(held(one), held(other), "they are one person now");
     let out = path("said");
     let export = ["feedback", "export", "--store", &store, "--out", &out];
-    assert!(run_well(&export).stdout.starts_with("1 pairs"));
+    // The two, and each person's visits in a row.
+    assert!(
+        run_well(&export)
+            .stdout
+            .starts_with(&format!("{} pairs", visits - 1))
+    );
     let lines = fs::read_to_string(path("said/pairs.jsonl")).unwrap();
-    let pair: Value = serde_json::from_str(lines.trim_end()).unwrap();
-    assert_eq!(pair["verdict"], "same");
-    for file in pair["files"].as_array().unwrap() {
-        let picture = fs::read(path(&format!("said/{}", file.as_str().unwrap()))).unwrap();
-        assert_eq!(picture[..2], [0xff, 0xd8]);
+    let pairs: Vec<Value> = lines
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    assert_eq!(pairs.len(), visits - 1);
+    for pair in pairs {
+        assert_eq!(pair["verdict"], "same");
+        for file in pair["files"].as_array().unwrap() {
+            let picture = fs::read(path(&format!("said/{}", file.as_str().unwrap()))).unwrap();
+            assert_eq!(picture[..2], [0xff, 0xd8]);
+        }
     }
     run_badly(&export, 2, &["expected a new folder"]);
 }

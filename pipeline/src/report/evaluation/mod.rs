@@ -35,13 +35,14 @@ pub use search::{Sentence, TextSearch, read_sentences};
 
 /// Confusions that are told.
 const MOST_CONFUSIONS: usize = 24;
-/// Bins of the reliability of joins.
+/// Bins of a reliability, at most, and answers in each at least: in smaller ones chance alone looks like an error.
 const BINS: usize = 10;
+const LEAST_IN_BIN: usize = 20;
 
 /// What a report holds; times of the run stand elsewhere, so that the same video gives the same report.
 #[derive(Debug, Serialize)]
 pub struct Evaluation {
-    /// One hash over events, tracks and persons.
+    /// One hash over events, tracks, persons and everything that this report holds.
     pub hash: String,
     /// Multi-camera scores of persons.
     pub persons: Scores,
@@ -94,11 +95,13 @@ pub struct FoundShare {
     pub found: f64,
 }
 
-/// Probabilities of joins against whether the joined tracks show the same identity.
+/// Probabilities of joins against whether a track shows whom the other tracks of its person show most.
 #[derive(Debug, Serialize)]
 pub struct JoinReliability {
-    /// Joins of tracks whose identity is known.
+    /// Joins of tracks of which both is known.
     pub joins: usize,
+    /// Joins of which it is not: the track, or none of the others, shows anybody of the truth.
+    pub left_out: usize,
     /// Share that was right.
     pub right: f64,
     /// How far probabilities are from what happened.
@@ -236,8 +239,8 @@ pub fn evaluate(run: &Run<'_>, answers: &impl Answers) -> Result<Evaluation> {
         })
         .collect();
     stretches.sort_by_key(|stretch| (stretch.camera, stretch.frames, stretch.person));
-    Ok(Evaluation {
-        hash: hash(run, &person_number),
+    let mut evaluation = Evaluation {
+        hash: String::new(),
         persons: by_person,
         tracking: by_track,
         cameras,
@@ -250,11 +253,18 @@ pub fn evaluate(run: &Run<'_>, answers: &impl Answers) -> Result<Evaluation> {
         },
         found,
         reid: search::reid(&known, answers)?,
-        joins: reliability(&known, |track| answers.join_of(track))?,
+        joins: reliability(&known, &person_number, |track| answers.join_of(track))?,
         text: search::text(run.sentences, &known, &person_number, answers)?,
         confusions: confusions(&known, run.cameras, &person_number),
         stretches,
-    })
+    };
+    evaluation.hash = hash(run, &person_number, &evaluation)?;
+    Ok(evaluation)
+}
+
+/// How many bins so many answers make.
+fn bins(answers: usize) -> usize {
+    (answers / LEAST_IN_BIN).clamp(1, BINS)
 }
 
 fn observations(run: &Run<'_>, camera: usize, number: &dyn Fn(TrackId) -> u64) -> Vec<Observation> {
@@ -285,17 +295,27 @@ fn scene(run: &Run<'_>, number: &dyn Fn(TrackId) -> u64) -> Result<Scores> {
 
 fn reliability(
     known: &BTreeMap<TrackId, Known>,
+    person: &dyn Fn(TrackId) -> u64,
     join_of: impl Fn(TrackId) -> Option<Join>,
 ) -> Result<Option<JoinReliability>> {
-    let identity = |track: &TrackId| known.get(track).and_then(Known::identity);
-    let (mut probabilities, mut is_right) = (Vec::new(), Vec::new());
-    for track in known.keys() {
+    let shown = tally::shown(known, person);
+    let (mut probabilities, mut is_right, mut left_out) = (Vec::new(), Vec::new(), 0);
+    for (track, of_track) in known {
         let Some(join) = join_of(*track) else {
             continue;
         };
-        if let (Some(this), Some(other)) = (identity(track), identity(&join.follows)) {
+        let mut others = shown.get(&person(*track)).cloned().unwrap_or_default();
+        for (identity, frames) in &of_track.votes {
+            if let Some(held) = others.get_mut(identity) {
+                *held = held.saturating_sub(*frames);
+            }
+        }
+        others.retain(|_, frames| *frames > 0);
+        if let (Some(this), Some(others)) = (of_track.identity(), tally::most(&others)) {
             probabilities.push(join.probability);
-            is_right.push(this == other);
+            is_right.push(this == others);
+        } else {
+            left_out += 1;
         }
     }
     if probabilities.is_empty() {
@@ -304,8 +324,9 @@ fn reliability(
     let right = is_right.iter().filter(|is_right| **is_right).count();
     Ok(Some(JoinReliability {
         joins: is_right.len(),
+        left_out,
         right: right as f64 / is_right.len() as f64,
-        calibration: calibration(&probabilities, &is_right, BINS)?,
+        calibration: calibration(&probabilities, &is_right, bins(is_right.len()))?,
     }))
 }
 
@@ -360,7 +381,7 @@ fn confusions(
     confusions
 }
 
-fn hash(run: &Run<'_>, person: &dyn Fn(TrackId) -> u64) -> String {
+fn hash(run: &Run<'_>, person: &dyn Fn(TrackId) -> u64, evaluation: &Evaluation) -> Result<String> {
     let mut hash = Sha256::new();
     hash.update(run.digest.as_bytes());
     for row in run.boxes {
@@ -372,8 +393,9 @@ fn hash(run: &Run<'_>, person: &dyn Fn(TrackId) -> u64) -> String {
             hash.update(value.to_le_bytes());
         }
     }
+    hash.update(serde_json::to_vec(evaluation)?);
     let bytes = hash.finalize();
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
 #[cfg(test)]

@@ -37,7 +37,7 @@ pub fn page(
     ));
     let counts = &evaluation.counts;
     put(&format!(
-        "<p>{} people in the truth; {} tracks of {} persons with {} boxes. Hash over events, tracks and persons: <code>{}</code></p>",
+        "<p>{} people in the truth; {} tracks of {} persons with {} boxes. Hash over events, tracks, persons and scores: <code>{}</code></p>",
         counts.identities, counts.tracks, counts.persons, counts.boxes, evaluation.hash
     ));
     put("<h2>Scores</h2>");
@@ -80,10 +80,11 @@ pub fn page(
     }
     if let Some(joins) = &evaluation.joins {
         put(&format!(
-            "<h2>Joins</h2><p>{} joins, {:.1}% right; expected calibration error {:.3}.</p>",
+            "<h2>Joins</h2><p>{} joins, {:.1}% right; expected calibration error {:.3}. {} more of which it is not known who they show.</p>",
             joins.joins,
             100.0 * joins.right,
-            joins.calibration.expected_error
+            joins.calibration.expected_error,
+            joins.left_out
         ));
         put(&reliability("joins", &joins.calibration));
     }
@@ -146,15 +147,19 @@ fn sentences(text: &TextSearch, crop: &impl Fn(TrackId) -> Option<Vec<u8>>) -> S
     );
     if let Some(share) = text.false_alarms {
         html.push_str(&format!(
-            " Of those about nobody {:.1}% find somebody who is called likely.",
-            100.0 * share
+            " Of those about nobody {:.1}% find somebody who is called likely{}.",
+            100.0 * share,
+            interval(text.false_alarms_interval)
         ));
     }
     html.push_str("</p><table><tr><th>hits<th>R@1<th>R@5<th>R@10</tr>");
     for (what, recall) in [("persons", &text.persons), ("tracks", &text.tracks)] {
         html.push_str(&format!(
-            "<tr><td>{what}<td>{:.3}<td>{:.3}<td>{:.3}</tr>",
-            recall.r1, recall.r5, recall.r10
+            "<tr><td>{what}<td>{:.3}{}<td>{:.3}<td>{:.3}</tr>",
+            recall.r1,
+            interval(Some(recall.r1_interval)),
+            recall.r5,
+            recall.r10
         ));
     }
     html.push_str("</table>");
@@ -177,6 +182,13 @@ fn sentences(text: &TextSearch, crop: &impl Fn(TrackId) -> Option<Vec<u8>>) -> S
         html.push_str("</p>");
     }
     html
+}
+
+/// The 95% interval of a share, in words.
+fn interval(interval: Option<[f64; 2]>) -> String {
+    interval.map_or_else(String::new, |[least, most]| {
+        format!(" ({:.0}% to {:.0}%)", 100.0 * least, 100.0 * most)
+    })
 }
 
 /// A crop with words under it, which are HTML.

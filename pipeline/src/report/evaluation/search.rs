@@ -7,11 +7,12 @@ use anyhow::{Context as _, Result, ensure};
 use ndarray::Array2;
 use serde::{Deserialize, Serialize};
 use sightline_eval::calibration::{Calibration, calibration};
+use sightline_eval::interval::wilson;
 use sightline_eval::retrieval::{ImageScores, Label, rank_images};
 use sightline_sink::TrackId;
 
-use super::tally::Known;
-use super::{Answers, BINS, Found};
+use super::tally::{self, Known};
+use super::{Answers, Found, bins};
 use crate::report::fit::LIKELY;
 
 /// Tracks that ask for others like them, at most: what is compared grows with the square of them.
@@ -68,6 +69,8 @@ pub struct TextSearch {
     pub persons: RecallAt,
     /// Share of the sentences about nobody whose best person is called likely; none without such sentences or probabilities.
     pub false_alarms: Option<f64>,
+    /// Between these the share lies with 95% confidence (Wilson).
+    pub false_alarms_interval: Option<[f64; 2]>,
     /// Whether the probabilities of the first ten persons of every sentence hold; none where scores are not calibrated.
     pub hits: Option<Calibration>,
     /// Sentences that found somebody else, worst first.
@@ -79,6 +82,8 @@ pub struct TextSearch {
 pub struct RecallAt {
     /// First.
     pub r1: f64,
+    /// Between these R@1 lies with 95% confidence (Wilson).
+    pub r1_interval: [f64; 2],
     /// Among the first five.
     pub r5: f64,
     /// Among the first ten.
@@ -145,19 +150,9 @@ pub(super) fn text(
     if sentences.is_empty() {
         return Ok(None);
     }
-    let mut votes: BTreeMap<u64, BTreeMap<u64, u64>> = BTreeMap::new();
-    for (track, known) in known {
-        let of_person = votes.entry(person(*track)).or_default();
-        for (identity, frames) in &known.votes {
-            *of_person.entry(*identity).or_default() += frames;
-        }
-    }
+    let votes = tally::shown(known, person);
     let of_track = |found: &Found| known.get(&found.track).and_then(Known::identity);
-    let of_person = |found: &Found| {
-        let votes = votes.get(&person(found.track))?.iter();
-        let most = votes.max_by_key(|(id, frames)| (**frames, std::cmp::Reverse(**id)));
-        most.map(|(id, _)| *id)
-    };
+    let of_person = |found: &Found| tally::most(votes.get(&person(found.track))?);
     let mut shown: BTreeMap<u64, TrackId> = BTreeMap::new();
     for (track, known) in known {
         if let Some(identity) = known.identity() {
@@ -203,15 +198,19 @@ pub(super) fn text(
     }
     misses.sort_by_key(|miss| std::cmp::Reverse(miss.rank.unwrap_or(usize::MAX)));
     misses.truncate(MOST_MISSES);
-    let hits = (!probabilities.is_empty()).then(|| calibration(&probabilities, &is_right, BINS));
-    let has_probabilities = hits.is_some();
+    let hits = (!probabilities.is_empty()).then(|| {
+        let bins = bins(probabilities.len());
+        calibration(&probabilities, &is_right, bins)
+    });
+    let has_alarms = absent > 0 && hits.is_some();
     Ok(Some(TextSearch {
         sentences: by_person.len(),
         unanswerable,
         absent,
         tracks: RecallAt::of(&by_track),
         persons: RecallAt::of(&by_person),
-        false_alarms: (absent > 0 && has_probabilities).then(|| alarms as f64 / absent as f64),
+        false_alarms: has_alarms.then(|| alarms as f64 / absent as f64),
+        false_alarms_interval: has_alarms.then(|| wilson(alarms, absent)),
         hits: hits.transpose()?,
         misses,
     }))
@@ -220,10 +219,16 @@ pub(super) fn text(
 impl RecallAt {
     /// From the place of the first right hit of each sentence, from 0.
     fn of(places: &[Option<usize>]) -> Self {
-        let [r1, r5, r10] = RANKS.map(|k| {
+        let found = RANKS.map(|k| {
             let found = places.iter().flatten().filter(|place| **place < k);
-            found.count() as f64 / places.len().max(1) as f64
+            found.count()
         });
-        Self { r1, r5, r10 }
+        let [r1, r5, r10] = found.map(|found| found as f64 / places.len().max(1) as f64);
+        Self {
+            r1,
+            r1_interval: wilson(found[0], places.len()),
+            r5,
+            r10,
+        }
     }
 }

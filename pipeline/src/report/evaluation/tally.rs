@@ -27,16 +27,34 @@ pub(super) struct Known {
 
 impl Known {
     pub(super) fn identity(&self) -> Option<u64> {
-        let most = self
-            .votes
-            .iter()
-            .max_by_key(|(id, frames)| (**frames, std::cmp::Reverse(**id)));
-        most.map(|(id, _)| *id)
+        most(&self.votes)
     }
 
     pub(super) fn frames(&self) -> u64 {
         self.votes.values().sum()
     }
+}
+
+/// The identity with most frames.
+pub(super) fn most(votes: &BTreeMap<u64, u64>) -> Option<u64> {
+    let votes = votes.iter();
+    let most = votes.max_by_key(|(id, frames)| (**frames, std::cmp::Reverse(**id)));
+    most.map(|(id, _)| *id)
+}
+
+/// Frames by identity of all tracks of each person.
+pub(super) fn shown(
+    known: &BTreeMap<TrackId, Known>,
+    person: &dyn Fn(TrackId) -> u64,
+) -> BTreeMap<u64, BTreeMap<u64, u64>> {
+    let mut shown: BTreeMap<u64, BTreeMap<u64, u64>> = BTreeMap::new();
+    for (track, known) in known {
+        let of_person = shown.entry(person(*track)).or_default();
+        for (identity, frames) in &known.votes {
+            *of_person.entry(*identity).or_default() += frames;
+        }
+    }
+    shown
 }
 
 /// Which identity each track shows, frame by frame, and what was found of the truth.

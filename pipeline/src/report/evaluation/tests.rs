@@ -139,6 +139,9 @@ fn what_tracks_and_sentences_find_is_measured() {
     assert_eq!((text.persons.r1, text.persons.r5), (0.5, 1.0));
     assert_eq!((text.tracks.r1, text.tracks.r5), (0.0, 1.0));
     assert_eq!(text.false_alarms, Some(1.0));
+    // One of one: nearly nothing is known, and the report says so.
+    assert!(text.false_alarms_interval.unwrap()[0] < 0.25);
+    assert!(text.persons.r1_interval[0] < 0.1 && text.persons.r1_interval[1] > 0.9);
     assert_eq!(text.misses.len(), 1);
     assert_eq!(text.misses[0].text, "second");
     assert_eq!(
@@ -196,8 +199,42 @@ fn who_was_taken_for_whom_is_told_with_both_tracks() {
 }
 
 #[test]
-fn the_hash_follows_persons_and_boxes() {
+fn the_hash_follows_persons_boxes_and_scores() {
     let one = measured(|_| None).hash;
     assert_eq!(one, measured(|_| None).hash);
     assert_ne!(one, measured(|_| Some(PersonId::derive(track(0)))).hash);
+    let (boxes, truths) = run();
+    let cameras = ["a".to_owned(), "b".to_owned()];
+    let light = Light::new();
+    let hash = |sentences: &[Sentence]| {
+        let run = Run {
+            cameras: &cameras,
+            truths: truths.clone(),
+            boxes: &boxes,
+            light: &light,
+            sentences,
+            digest: "d",
+        };
+        evaluate(&run, &Known(everybody)).unwrap().hash
+    };
+    let first = Sentence {
+        text: "first".into(),
+        identities: vec![1],
+    };
+    assert_ne!(hash(&[]), hash(&[first]), "what sentences find is in it");
+}
+
+#[test]
+fn a_join_is_right_if_the_track_shows_whom_the_others_of_its_person_show() {
+    // The track that was joined shows the first person; most of the others of its person show the second one.
+    let wrong = measured(|_| Some(PersonId::derive(track(0))))
+        .joins
+        .unwrap();
+    assert_eq!((wrong.joins, wrong.left_out, wrong.right), (1, 0, 0.0));
+    let right = measured(everybody).joins.unwrap();
+    assert_eq!((right.joins, right.right), (1, 1.0));
+    assert_eq!(right.calibration.bins.len(), 1);
+    // Alone with its person there is nobody to be right about.
+    let alone = measured(|id| Some(PersonId::derive(id)));
+    assert!(alone.joins.is_none());
 }

@@ -1,0 +1,226 @@
+//! Persons who come by often, and tracks that are let go of.
+
+use std::collections::BTreeSet;
+
+use super::*;
+
+const MINUTE: i64 = 60 * S;
+
+fn walk(who: u32, camera: usize, start_ns: i64, seconds: i64) -> Walk {
+    Walk {
+        who,
+        camera,
+        start_ns,
+        seconds,
+    }
+}
+
+/// The ids of everybody's tracks, each once.
+fn ids(associator: &Associator, walks: &[Walk]) -> BTreeSet<PersonId> {
+    let tracks = walks.iter().map(track_of);
+    tracks.filter_map(|it| associator.person_of(it)).collect()
+}
+
+fn renames(decisions: &[PersonEvent]) -> Vec<(PersonId, PersonId)> {
+    let renames = decisions.iter().filter_map(|decision| match decision {
+        PersonEvent::Rename { from, to, .. } => Some((*from, *to)),
+        PersonEvent::PersonAssigned(_) => None,
+    });
+    renames.collect()
+}
+
+#[test]
+fn whoever_comes_by_sixty_times_in_two_hours_stays_one_person() {
+    // Three people, each past a camera every two minutes, at different times.
+    let walks: Vec<Walk> = (0..180)
+        .map(|n| walk(n % 3, (n / 3) as usize % 4, i64::from(n) * 40 * S, 8))
+        .collect();
+    let (associator, decisions) = associate(&in_time(&walks), AssociationOptions::default());
+    let persons = persons(&associator, &walks);
+    assert_eq!(persons.len(), 3, "{persons:?}");
+    for (id, who) in &persons {
+        assert!(who.iter().all(|other| other == &who[0]), "{who:?}");
+        assert_eq!(associator.tracks_of(*id).len(), 60);
+    }
+    // The last join is worth what an early one is, and no track went back and forth.
+    let of_first: Vec<&Walk> = walks.iter().filter(|walk| walk.who == 0).collect();
+    let worth = |at: usize| {
+        associator
+            .explain(track_of(of_first[at]))
+            .unwrap()
+            .appearance
+    };
+    assert!(
+        (worth(59) - worth(10)).abs() < 1.0,
+        "{} {}",
+        worth(59),
+        worth(10)
+    );
+    assert!(renames(&decisions).is_empty(), "{:?}", renames(&decisions));
+}
+
+#[test]
+fn two_who_came_by_often_become_one_by_a_word_and_two_again_by_another() {
+    let walks: Vec<Walk> = (0..80)
+        .map(|n| walk(n % 2, (n / 2) as usize % 4, i64::from(n) * 60 * S, 8))
+        .collect();
+    let (mut associator, mut said) = associate(&in_time(&walks), AssociationOptions::default());
+    assert_eq!(ids(&associator, &walks).len(), 2);
+    let of = |who: u32| {
+        walks
+            .iter()
+            .filter(move |walk| walk.who == who)
+            .map(track_of)
+    };
+    let [one, other] = [0, 1].map(|who| of(who).collect::<Vec<TrackId>>());
+    for tracks in [&one, &other] {
+        for pair in tracks.windows(2) {
+            let pair = [pair[0], pair[1]];
+            associator.say_word(pair, Verdict::Same, &mut said).unwrap();
+        }
+    }
+    let last = [one[39], other[39]];
+    associator.say_word(last, Verdict::Same, &mut said).unwrap();
+    assert_eq!(
+        ids(&associator, &walks).len(),
+        1,
+        "looks do not stand against it"
+    );
+    // A word on tracks that lie far apart is heard as well.
+    associator
+        .say_word(last, Verdict::Different, &mut said)
+        .unwrap();
+    let far = [one[0], other[39]];
+    associator
+        .say_word(far, Verdict::Different, &mut said)
+        .unwrap();
+    associator.finish(&mut said);
+    assert_ne!(associator.person_of(far[0]), associator.person_of(far[1]));
+    assert_ne!(associator.person_of(last[0]), associator.person_of(last[1]));
+}
+
+#[test]
+fn a_track_that_comes_later_than_the_window_has_a_person_and_is_counted_once() {
+    let now = [walk(1, 0, 10 * MINUTE, 8), walk(1, 1, 11 * MINUTE, 8)];
+    let late = walk(2, 2, MINUTE, 8);
+    let options = AssociationOptions {
+        window_ns: 5 * MINUTE,
+        ..AssociationOptions::default()
+    };
+    let mut events = in_time(&now);
+    events.extend(in_time(&[late]));
+    let (associator, decisions) = associate(&events, options);
+    let track = track_of(&late);
+    let told: Vec<_> = decisions
+        .iter()
+        .filter_map(|decision| match decision {
+            PersonEvent::PersonAssigned(told) if told.track == track => Some(told.person),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(told, [PersonId::derive(track)]);
+    assert_eq!(associator.counts().tracks, 3);
+    assert_eq!(associator.state().tracks.len(), 2);
+    let others: u64 = late.seconds as u64;
+    assert_eq!(associator.counts().repeated, others);
+}
+
+#[test]
+fn ids_stay_when_tracks_are_let_go_of() {
+    // The first track outlasts the second one, which is let go of first; then more come than are remembered.
+    let mut walks = vec![walk(1, 0, 0, 400), walk(1, 1, 60 * S, 10)];
+    walks.extend((0..560).map(|n| walk(1, 1 + n % 3, (500 + 40 * n as i64) * S, 3)));
+    let options = AssociationOptions {
+        window_ns: 5 * MINUTE,
+        ..AssociationOptions::default()
+    };
+    let (associator, decisions) = associate(&in_time(&walks), options);
+    let id = PersonId::derive(track_of(&walks[0]));
+    let last = track_of(&walks[walks.len() - 1]);
+    assert_eq!(associator.person_of(last), Some(id));
+    assert_eq!(renames(&decisions), []);
+    let known = associator.tracks_of(id);
+    assert!(
+        known.contains(&track_of(&walks[0])) && known.len() <= 530,
+        "{}",
+        known.len()
+    );
+    for person in associator.state().persons.values() {
+        assert!(!person.tracks.is_empty(), "nobody stays without tracks");
+    }
+}
+
+#[test]
+fn whoever_left_tells_where_most_of_it_went() {
+    let walks = [(1, 0, 0), (1, 1, 12), (1, 2, 24), (2, 3, 100), (2, 0, 112)]
+        .map(|(who, camera, at_s)| walk(who, camera, at_s * S + i64::from(who), 6));
+    let (mut associator, mut said) = associate(&in_time(&walks), AssociationOptions::default());
+    let [a, b, c, d, _] = walks.each_ref().map(track_of);
+    let old = PersonId::derive(a);
+    assert_eq!(associator.person_of(c), Some(old));
+    said.clear();
+    // The first track leaves, and two of three stay with one another.
+    associator.say_word([a, b], Verdict::Different, &mut said);
+    associator.say_word([a, c], Verdict::Different, &mut said);
+    assert_eq!(associator.person_of(b), associator.person_of(c));
+    associator
+        .say_word([a, d], Verdict::Same, &mut said)
+        .unwrap();
+    assert_eq!(associator.person_of(a), associator.person_of(d));
+    let rest = associator.person_of(b).unwrap();
+    for (from, to) in renames(&said) {
+        if from == old {
+            assert_eq!(to, rest, "{said:?}");
+        }
+    }
+    assert!(
+        !associator
+            .state()
+            .persons
+            .contains_key(&PersonId::derive(d))
+    );
+}
+
+#[test]
+fn with_the_last_track_that_is_compared_goes_whoever_it_was() {
+    // By time alone nobody would know: the second one's last visit is said to be the first one's.
+    let walks = [
+        walk(1, 0, 0, 5),
+        walk(2, 1, 10 * S, 5),
+        walk(2, 2, 4 * MINUTE, 5),
+        walk(1, 3, 5 * MINUTE, 5),
+        walk(3, 0, 8 * MINUTE, 5),
+    ];
+    let options = AssociationOptions {
+        window_ns: 5 * MINUTE,
+        ..AssociationOptions::default()
+    };
+    let (mut associator, mut said) = associate(&in_time(&walks), options);
+    let [one, two, third, fourth, _] = walks.each_ref().map(track_of);
+    assert_eq!(associator.person_of(third), Some(PersonId::derive(two)));
+    said.clear();
+    associator
+        .say_word([third, fourth], Verdict::Same, &mut said)
+        .unwrap();
+    let all = [one, two, third, fourth].map(|track| associator.person_of(track));
+    assert_eq!(all, [Some(PersonId::derive(one)); 4]);
+    let renamed = (PersonId::derive(two), PersonId::derive(one));
+    assert_eq!(renames(&said), [renamed]);
+    for person in associator.state().persons.values() {
+        assert!(!person.tracks.is_empty());
+    }
+}
+
+#[test]
+fn what_ended_before_a_long_pause_teaches_the_ways_as_well() {
+    let pair = |at_s: i64| [walk(1, 0, at_s * S, 6), walk(1, 1, (at_s + 12) * S, 6)];
+    let quiet = [pair(0), pair(600)].concat();
+    let (associator, _) = associate(&in_time(&quiet), AssociationOptions::default());
+    let ways = associator.walking_times();
+    let way = |left: &str, entered: &str| {
+        let mut found = ways.iter();
+        found.find(|way| way.left == left && way.entered == entered)
+    };
+    let joins = way("a", "b").expect("the way was learned").joins;
+    assert!(joins > 1.5, "both walks count, the last one too: {joins}");
+}
