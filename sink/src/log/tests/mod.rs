@@ -39,6 +39,11 @@ fn digest_of(events: &[Event]) -> String {
 /// Asserts that the store holds each of these events once, and nothing else; coverage too.
 fn assert_holds(store: &Store, events: &[Event]) {
     assert_holds_points(store, events);
+    assert_covers(store, events);
+}
+
+/// Asserts that the store answers for each camera up to its last heartbeat, without a gap.
+fn assert_covers(store: &Store, events: &[Event]) {
     let mut heartbeats: BTreeMap<&str, i64> = BTreeMap::new();
     for event in events {
         if let Event::Coverage(coverage) = event {

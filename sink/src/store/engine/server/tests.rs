@@ -382,7 +382,7 @@ fn a_server_that_is_full_or_away_keeps_events_in_the_spool_and_loses_none() {
             .unwrap();
     }
     // Nobody can be asked how many points there are, but what waits says why.
-    let is_told = |error: crate::Error| error.to_string().contains("qdrant");
+    let is_told = |error: Error| error.to_string().contains("qdrant");
     while !is_told(sink.drain(Duration::from_millis(500)).unwrap_err()) {
         assert!(std::time::Instant::now() < deadline, "no trouble was told");
     }
