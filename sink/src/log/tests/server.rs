@@ -1,23 +1,16 @@
-//! Several indexers on one Qdrant server: what was in the log is in it once, whatever fails in between.
+//! A Qdrant server behind the indexers of a group: what was in the log is in it once.
 
 use std::collections::BTreeMap;
-use std::ops::Range;
 
 use serde_json::{Map, Value};
 use tempfile::TempDir;
-use tonic::Code;
 use uuid::Uuid;
 
 use super::*;
-use crate::store::engine::server::stand_in::{Fault, StandIn};
+use crate::store::engine::server::stand_in::StandIn;
 use crate::store::engine::{Engine, Where};
 use crate::store::{ServerLimits, ServerOptions, StoreOptions};
 use crate::{Error, Reaction};
-
-const FULL: Fault = Fault::Refuse(
-    Code::Internal,
-    "Service internal error: No space left on device",
-);
 
 fn on_server(server: &StandIn) -> StoreOptions {
     StoreOptions {
@@ -53,10 +46,6 @@ impl Indexer {
     fn stop(self) -> TempDir {
         self.receiver.close().unwrap();
         self.dir
-    }
-
-    fn is_in_trouble(&self) -> bool {
-        self.receiver.status().trouble.is_some()
     }
 }
 
@@ -94,88 +83,6 @@ fn assert_server_holds(stores: &[&Store], events: &[Event]) {
             assert!(stores.iter().any(is_there), "picture {name} lies nowhere");
         }
     }
-}
-
-#[test]
-fn two_indexers_on_one_server_index_everything_once_whatever_fails_on_the_way() {
-    let test = "two_indexers_on_one_server_index_everything_once_whatever_fails_on_the_way";
-    let Some((_broker, log)) = begin(test) else {
-        return;
-    };
-    let server = StandIn::start();
-    let options = on_server(&server);
-    let edge = tempfile::tempdir().unwrap();
-    let publisher = publish(edge.path(), &log);
-    let events = events(3_000);
-    let send = |part: Range<usize>| {
-        append(&publisher.writer(), &events[part]);
-        publisher.drain(LONG).unwrap();
-    };
-    let [first, second] =
-        [(); 2].map(|()| Indexer::start(tempfile::tempdir().unwrap(), &options, &log));
-    assert_eq!(first.store.identity(), second.store.identity());
-    until("both have a part", || {
-        let has_part = |it: &Indexer| (1..8).contains(&it.receiver.status().partitions);
-        has_part(&first) && has_part(&second)
-    });
-
-    // What is accepted and lost, refused, put off, slow, or only taken in.
-    let unavailable = Fault::Refuse(Code::Unavailable, "going down");
-    let mut faults = vec![Fault::Lose; 3];
-    faults.extend([Fault::Busy(0), unavailable, Fault::OnlyTakeIn, Fault::Lose]);
-    faults.extend([Fault::Slow(Duration::from_millis(200)), unavailable]);
-    server.fail("upsert", &faults);
-    server.fail("get", &[unavailable, Fault::Busy(0)]);
-    send(0..600);
-    first.receiver.catch_up(LONG).unwrap();
-    second.receiver.catch_up(LONG).unwrap();
-    let lost = |it: &Indexer| it.store.status().unwrap().lost;
-    assert!(lost(&first) + lost(&second) > 0, "nothing was lost");
-    assert_server_holds(&[&first.store, &second.store], &events[..600]);
-
-    // Away: nothing is acknowledged that is not there.
-    let resume = server.stop();
-    send(600..1_500);
-    until("both say that it is away", || {
-        first.is_in_trouble() && second.is_in_trouble()
-    });
-    let waiting = sightings(&events[600..1_500]);
-    until("all that came meanwhile waits in the log", || {
-        first.receiver.status().behind >= waiting
-    });
-    let server = resume();
-    first.receiver.catch_up(LONG).unwrap();
-    second.receiver.catch_up(LONG).unwrap();
-    assert_server_holds(&[&first.store, &second.store], &events[..1_500]);
-
-    // Full for a while.
-    server.fail("upsert", &[FULL; 6]);
-    send(1_500..2_100);
-    until("somebody says that it is full", || {
-        first.is_in_trouble() || second.is_in_trouble()
-    });
-
-    // One leaves in the middle of it and comes back, with the other at work.
-    let folder = second.stop();
-    until("the first has everything", || {
-        first.receiver.status().partitions == 8
-    });
-    server.fail("upsert", &[Fault::Lose, unavailable]);
-    send(2_100..2_700);
-    let second = Indexer::start(folder, &options, &log);
-    until("the second has a part again", || {
-        second.receiver.status().partitions > 0
-    });
-    server.fail("upsert", &[Fault::OnlyTakeIn, Fault::Lose]);
-    send(2_700..3_000);
-    for indexer in [&first, &second] {
-        indexer.receiver.catch_up(LONG).unwrap();
-        let status = indexer.receiver.status();
-        let counts = (status.dead, status.lost, status.behind, status.failure);
-        assert_eq!(counts, (0, 0, 0, None));
-    }
-    assert_server_holds(&[&first.store, &second.store], &events);
-    drop((first.stop(), second.stop()));
 }
 
 #[test]
