@@ -1,16 +1,23 @@
-//! A Qdrant server behind the indexers of a group: what was in the log is in it once.
+//! Several indexers on one Qdrant server: what was in the log is in it once, whatever fails in between.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use serde_json::{Map, Value};
 use tempfile::TempDir;
+use tonic::Code;
 use uuid::Uuid;
 
 use super::*;
-use crate::store::engine::server::stand_in::StandIn;
+use crate::store::engine::server::stand_in::{Fault, StandIn};
 use crate::store::engine::{Engine, Where};
-use crate::store::{ServerLimits, ServerOptions, StoreOptions};
+use crate::store::{Forget, ServerLimits, ServerOptions, StoreOptions};
 use crate::{Error, Reaction};
+
+const FULL: Fault = Fault::Refuse(
+    Code::Internal,
+    "Service internal error: No space left on device",
+);
 
 fn on_server(server: &StandIn) -> StoreOptions {
     StoreOptions {
@@ -46,6 +53,10 @@ impl Indexer {
     fn stop(self) -> TempDir {
         self.receiver.close().unwrap();
         self.dir
+    }
+
+    fn is_in_trouble(&self) -> bool {
+        self.receiver.status().trouble.is_some()
     }
 }
 
@@ -83,6 +94,124 @@ fn assert_server_holds(stores: &[&Store], events: &[Event]) {
             assert!(stores.iter().any(is_there), "picture {name} lies nowhere");
         }
     }
+}
+
+/// A track of which one indexer has a picture and the other has none, if there is one.
+fn a_picture_of(one: &Indexer, other: &Indexer) -> Option<(TrackId, String)> {
+    let pictures = points(one.store.exemplars());
+    let mut pictures = pictures.values().map(|(payload, _)| {
+        let track = serde_json::from_value(payload["track"].clone()).unwrap();
+        (track, payload["crop"].as_str().unwrap().to_owned())
+    });
+    let is_its = |(_, name): &(TrackId, String)| {
+        let has = |indexer: &Indexer| indexer.store.crops().find(name).is_some();
+        has(one) && !has(other)
+    };
+    pictures.find(is_its)
+}
+
+#[test]
+fn two_indexers_on_one_server_index_everything_once_whatever_fails_on_the_way() {
+    let test = "two_indexers_on_one_server_index_everything_once_whatever_fails_on_the_way";
+    let Some((_broker, log)) = begin(test) else {
+        return;
+    };
+    let server = StandIn::start();
+    let options = on_server(&server);
+    let edge = tempfile::tempdir().unwrap();
+    let publisher = publish(edge.path(), &log);
+    let events = events(3_000);
+    let send = |part: Range<usize>| {
+        append(&publisher.writer(), &events[part]);
+        publisher.drain(LONG).unwrap();
+    };
+    let [first, second] =
+        [(); 2].map(|()| Indexer::start(tempfile::tempdir().unwrap(), &options, &log));
+    assert_eq!(first.store.identity(), second.store.identity());
+    until("both have a part", || {
+        let has_part = |it: &Indexer| (1..8).contains(&it.receiver.status().partitions);
+        has_part(&first) && has_part(&second)
+    });
+
+    // What is accepted and lost, refused, put off, slow, or only taken in.
+    let unavailable = Fault::Refuse(Code::Unavailable, "going down");
+    let mut faults = vec![Fault::Lose; 3];
+    faults.extend([Fault::Busy(0), unavailable, Fault::OnlyTakeIn, Fault::Lose]);
+    faults.extend([Fault::Slow(Duration::from_millis(200)), unavailable]);
+    server.fail("upsert", &faults);
+    server.fail("get", &[unavailable, Fault::Busy(0)]);
+    send(0..600);
+    first.receiver.catch_up(LONG).unwrap();
+    second.receiver.catch_up(LONG).unwrap();
+    let lost = |it: &Indexer| it.store.status().unwrap().lost;
+    assert!(lost(&first) + lost(&second) > 0, "nothing was lost");
+    assert_server_holds(&[&first.store, &second.store], &events[..600]);
+
+    // Away: nothing is acknowledged that is not there.
+    let resume = server.stop();
+    send(600..1_500);
+    // One of the two may have heartbeats alone.
+    until("somebody says that it is away", || {
+        first.is_in_trouble() || second.is_in_trouble()
+    });
+    let waiting = sightings(&events[600..1_500]);
+    until("all that came meanwhile waits in the log", || {
+        first.receiver.status().behind >= waiting
+    });
+    let server = resume();
+    first.receiver.catch_up(LONG).unwrap();
+    second.receiver.catch_up(LONG).unwrap();
+    assert_server_holds(&[&first.store, &second.store], &events[..1_500]);
+
+    // Full for a while.
+    server.fail("upsert", &[FULL; 6]);
+    send(1_500..2_100);
+    until("somebody says that it is full", || {
+        first.is_in_trouble() || second.is_in_trouble()
+    });
+
+    // One leaves in the middle of it and comes back, with the other at work.
+    let folder = second.stop();
+    until("the first has everything", || {
+        first.receiver.status().partitions == 8
+    });
+    server.fail("upsert", &[Fault::Lose, unavailable]);
+    send(2_100..2_700);
+    let second = Indexer::start(folder, &options, &log);
+    until("the second has a part again", || {
+        second.receiver.status().partitions > 0
+    });
+    server.fail("upsert", &[Fault::OnlyTakeIn, Fault::Lose]);
+    send(2_700..3_000);
+    for indexer in [&first, &second] {
+        indexer.receiver.catch_up(LONG).unwrap();
+        let status = indexer.receiver.status();
+        let counts = (status.dead, status.lost, status.behind, status.failure);
+        assert_eq!(counts, (0, 0, 0, None));
+    }
+    assert_server_holds(&[&first.store, &second.store], &events);
+
+    // Each forgets a track of the other, whose picture lies with that one.
+    let mut gone = Vec::new();
+    for (asked, owner) in [(&first, &second), (&second, &first)] {
+        let Some((track, picture)) = a_picture_of(owner, asked) else {
+            continue;
+        };
+        let forget = Forget::Track(track);
+        let report = asked.receiver.forget(&forget, 77, false, LONG).unwrap();
+        assert!(
+            report.sightings > 0 && report.proof.found == 0,
+            "{report:?}"
+        );
+        gone.push(track);
+        until("the picture is gone where it lies", || {
+            owner.store.crops().find(&picture).is_none()
+        });
+    }
+    assert!(!gone.is_empty(), "nobody has a picture alone");
+    let left = without(&events, &gone);
+    assert_server_holds(&[&first.store, &second.store], &left);
+    drop((first.stop(), second.stop()));
 }
 
 #[test]
