@@ -3,8 +3,8 @@
 use std::fmt::Display;
 
 use super::{
-    Coverage, Event, Forgotten, MAX_CROP_BYTES, MAX_DIMENSION, MAX_FORGOTTEN, MAX_NAME_BYTES,
-    MAX_VECTORS, NamedVector, Sighting,
+    Coverage, Event, Forgotten, MAX_CROP_BYTES, MAX_DIMENSION, MAX_FORGOTTEN,
+    MAX_FORGOTTEN_PICTURES, MAX_NAME_BYTES, MAX_VECTORS, NamedVector, Sighting,
 };
 use crate::{Error, Result, SightingId};
 
@@ -66,8 +66,13 @@ fn check_coverage(coverage: &Coverage) -> Result<()> {
 
 fn check_forgotten(forgotten: &Forgotten) -> Result<()> {
     check_time("at_ns", forgotten.at_ns)?;
+    let pictures = forgotten.pictures.len();
+    if pictures > MAX_FORGOTTEN_PICTURES {
+        let expected = format_args!("at most {MAX_FORGOTTEN_PICTURES}");
+        return Err(refused("pictures to forget", pictures, expected));
+    }
     let named = forgotten.tracks.len() + forgotten.stretches.len();
-    if named == 0 || named > MAX_FORGOTTEN {
+    if named + pictures == 0 || named > MAX_FORGOTTEN {
         let expected = format_args!("1 to {MAX_FORGOTTEN}");
         return Err(refused("tracks and stretches to forget", named, expected));
     }

@@ -10,6 +10,9 @@ use crate::TrackId;
 /// Most tracks and stretches in one event, so that it stays below the largest size.
 pub const MAX_FORGOTTEN: usize = 3000;
 
+/// Most pictures in one event, for the same reason: of one that names nothing else.
+pub const MAX_FORGOTTEN_PICTURES: usize = 1500;
+
 /// Tracks, by id or by camera and time, that every writer refuses from now on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Forgotten {
@@ -19,7 +22,13 @@ pub struct Forgotten {
     pub tracks: Vec<TrackId>,
     /// Every track that was seen in these.
     pub stretches: Vec<Stretch>,
+    /// Pictures of forgotten tracks, by their sha256. Points on a server name those that lie with somebody else, and are
+    /// gone when that one hears of it.
+    pub pictures: Vec<PictureHash>,
 }
+
+/// The sha256 of a picture.
+pub type PictureHash = [u8; 32];
 
 /// A time of a camera, both ends included.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -74,6 +83,8 @@ impl ForgottenSet {
     /// What of it is not in the set yet; none when all is.
     pub(crate) fn new_in(&self, forgotten: &Forgotten) -> Option<Forgotten> {
         let mut new = forgotten.clone();
+        // They are looked for each time, and cost nothing once they are gone.
+        new.pictures.clear();
         new.tracks.retain(|track| !self.tracks.contains(track));
         new.stretches.retain(|stretch| {
             let known = self.stretches.get(&stretch.camera);

@@ -10,7 +10,7 @@ pub(crate) mod wire;
 use bytes::Bytes;
 use half::f16;
 
-pub use forgotten::{Forgotten, MAX_FORGOTTEN, Stretch};
+pub use forgotten::{Forgotten, MAX_FORGOTTEN, MAX_FORGOTTEN_PICTURES, PictureHash, Stretch};
 pub(crate) use forgotten::{ForgottenSet, Reason};
 pub use wire::{decode, encode};
 
@@ -349,11 +349,13 @@ pub(crate) mod testing {
             0..i64::MAX,
             proptest::collection::vec(track, 1..20),
             proptest::collection::vec(stretch, 0..5),
+            proptest::collection::vec(any::<PictureHash>(), 0..5),
         )
-            .prop_map(|(at_ns, tracks, stretches)| Forgotten {
+            .prop_map(|(at_ns, tracks, stretches, pictures)| Forgotten {
                 at_ns,
                 tracks,
                 stretches,
+                pictures,
             })
     }
 

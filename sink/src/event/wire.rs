@@ -7,8 +7,8 @@ use uuid::Uuid;
 
 use super::check::{check, refused};
 use super::{
-    Coverage, Event, Forgotten, MAX_EVENT_BYTES, NamedVector, SCHEMA_VERSION, Sighting, Stretch,
-    TrackState,
+    Coverage, Event, Forgotten, MAX_EVENT_BYTES, NamedVector, PictureHash, SCHEMA_VERSION,
+    Sighting, Stretch, TrackState,
 };
 use crate::{Error, Result, SightingId, TrackId};
 
@@ -191,6 +191,11 @@ fn forgotten_to_wire(forgotten: &Forgotten) -> proto::Forgotten {
             .map(|track| Bytes::copy_from_slice(track.as_bytes()))
             .collect(),
         stretches: stretches.collect(),
+        pictures: forgotten
+            .pictures
+            .iter()
+            .map(|hash| Bytes::copy_from_slice(hash))
+            .collect(),
     }
 }
 
@@ -205,10 +210,15 @@ fn forgotten_from_wire(wire: proto::Forgotten) -> Result<Forgotten> {
         from_ns: stretch.from_ns,
         to_ns: stretch.to_ns,
     });
+    let pictures = wire.pictures.iter().map(|hash| {
+        let is = || format!("{} bytes", hash.len());
+        PictureHash::try_from(hash.as_ref()).map_err(|_| refused("picture", is(), "32 bytes"))
+    });
     Ok(Forgotten {
         at_ns: wire.at_ns,
         tracks: tracks.collect::<Result<_>>()?,
         stretches: stretches.collect(),
+        pictures: pictures.collect::<Result<_>>()?,
     })
 }
 

@@ -251,6 +251,7 @@ impl<'s> Session<'s> {
                 at_ns: sighting.capture_ns,
                 tracks: vec![sighting.track],
                 stretches: Vec::new(),
+                pictures: Vec::new(),
             })),
         }
     }

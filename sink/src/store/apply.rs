@@ -157,10 +157,11 @@ impl Store {
     /// Takes in what the batch says is to be forgotten, and which of its tracks fall under what was said before.
     fn heed_forgotten(&self, events: &[(u64, Event)]) -> Result<()> {
         for (_, event) in events {
-            if let Event::Forgotten(forgotten) = event
-                && !self.forgotten.is_done(forgotten)
-            {
-                self.take_forgotten(forgotten)?;
+            if let Event::Forgotten(forgotten) = event {
+                if !self.forgotten.is_done(forgotten) {
+                    self.take_forgotten(forgotten)?;
+                }
+                self.remove_pictures(&forgotten.pictures)?;
             }
         }
         let mut caught: BTreeSet<TrackId> = BTreeSet::new();
@@ -183,6 +184,7 @@ impl Store {
                 at_ns: newest_ns,
                 tracks: tracks.to_vec(),
                 stretches: Vec::new(),
+                pictures: Vec::new(),
             })?;
         }
         self.remove_tracks(&caught, Pictures::LookAtAll)?;

@@ -15,6 +15,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::options::CropLimits;
 use crate::clock::now_ns;
+use crate::event::PictureHash;
 use crate::{Error, Result};
 
 const TIME: &str = "set the time of a crop";
@@ -89,16 +90,8 @@ impl Crops {
     }
 
     /// The name that a crop has, whether it is there or not.
-    pub(super) fn name(jpeg: &[u8]) -> String {
-        use std::fmt::Write as _;
-        let digest = Sha256::digest(jpeg);
-        digest
-            .iter()
-            .fold(String::with_capacity(64), |mut text, byte| {
-                // Writing to a string cannot fail.
-                write!(text, "{byte:02x}").unwrap_or_default();
-                text
-            })
+    pub(in crate::store) fn name(jpeg: &[u8]) -> String {
+        name_of(&Sha256::digest(jpeg).into())
     }
 
     /// Stores a crop taken at `capture_ns`, and keeps the bounds. Says whether it was new. One at a time puts and removes
@@ -269,6 +262,29 @@ impl Shelf {
     }
 }
 
+/// The name of the crop with this sha256.
+pub(super) fn name_of(hash: &PictureHash) -> String {
+    use std::fmt::Write as _;
+    hash.iter()
+        .fold(String::with_capacity(64), |mut text, byte| {
+            // Writing to a string cannot fail.
+            write!(text, "{byte:02x}").unwrap_or_default();
+            text
+        })
+}
+
+/// The sha256 that a crop is named by; none for what is no such name.
+pub(super) fn hash_of(name: &str) -> Option<PictureHash> {
+    let mut hash = PictureHash::default();
+    if name.len() != 2 * hash.len() || !name.is_ascii() {
+        return None;
+    }
+    for (at, byte) in hash.iter_mut().enumerate() {
+        *byte = u8::from_str_radix(&name[2 * at..2 * at + 2], 16).ok()?;
+    }
+    Some(hash)
+}
+
 /// The capture time is the file's time, so that its age survives a restart.
 fn set_time(file: &File, capture_ns: i64) -> Result<()> {
     // Events before 1970 are refused.
@@ -361,6 +377,11 @@ mod tests {
         assert!(crops.put(&name, &bytes, 5).unwrap());
         assert!(!crops.put(&name, &bytes, 9).unwrap());
         assert_eq!(crops.status().crops, 1);
+        assert_eq!(
+            hash_of(&name).map(|hash| name_of(&hash)),
+            Some(name.clone())
+        );
+        assert_eq!((hash_of("ab"), hash_of(&"x".repeat(64))), (None, None));
         let path = crops.find(&name).unwrap();
         assert_eq!(fs_err::read(&path).unwrap(), bytes);
         assert!(path.ends_with(format!("{}/{name}.jpg", &name[..2])));

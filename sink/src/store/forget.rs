@@ -11,7 +11,7 @@ use super::engine::{Condition, Where};
 use super::points::{TrackletPayload, from_payload};
 use super::remove::{Pictures, Removed, of_tracks};
 use super::{Store, list};
-use crate::event::{Forgotten, MAX_FORGOTTEN, Sighting, Stretch};
+use crate::event::{Forgotten, MAX_FORGOTTEN, MAX_FORGOTTEN_PICTURES, Sighting, Stretch};
 use crate::{Error, PersonId, Query, QueryKind, Result, TrackId};
 
 /// Tracks whose own vectors are searched for afterwards.
@@ -138,7 +138,22 @@ impl Store {
             Forget::Track(_) | Forget::Person(_) => Vec::new(),
         };
         let entries = entries(at_ns, &report.tracks, stretches);
-        tell(&entries)?;
+        let mut told = entries.clone();
+        if self.is_shared() {
+            // After the tracks: whoever hears of a picture knows already which tracks do not count as showing it.
+            let pictures = self.pictures_of(&report.tracks)?;
+            told.extend(
+                pictures
+                    .chunks(MAX_FORGOTTEN_PICTURES)
+                    .map(|some| Forgotten {
+                        at_ns,
+                        tracks: Vec::new(),
+                        stretches: Vec::new(),
+                        pictures: some.to_vec(),
+                    }),
+            );
+        }
+        tell(&told)?;
         for entry in &entries {
             self.forgotten.add(entry)?;
         }
@@ -199,6 +214,7 @@ impl Store {
                 .copied()
                 .collect(),
             stretches: unfinished.into_iter().flat_map(|it| it.stretches).collect(),
+            pictures: Vec::new(),
         })
     }
 
@@ -327,11 +343,13 @@ fn entries(at_ns: i64, tracks: &[TrackId], stretches: Vec<Stretch>) -> Vec<Forgo
         at_ns,
         tracks: Vec::new(),
         stretches,
+        pictures: Vec::new(),
     });
     let of_tracks = tracks.chunks(MAX_FORGOTTEN).map(|some| Forgotten {
         at_ns,
         tracks: some.to_vec(),
         stretches: Vec::new(),
+        pictures: Vec::new(),
     });
     of_stretches.into_iter().chain(of_tracks).collect()
 }

@@ -226,6 +226,7 @@ mod tests {
                 .map(|ordinal| sighting("gate-1", 1_000, *ordinal, 0).track)
                 .collect(),
             stretches: stretches.collect(),
+            pictures: Vec::new(),
         }
     }
 

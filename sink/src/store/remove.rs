@@ -3,8 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Store;
+use super::crops;
 use super::engine::{Condition, Where};
 use super::points::{ExemplarPayload, TrackletPayload, from_payload};
+use crate::event::PictureHash;
 use crate::{Result, TrackId};
 
 /// Tracks that are taken out at once.
@@ -100,6 +102,48 @@ impl Store {
         self.exemplars.delete(&of_tracks)?;
         self.tracklets.delete_ids(&ids)?;
         Ok(removed)
+    }
+
+    /// Pictures that points of these tracks name, whoever has them.
+    pub(super) fn pictures_of(&self, tracks: &[TrackId]) -> Result<Vec<PictureHash>> {
+        let mut names = BTreeSet::new();
+        for some in tracks.chunks(AT_ONCE) {
+            for found in self.exemplars.every(&of_tracks(some))? {
+                let payload: ExemplarPayload = from_payload(found.payload)?;
+                names.extend(payload.crop);
+            }
+            let ids: Vec<_> = some.iter().map(TrackId::tracklet_point).collect();
+            for found in self.tracklets.retrieve(&ids, false)? {
+                let payload: TrackletPayload = from_payload(found.payload)?;
+                names.extend(payload.best.crop);
+            }
+        }
+        Ok(names
+            .iter()
+            .filter_map(|name| crops::hash_of(name))
+            .collect())
+    }
+
+    /// Takes out pictures of forgotten tracks that lie here, as far as no other track shows the same. The points that named
+    /// them may be gone: somebody else took them out, who does not have the pictures. The caller holds the writer's lock.
+    pub(super) fn remove_pictures(&self, hashes: &[PictureHash]) -> Result<()> {
+        let names = hashes.iter().map(crops::name_of);
+        let here: Vec<String> = names.filter(|it| self.crops.find(it).is_some()).collect();
+        if here.is_empty() {
+            return Ok(());
+        }
+        let of_these = Where::all_of(vec![Condition::any("crop", &here)]);
+        let mut shown = BTreeSet::new();
+        for found in self.exemplars.every(&of_these)? {
+            let payload: ExemplarPayload = from_payload(found.payload)?;
+            if !self.forgotten.has(payload.track) {
+                shown.extend(payload.crop);
+            }
+        }
+        for name in here.iter().filter(|name| !shown.contains(*name)) {
+            self.crops.remove(name, None)?;
+        }
+        self.crops.flush()
     }
 
     /// Those of the pictures that other tracks show too.

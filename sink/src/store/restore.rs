@@ -124,6 +124,7 @@ impl Store {
                 at_ns: restored.backup.at_ns,
                 tracks: tracks.to_vec(),
                 stretches: Vec::new(),
+                pictures: Vec::new(),
             })?;
         }
         let mut writes = Writes::new(self.exemplars.as_ref(), &forgotten);

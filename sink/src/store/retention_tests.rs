@@ -37,7 +37,7 @@ proptest! {
         let store = Store::open(dir.path(), &options()).unwrap();
         store.apply(&before[..seen]).unwrap();
         if by_event {
-            let word = Forgotten { at_ns: 9, tracks: vec![track(gone)], stretches: Vec::new() };
+            let word = Forgotten { at_ns: 9, tracks: vec![track(gone)], stretches: Vec::new(), pictures: Vec::new() };
             store.apply(&[(1, Event::Forgotten(word))]).unwrap();
         } else {
             let report = store.forget(&Forget::Track(track(gone)), 9, false).unwrap();
@@ -119,6 +119,7 @@ fn what_was_written_down_before_a_kill_is_gone_after_it() {
         at_ns: 5,
         tracks: vec![track(0)],
         stretches: vec![stretch],
+        pictures: Vec::new(),
     };
     store.forgotten.add(&word).unwrap();
     drop(store);

@@ -367,6 +367,7 @@ fn decisions_wait_for_their_tracks_and_poison_goes_to_the_dead_letters() {
             at_ns: 1,
             tracks: vec![TrackId::derive("a", "b", 1, 1)],
             stretches: Vec::new(),
+            pictures: Vec::new(),
         }),
     )
     .unwrap();

@@ -11,7 +11,7 @@ use uuid::Uuid;
 use super::*;
 use crate::store::engine::server::stand_in::{Fault, StandIn};
 use crate::store::engine::{Engine, Where};
-use crate::store::{ServerLimits, ServerOptions, StoreOptions};
+use crate::store::{Forget, ServerLimits, ServerOptions, StoreOptions};
 use crate::{Error, Reaction};
 
 const FULL: Fault = Fault::Refuse(
@@ -97,6 +97,20 @@ fn assert_server_holds(stores: &[&Store], events: &[Event]) {
     }
 }
 
+/// A track of which one indexer has a picture and the other has none, if there is one.
+fn a_picture_of(one: &Indexer, other: &Indexer) -> Option<(TrackId, String)> {
+    let pictures = points(one.store.exemplars());
+    let mut pictures = pictures.values().map(|(payload, _)| {
+        let track = serde_json::from_value(payload["track"].clone()).unwrap();
+        (track, payload["crop"].as_str().unwrap().to_owned())
+    });
+    let is_its = |(_, name): &(TrackId, String)| {
+        let has = |indexer: &Indexer| indexer.store.crops().find(name).is_some();
+        has(one) && !has(other)
+    };
+    pictures.find(is_its)
+}
+
 #[test]
 fn two_indexers_on_one_server_index_everything_once_whatever_fails_on_the_way() {
     let test = "two_indexers_on_one_server_index_everything_once_whatever_fails_on_the_way";
@@ -137,8 +151,9 @@ fn two_indexers_on_one_server_index_everything_once_whatever_fails_on_the_way() 
     // Away: nothing is acknowledged that is not there.
     let resume = server.stop();
     send(600..1_500);
-    until("both say that it is away", || {
-        first.is_in_trouble() && second.is_in_trouble()
+    // One of the two may have heartbeats alone.
+    until("somebody says that it is away", || {
+        first.is_in_trouble() || second.is_in_trouble()
     });
     let waiting = sightings(&events[600..1_500]);
     until("all that came meanwhile waits in the log", || {
@@ -176,6 +191,27 @@ fn two_indexers_on_one_server_index_everything_once_whatever_fails_on_the_way() 
         assert_eq!(counts, (0, 0, 0, None));
     }
     assert_server_holds(&[&first.store, &second.store], &events);
+
+    // Each forgets a track of the other, whose picture lies with that one.
+    let mut gone = Vec::new();
+    for (asked, owner) in [(&first, &second), (&second, &first)] {
+        let Some((track, picture)) = a_picture_of(owner, asked) else {
+            continue;
+        };
+        let forget = Forget::Track(track);
+        let report = asked.receiver.forget(&forget, 77, false, LONG).unwrap();
+        assert!(
+            report.sightings > 0 && report.proof.found == 0,
+            "{report:?}"
+        );
+        gone.push(track);
+        until("the picture is gone where it lies", || {
+            owner.store.crops().find(&picture).is_none()
+        });
+    }
+    assert!(!gone.is_empty(), "nobody has a picture alone");
+    let left = without(&events, &gone);
+    assert_server_holds(&[&first.store, &second.store], &left);
     drop((first.stop(), second.stop()));
 }
 

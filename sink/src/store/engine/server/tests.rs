@@ -5,6 +5,7 @@ use std::io::Write as _;
 use super::stand_in::{Fault, StandIn};
 use super::*;
 use crate::error::Reaction;
+use crate::store::crops::Crops;
 use crate::store::engine::TRACKLETS;
 use crate::store::engine::suite::{holds, specs};
 use std::time::Duration;
@@ -392,4 +393,71 @@ fn a_server_that_is_full_or_away_keeps_events_in_the_spool_and_loses_none() {
     assert_eq!((status.store.exemplars, status.store.tracklets), (200, 40));
     assert_eq!((status.spool.records, status.trouble), (0, None));
     sink.close().unwrap();
+}
+
+#[test]
+fn pictures_of_the_forgotten_go_from_every_disk_also_where_the_points_are_gone_already() {
+    use crate::Event;
+    use crate::store::tests::{digest_of, events, options as store_options};
+    use crate::store::{Forget, Store};
+    let stand_in = StandIn::start();
+    let folders = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
+    let mut on_server = store_options();
+    on_server.server = Some(options(&stand_in));
+    let open = |dir: &tempfile::TempDir| Store::open(dir.path(), &on_server).unwrap();
+    let (one, other) = (open(&folders[0]), open(&folders[1]));
+    // The track moved from the one to the other in its middle.
+    let all = events(3, 4);
+    let of_track = |number: usize| -> Vec<_> { all[4 * number..4 * number + 4].to_vec() };
+    let (gone, left) = (of_track(0), of_track(1));
+    one.apply(&gone[..2]).unwrap();
+    other.apply(&gone[2..]).unwrap();
+    other.apply(&left).unwrap();
+    let picture = |event: &(u64, Event)| match &event.1 {
+        Event::Sighting(sighting) => Crops::name(sighting.crop.as_ref().unwrap()),
+        Event::Coverage(_) | Event::Forgotten(_) => panic!("a sighting"),
+    };
+    let Event::Sighting(first) = &gone[0].1 else {
+        panic!("a sighting");
+    };
+    let mut told = Vec::new();
+    let asked = Forget::Track(first.track);
+    one.forget_telling(&asked, 9, false, |entries| {
+        told.extend(entries.to_vec());
+        Ok(())
+    })
+    .unwrap();
+    assert!(
+        gone[..2]
+            .iter()
+            .all(|it| one.crops().find(&picture(it)).is_none())
+    );
+    assert!(
+        gone[2..]
+            .iter()
+            .all(|it| other.crops().find(&picture(it)).is_some())
+    );
+    assert_eq!(
+        other.exemplars().count(&Where::default()).unwrap(),
+        4,
+        "its points are gone"
+    );
+    let told: Vec<_> = told
+        .into_iter()
+        .map(|it| (0, Event::Forgotten(it)))
+        .collect();
+    // As each start does it, from the beginning of the topic.
+    for _ in 0..2 {
+        other.apply(&told).unwrap();
+        assert!(
+            gone.iter()
+                .all(|it| other.crops().find(&picture(it)).is_none())
+        );
+        assert!(
+            left.iter()
+                .all(|it| other.crops().find(&picture(it)).is_some())
+        );
+    }
+    assert_eq!(other.digest().unwrap(), digest_of(&[&left]));
+    assert_eq!(other.apply(&gone).unwrap().forgotten, 4);
 }
