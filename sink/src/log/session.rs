@@ -444,9 +444,39 @@ impl<'s> Session<'s> {
                     return Ok(None);
                 }
                 self.serve()?;
+                self.keep_looking()?;
                 std::thread::sleep(IDLE);
             }
             delay = (delay * 2).min(RETRY.1);
+        }
+    }
+
+    /// While the store takes nothing: what waits in the log is still counted. What a look would let go on waits for a later one.
+    fn keep_looking(&mut self) -> Result<()> {
+        self.look_if_due()?;
+        while let Some(done) = self.clerk.done()? {
+            match done {
+                Done::Committed(committed) => self.take_commit(committed)?,
+                Done::Looked(looked) => {
+                    self.looked = Instant::now();
+                    if let Ok(mut seen) = looked {
+                        self.count_own(&mut seen.look);
+                        self.shared.standing.status().behind = seen.look.behind();
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Heartbeats that this store has for itself are not in the group's commits.
+    fn count_own(&self, look: &mut Look) {
+        if let Some(heartbeats) = &self.heartbeats {
+            let known = self.shared.known();
+            for place in heartbeats.places() {
+                let next = known.heartbeats().get(&place.partition);
+                look.set_indexed(place, next.copied());
+            }
         }
     }
 
@@ -509,13 +539,7 @@ impl<'s> Session<'s> {
             }
             Err(error) => return Err(error),
         };
-        if let Some(heartbeats) = &self.heartbeats {
-            let known = self.shared.known();
-            for place in heartbeats.places() {
-                let next = known.heartbeats().get(&place.partition);
-                seen.look.set_indexed(place, next.copied());
-            }
-        }
+        self.count_own(&mut seen.look);
         let look = &seen.look;
         claim::check(look, &self.shared.store, &self.shared.options.log)?;
         let lost = self.shared.known().observe(look)?;
