@@ -18,6 +18,7 @@ use crate::report::evaluation::light::LightMeter;
 use crate::report::evaluation::page::page;
 use crate::report::evaluation::{Answers, Found, Run, Sentence, evaluate, read_sentences};
 use crate::report::mtmc::BoxLog;
+use crate::track::mot::FIRST_PIXEL;
 
 /// Hits that are asked for: the most that a store gives.
 const MOST_HITS: u32 = 1000;
@@ -58,7 +59,12 @@ impl Evaluated {
                 );
             };
             cameras.push(recording.id.as_str().to_owned());
-            truths.push(read_ground_truth(truth)?);
+            let mut truth = read_ground_truth(truth)?;
+            for observation in &mut truth.observations {
+                observation.bbox[0] -= FIRST_PIXEL;
+                observation.bbox[1] -= FIRST_PIXEL;
+            }
+            truths.push(truth);
         }
         fs_err::create_dir_all(folder)?;
         let input = args.inputs.first().map(|input| input.display().to_string());

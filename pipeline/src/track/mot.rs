@@ -84,6 +84,9 @@ impl MotDetections {
     }
 }
 
+/// MOTChallenge counts pixels from 1, as frames and tracks (the readme of its development kit); pictures here count from 0.
+pub const FIRST_PIXEL: f64 = 1.0;
+
 /// Frame numbers above this are a mistake: eleven days at 10 frames/s.
 const MOST_FRAMES: u32 = 10_000_000;
 
@@ -112,7 +115,7 @@ fn parse_line(line: &str) -> Result<(u32, Detection), String> {
         ));
     }
     need("id")?;
-    let (left, top) = (need("left")?, need("top")?);
+    let (left, top) = (need("left")? - FIRST_PIXEL, need("top")? - FIRST_PIXEL);
     let (width, height) = (need("width")?, need("height")?);
     // Some public files leave the score out.
     let score = next("score")?.unwrap_or(1.0) as f32;
@@ -223,7 +226,7 @@ impl MotWriter {
         } in &self.rows
         {
             let (width, height) = (bbox.x1 - bbox.x0, bbox.y1 - bbox.y0);
-            let (left, top) = (bbox.x0, bbox.y0);
+            let [left, top] = [bbox.x0, bbox.y0].map(|at| f64::from(at) + FIRST_PIXEL);
             writeln!(
                 out,
                 "{frame},{number},{left:.2},{top:.2},{width:.2},{height:.2},{score:.4},-1,-1,-1"
@@ -283,7 +286,7 @@ mod tests {
         let input = read(text).unwrap();
         assert_eq!(input.last_frame(), 3);
         assert_eq!(input.frames[&1].len(), 2);
-        assert_eq!(input.frames[&3][0].bbox, BBox::new(10.0, 20.0, 40.0, 80.0));
+        assert_eq!(input.frames[&3][0].bbox, BBox::new(9.0, 19.0, 39.0, 79.0));
         assert_eq!(input.score_scale, ScoreScale::Kept);
     }
 
@@ -343,7 +346,7 @@ mod tests {
             .map(|line| line.split(',').next().unwrap())
             .collect();
         assert_eq!(frames, ["1", "2", "3", "4", "10"]);
-        assert!(text.contains("2,1,2.00,0.00,10.00,20.00,1.0000,-1,-1,-1"));
+        assert!(text.contains("2,1,3.00,1.00,10.00,20.00,1.0000,-1,-1,-1"));
         assert_eq!(fs_err::read_dir(folder.path()).unwrap().count(), 1);
     }
 }
