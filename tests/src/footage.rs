@@ -164,9 +164,9 @@ pub fn truncate(path: &Path, keep: f64, to: &Path) -> Result<()> {
 /// # Errors
 /// When GStreamer's tools cannot make it.
 pub fn excerpt(from: &Path, frames: u32, to: &Path) -> Result<()> {
-    // The count is cut while decoding, so that encoding with look-ahead still gives every one of them.
+    // Cut before decoding: a decoder with threads hands on what it still holds after the end, and a frame of much later came with it.
     let chain = format!(
-        "filesrc location={} ! decodebin ! identity eos-after={} ! videoconvert ! video/x-raw,format=I420 ! \
+        "filesrc location={} ! parsebin ! identity eos-after={} ! decodebin ! videoconvert ! video/x-raw,format=I420 ! \
          x264enc pass=quant quantizer=20 bframes=2 key-int-max=20 speed-preset=veryfast threads=1 ! h264parse ! mp4mux ! \
          filesink location={}",
         from.display(),
