@@ -5,7 +5,6 @@ use std::time::{Duration, Instant};
 use rustix::time::{ClockId, clock_gettime};
 
 use super::{IndexingTime, Shared};
-use crate::clock;
 use crate::spool::Reader;
 use crate::{Event, Result};
 
@@ -140,9 +139,7 @@ pub(super) fn expire(shared: &Shared) {
         return;
     };
     while !shared.intake.must_stop() {
-        if let Err(error) = shared.store.expire(Some(clock::now_ns())) {
-            tracing::warn!(%error, "tracks that are too old could not be taken out, trying again");
-        }
+        shared.store.expire_by_clock();
         shared.intake.pause(every);
     }
 }

@@ -19,6 +19,7 @@ use super::lanes::Place;
 use super::message::{Outgoing, event_of};
 use super::options::LogOptions;
 use super::topics::Topic;
+use super::whole::reader;
 use crate::event::{ForgottenSet, MAX_EVENT_BYTES};
 use crate::{Event, Result};
 
@@ -301,12 +302,7 @@ fn read(
     options.check()?;
     let deadline = Instant::now() + limit;
     let failed = |error: KafkaError| options.error(DOING, &error);
-    let mut config = options.client();
-    config
-        .set("group.id", format!("{}{GROUP}", options.prefix))
-        .set("enable.auto.commit", "false")
-        .set("auto.offset.reset", "earliest");
-    let consumer: BaseConsumer = config.create().map_err(failed)?;
+    let consumer: BaseConsumer = reader(options, GROUP).create().map_err(failed)?;
     let name = options.topic(Topic::Dead);
     let metadata = consumer
         .fetch_metadata(Some(&name), limit)

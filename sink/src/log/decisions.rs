@@ -3,29 +3,26 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
+use rdkafka::Message as _;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::KafkaError;
-use rdkafka::{Message as _, Offset, TopicPartitionList};
 
 use super::ear::{Ear, is_final};
 use super::options::LogOptions;
 use super::topics::Topic;
+use super::whole::{self, Next, reader};
 use crate::persons::wire::{self, PersonMessage};
 use crate::{Error, Result};
 
 const DOING: &str = "read what was decided of persons";
 
-/// Nobody joins this group; the client wants a name.
 const GROUP: &str = "sightline-persons";
-
-/// Next offset to read, by partition.
-pub(super) type Next = BTreeMap<i32, i64>;
 
 /// Reads decisions.
 pub(super) struct Decisions {
     consumer: BaseConsumer<Ear>,
     options: LogOptions,
-    partitions: usize,
+    partitions: i32,
     /// When the end of each partition was reached last; nothing came since where it is `true`.
     ends: BTreeMap<i32, (Instant, bool)>,
     heard: Instant,
@@ -34,32 +31,13 @@ pub(super) struct Decisions {
 impl Decisions {
     /// Begins where `next` says, and elsewhere at the beginning.
     pub(super) fn open(options: &LogOptions, next: &Next, limit: Duration) -> Result<Self> {
-        let failed = |error: KafkaError| options.error(DOING, &error);
-        let mut config = options.client();
+        let mut config = reader(options, GROUP);
         config
-            .set("group.id", format!("{}{GROUP}", options.prefix))
-            .set("enable.auto.commit", "false")
             .set("enable.partition.eof", "true")
             // Of what was begun and given up nothing is read.
-            .set("isolation.level", "read_committed")
-            .set("auto.offset.reset", "earliest");
-        let consumer: BaseConsumer<Ear> =
-            config.create_with_context(Ear::default()).map_err(failed)?;
-        let name = options.topic(Topic::Persons);
-        let metadata = consumer.fetch_metadata(Some(&name), limit);
-        let metadata =
-            metadata.map_err(|error| options.heard(DOING, &error, consumer.context().why()))?;
-        let found = metadata.topics().first();
-        let partitions = found.map_or(0, |found| found.partitions().len());
-        let mut list = TopicPartitionList::new();
-        for partition in 0..i32::try_from(partitions).unwrap_or(i32::MAX) {
-            let from = next
-                .get(&partition)
-                .map_or(Offset::Beginning, |next| Offset::Offset(*next));
-            list.add_partition_offset(&name, partition, from)
-                .map_err(failed)?;
-        }
-        consumer.assign(&list).map_err(failed)?;
+            .set("isolation.level", "read_committed");
+        let (consumer, partitions) =
+            whole::open(&config, options, Topic::Persons, next, (DOING, limit))?;
         Ok(Self {
             consumer,
             options: options.clone(),
@@ -108,13 +86,15 @@ impl Decisions {
 
     /// Whether everything was read that was there when it was last looked at.
     pub(super) fn is_at_end(&self) -> bool {
-        self.ends.len() == self.partitions && self.ends.values().all(|(_, is_there)| *is_there)
+        self.ends.len() == self.partitions as usize
+            && self.ends.values().all(|(_, is_there)| *is_there)
     }
 
     /// Whether the end of each partition was reached since then, though more may have come.
     pub(super) fn reached_end_since(&self, then: Instant) -> bool {
         let mut ends = self.ends.values();
-        self.ends.len() == self.partitions && ends.all(|(at, is_there)| *is_there || *at >= then)
+        self.ends.len() == self.partitions as usize
+            && ends.all(|(at, is_there)| *is_there || *at >= then)
     }
 
     /// An error when nothing was heard for so long.

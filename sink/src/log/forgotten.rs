@@ -15,12 +15,12 @@ use super::ear::{Ear, is_final};
 use super::message::{event_of, outgoing};
 use super::options::LogOptions;
 use super::topics::Topic;
+use super::whole::reader;
 use crate::event::Forgotten;
 use crate::{Error, Event, Result};
 
 const DOING: &str = "read what is forgotten";
 
-/// Nobody joins this group; the client wants a name.
 const GROUP: &str = "sightline-forgotten";
 
 /// Reads what is to be forgotten, from the beginning on.
@@ -36,11 +36,7 @@ impl Feed {
     /// Begins, and reads all that there is.
     pub(super) fn open(options: &LogOptions, limit: Duration) -> Result<(Self, Vec<Forgotten>)> {
         let deadline = Instant::now() + limit;
-        let mut config = options.client();
-        config
-            .set("group.id", format!("{}{GROUP}", options.prefix))
-            .set("enable.auto.commit", "false")
-            .set("auto.offset.reset", "earliest");
+        let mut config = reader(options, GROUP);
         if !options.properties.contains_key("fetch.wait.max.ms") {
             // Nothing comes for days: one question in some seconds is enough, and it is answered at once.
             config.set("fetch.wait.max.ms", "5000");

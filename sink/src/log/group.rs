@@ -1,9 +1,10 @@
 //! Membership in the consumer group, and what is owed to it when partitions move.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 
 use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::consumer::base_consumer::PartitionQueue;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _, ConsumerContext, Rebalance};
 use rdkafka::error::KafkaError;
 use rdkafka::{ClientConfig, ClientContext, Offset, TopicPartitionList};
@@ -12,7 +13,7 @@ use super::lanes::Place;
 use super::options::{GroupProtocol, LogOptions};
 use super::receiver::Shared;
 use super::topics::Topic;
-use super::{ear, heartbeats};
+use super::{ear, whole};
 use crate::Result;
 
 /// Next offset to read, by partition.
@@ -21,6 +22,8 @@ pub(super) type Positions = BTreeMap<Place, i64>;
 /// What rebalancing, which happens within a poll, needs to know.
 pub(super) struct Context {
     shared: Arc<Shared>,
+    /// The consumer that this belongs to.
+    consumer: OnceLock<Weak<BaseConsumer<Context>>>,
     shift: Mutex<Shift>,
     /// One commit at a time: an earlier one must not come after a later one.
     commit: Mutex<()>,
@@ -33,12 +36,15 @@ pub(super) struct Shift {
     pub(super) pending: Positions,
     /// Partitions came or went.
     pub(super) has_changed: bool,
+    /// Queues of partitions that came. They hold the consumer, so whoever has it takes them out before it ends.
+    pub(super) queues: BTreeMap<Place, PartitionQueue<Context>>,
 }
 
 impl Context {
-    pub(super) fn new(shared: &Arc<Shared>) -> Self {
+    fn new(shared: &Arc<Shared>) -> Self {
         Self {
             shared: Arc::clone(shared),
+            consumer: OnceLock::new(),
             shift: Mutex::default(),
             commit: Mutex::default(),
         }
@@ -59,7 +65,7 @@ impl Context {
         let options = &self.shared.options.log;
         let failed = |error: KafkaError| options.error("commit", &error);
         let mut list = TopicPartitionList::new();
-        let mut own = heartbeats::Next::new();
+        let mut own = whole::Next::new();
         for (place, next) in &pending {
             if place.topic == Topic::Coverage && self.shared.store.is_shared() {
                 own.insert(place.partition, *next);
@@ -84,6 +90,36 @@ impl Context {
     }
 }
 
+impl Context {
+    /// Gives partitions that come queues of their own. Before they are assigned: what came for them before that would lie in the
+    /// queue of all, be read after what is newer, and be lost when the newer is committed.
+    fn split(&self, came: &TopicPartitionList) {
+        let Some(consumer) = self.consumer.get().and_then(Weak::upgrade) else {
+            return;
+        };
+        for place in self.places(came) {
+            let topic = self.shared.options.log.topic(place.topic);
+            // None only for a topic that no log has; the session misses it.
+            if let Some(queue) = consumer.split_partition_queue(&topic, place.partition) {
+                self.shift().queues.insert(place, queue);
+            }
+        }
+    }
+
+    /// Partitions of this log among these.
+    pub(super) fn places(&self, list: &TopicPartitionList) -> Vec<Place> {
+        let options = &self.shared.options.log;
+        let parts = list.elements();
+        let found = parts.iter().filter_map(|part| {
+            let mut all = Topic::ALL.into_iter();
+            let topic = all.find(|topic| options.topic(*topic) == part.topic())?;
+            let partition = part.partition();
+            Some(Place { topic, partition })
+        });
+        found.collect()
+    }
+}
+
 impl ClientContext for Context {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, words: &str) {
         ear::note(level, facility, words);
@@ -98,8 +134,10 @@ impl ClientContext for Context {
 impl ConsumerContext for Context {
     fn pre_rebalance(&self, consumer: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
         self.shift().has_changed = true;
-        let Rebalance::Revoke(revoked) = rebalance else {
-            return;
+        let revoked = match rebalance {
+            Rebalance::Assign(came) => return self.split(came),
+            Rebalance::Revoke(revoked) => revoked,
+            Rebalance::Error(_) => return,
         };
         // Whoever reads on begins where this one ended; what cannot be committed is read again.
         if !consumer.assignment_lost()
@@ -107,27 +145,25 @@ impl ConsumerContext for Context {
         {
             tracing::info!(%error, "what was read last will be read again by another indexer");
         }
-        let options = &self.shared.options.log;
         let mut shift = self.shift();
-        for part in revoked.elements() {
-            let topic = Topic::ALL
-                .into_iter()
-                .find(|topic| options.topic(*topic) == part.topic());
-            if let Some(topic) = topic {
-                shift.pending.remove(&Place {
-                    topic,
-                    partition: part.partition(),
-                });
-            }
+        for place in self.places(revoked) {
+            shift.pending.remove(&place);
         }
     }
 }
 
 /// A member of the group, not subscribed yet.
-pub(super) fn consumer(options: &LogOptions, context: Context) -> Result<BaseConsumer<Context>> {
-    member(options, &options.group())
-        .create_with_context(context)
-        .map_err(|error| options.error("connect", &error))
+pub(super) fn consumer(
+    options: &LogOptions,
+    shared: &Arc<Shared>,
+) -> Result<Arc<BaseConsumer<Context>>> {
+    let consumer: BaseConsumer<Context> = member(options, &options.group())
+        .create_with_context(Context::new(shared))
+        .map_err(|error| options.error("connect", &error))?;
+    let consumer = Arc::new(consumer);
+    let itself = &consumer.context().consumer;
+    itself.get_or_init(|| Arc::downgrade(&consumer));
+    Ok(consumer)
 }
 
 /// How a member of a group is set up.

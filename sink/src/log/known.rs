@@ -7,9 +7,9 @@ use std::path::{Path, PathBuf};
 use fs_err::File;
 use serde::{Deserialize, Serialize};
 
-use super::heartbeats;
 use super::look::Look;
 use super::topics::Topic;
+use super::whole;
 use crate::{Error, Result};
 
 /// Name of the file in the store's folder.
@@ -28,7 +28,7 @@ struct Seen {
     partitions: Vec<Partition>,
     /// Next heartbeat of each partition, where this store has all of them for itself; what is before is durable.
     #[serde(default)]
-    heartbeats: heartbeats::Next,
+    heartbeats: whole::Next,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -65,12 +65,12 @@ impl Known {
     }
 
     /// Next heartbeats; see [`super::heartbeats`].
-    pub(super) fn heartbeats(&self) -> &heartbeats::Next {
+    pub(super) fn heartbeats(&self) -> &whole::Next {
         &self.seen.heartbeats
     }
 
     /// Heartbeats before these are durable.
-    pub(super) fn keep_heartbeats(&mut self, next: heartbeats::Next) -> Result<()> {
+    pub(super) fn keep_heartbeats(&mut self, next: whole::Next) -> Result<()> {
         self.seen.heartbeats.extend(next);
         self.keep()
     }

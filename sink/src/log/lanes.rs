@@ -3,13 +3,12 @@
 //! Whoever reads many partitions gets them in lumps: minutes of one, then minutes of another. Association
 //! waits some seconds for late events, no minutes; so of all partitions the oldest event goes first.
 
-use std::collections::VecDeque;
-use std::sync::Arc;
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use rdkafka::Message as _;
+use rdkafka::consumer::ConsumerContext;
 use rdkafka::consumer::base_consumer::PartitionQueue;
-use rdkafka::consumer::{BaseConsumer, ConsumerContext};
 use rdkafka::error::KafkaError;
 use rdkafka::message::{BorrowedMessage, OwnedMessage};
 
@@ -48,7 +47,8 @@ pub(super) type Judge<'j> = &'j dyn Fn(&Event) -> Option<String>;
 struct Lane<C: ConsumerContext + 'static> {
     place: Place,
     queue: PartitionQueue<C>,
-    waiting: VecDeque<(i64, Arrival)>,
+    /// The next one, and its time.
+    waiting: Option<(i64, Arrival)>,
     /// Everything that was there when last asked has been taken.
     is_at_end: bool,
 }
@@ -70,23 +70,26 @@ impl<C: ConsumerContext + 'static> Default for Lanes<C> {
 }
 
 impl<C: ConsumerContext + 'static> Lanes<C> {
-    /// Takes over what is assigned now.
-    pub(super) fn assign(&mut self, consumer: &Arc<BaseConsumer<C>>, assigned: &[(Place, String)]) {
+    /// Takes over what is assigned now; `came` has the queues of what came since the last time. False when one has none.
+    pub(super) fn assign(
+        &mut self,
+        assigned: &[Place],
+        mut came: BTreeMap<Place, PartitionQueue<C>>,
+    ) -> bool {
+        // What came may have been here before: what still waits of that was read, and perhaps indexed, by others.
         self.lanes
-            .retain(|lane| assigned.iter().any(|(place, _)| *place == lane.place));
-        for (place, name) in assigned {
-            if self.lanes.iter().any(|lane| lane.place == *place) {
-                continue;
-            }
-            if let Some(queue) = consumer.split_partition_queue(name, place.partition) {
+            .retain(|lane| assigned.contains(&lane.place) && !came.contains_key(&lane.place));
+        for place in assigned {
+            if let Some(queue) = came.remove(place) {
                 self.lanes.push(Lane {
                     place: *place,
                     queue,
-                    waiting: VecDeque::new(),
+                    waiting: None,
                     is_at_end: false,
                 });
             }
         }
+        self.lanes.len() == assigned.len()
     }
 
     pub(super) fn places(&self) -> impl Iterator<Item = Place> + '_ {
@@ -98,13 +101,6 @@ impl<C: ConsumerContext + 'static> Lanes<C> {
         self.unknown_since.is_some()
     }
 
-    /// Takes a message that came before its partition was split off.
-    pub(super) fn hold(&mut self, place: Place, message: &BorrowedMessage<'_>, judge: Judge<'_>) {
-        if let Some(lane) = self.lanes.iter_mut().find(|lane| lane.place == place) {
-            lane.take(message, judge);
-        }
-    }
-
     /// The oldest message of all; none when there is none, or an older one may be on its way.
     ///
     /// # Errors
@@ -114,7 +110,7 @@ impl<C: ConsumerContext + 'static> Lanes<C> {
         let mut is_known = true;
         for lane in &mut self.lanes {
             lane.fill(judge)?;
-            is_known &= lane.is_at_end || !lane.waiting.is_empty();
+            is_known &= lane.is_at_end || lane.waiting.is_some();
         }
         if is_known {
             self.unknown_since = None;
@@ -129,15 +125,15 @@ impl<C: ConsumerContext + 'static> Lanes<C> {
         let oldest = self
             .lanes
             .iter_mut()
-            .filter_map(|lane| Some((lane.waiting.front()?.0, lane)))
+            .filter_map(|lane| Some((lane.waiting.as_ref()?.0, lane)))
             .min_by_key(|(time_ns, lane)| (*time_ns, lane.place));
-        Ok(oldest.and_then(|(_, lane)| Some(lane.waiting.pop_front()?.1)))
+        Ok(oldest.and_then(|(_, lane)| Some(lane.waiting.take()?.1)))
     }
 }
 
 impl<C: ConsumerContext + 'static> Lane<C> {
     fn fill(&mut self, judge: Judge<'_>) -> Result<(), KafkaError> {
-        while self.waiting.is_empty() {
+        while self.waiting.is_none() {
             match self.queue.poll(Duration::ZERO) {
                 None => return Ok(()),
                 Some(Err(KafkaError::PartitionEOF(_))) => {
@@ -146,18 +142,12 @@ impl<C: ConsumerContext + 'static> Lane<C> {
                 }
                 Some(Err(error)) => return Err(error),
                 Some(Ok(message)) => {
-                    let arrival = arrival(self.place, &message, judge);
                     self.is_at_end = false;
-                    self.waiting.push_back(arrival);
+                    self.waiting = Some(arrival(self.place, &message, judge));
                 }
             }
         }
         Ok(())
-    }
-
-    fn take(&mut self, message: &BorrowedMessage<'_>, judge: Judge<'_>) {
-        self.is_at_end = false;
-        self.waiting.push_back(arrival(self.place, message, judge));
     }
 }
 

@@ -142,11 +142,11 @@ impl Look {
             .sum()
     }
 
-    /// Messages of a partition from `next` on.
+    /// Messages of a partition from `next` on; of one that was not read yet, from what is not indexed on.
     pub(super) fn left(&self, place: Place, next: Option<i64>) -> i64 {
         self.spans.get(&place).map_or(0, |span| {
-            let next = next.filter(|next| *next <= span.end).unwrap_or(span.begin);
-            (span.end - next.max(span.begin)).max(0)
+            let next = next.filter(|next| *next <= span.end);
+            (span.end - next.unwrap_or(span.position()).max(span.begin)).max(0)
         })
     }
 

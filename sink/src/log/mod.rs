@@ -19,6 +19,7 @@
 //! - `partition`, `takeover`, `associating`, `associate`: tracks of all cameras of a site into persons, by one process at a time
 //! - `decisions`: what these decide, read by those who keep tracks
 //! - `measure`: what it costs against the bare clients
+//! - `whole`: readers of a whole topic, outside any group
 //! - `dead`: what could not be indexed, with the reason
 
 mod associate;
@@ -53,6 +54,7 @@ mod testing;
 #[cfg(test)]
 mod tests;
 mod topics;
+mod whole;
 mod window;
 
 pub use associate::{AssociateStatus, Associating, AssociatingOptions};

@@ -7,7 +7,6 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::dead::Forwarder;
-use super::decisions::Next;
 use super::goals::Goals;
 use super::known::Known;
 use super::message::of_word;
@@ -15,8 +14,8 @@ use super::options::LogOptions;
 use super::session;
 use super::standing::{Faults, Standing, Status};
 use super::topics::leaves_after;
+use super::whole::Next;
 use super::{claim, forgotten};
-use crate::clock::now_ns;
 use crate::flow::IndexingTime;
 use crate::persons::{FollowCounts, Verdict};
 use crate::store::{Applied, Embed, Forget, ForgetReport, Store};
@@ -133,6 +132,25 @@ pub(super) struct Shared {
 }
 
 impl Shared {
+    pub(super) fn new(
+        store: Arc<Store>,
+        options: ReceiverOptions,
+        embed: Option<Embedder>,
+    ) -> Result<Arc<Self>> {
+        options.log.check()?;
+        let known = Known::load(store.dir())?;
+        Ok(Arc::new(Self {
+            claim: claim::words(&store),
+            store,
+            options,
+            embed,
+            known: Mutex::new(known),
+            followed: Mutex::default(),
+            goals: Mutex::default(),
+            standing: Standing::default(),
+        }))
+    }
+
     pub(super) fn known(&self) -> MutexGuard<'_, Known> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -178,18 +196,7 @@ impl Receiver {
     }
 
     fn begin(store: Arc<Store>, options: ReceiverOptions, embed: Option<Embedder>) -> Result<Self> {
-        options.log.check()?;
-        let known = Known::load(store.dir())?;
-        let shared = Arc::new(Shared {
-            claim: claim::words(&store),
-            store,
-            options,
-            embed,
-            known: Mutex::new(known),
-            followed: Mutex::default(),
-            goals: Mutex::default(),
-            standing: Standing::default(),
-        });
+        let shared = Shared::new(store, options, embed)?;
         let stopped = Arc::clone(&shared);
         let mut threads = Threads::new("receiver", move || stopped.standing.stop());
         let (indexing, tidying) = (Arc::clone(&shared), Arc::clone(&shared));
@@ -319,9 +326,7 @@ fn tidy(shared: &Arc<Shared>) {
 /// Takes out what is too old or too much, now and then.
 fn expire(shared: &Arc<Shared>, every: Duration) {
     while !shared.standing.must_stop() {
-        if let Err(error) = shared.store.expire(Some(now_ns())) {
-            tracing::warn!(%error, "tracks that are too old could not be taken out, trying again");
-        }
+        shared.store.expire_by_clock();
         shared.standing.pause(every);
     }
 }

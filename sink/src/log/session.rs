@@ -1,6 +1,6 @@
 //! One life of a consumer: partitions merged, applied, made durable, committed.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -69,7 +69,6 @@ struct Session<'s> {
     // First of those that hold the consumer, so that it ends before the group is left.
     clerk: Clerk,
     consumer: Arc<BaseConsumer<Context>>,
-    names: HashMap<String, Topic>,
     lanes: Lanes<Context>,
     forwarder: Forwarder,
     /// What everybody is to forget.
@@ -99,11 +98,11 @@ impl<'s> Session<'s> {
             let next = shared.known().heartbeats().clone();
             Heartbeats::open(options, &next, ASK_LIMIT)
         });
-        let mut names = HashMap::from([(options.topic(Topic::Sightings), Topic::Sightings)]);
+        let mut names = vec![options.topic(Topic::Sightings)];
         if !is_shared {
-            names.insert(options.topic(Topic::Coverage), Topic::Coverage);
+            names.push(options.topic(Topic::Coverage));
         }
-        let consumer = consumer(options, Context::new(shared))?;
+        let consumer = consumer(options, shared)?;
         claim::check(
             &Look::take(&consumer, options, ASK_LIMIT)?,
             &shared.store,
@@ -111,17 +110,15 @@ impl<'s> Session<'s> {
         )?;
         // Before the first sighting: nothing of what is forgotten may be searchable even for a moment.
         let (feed, known) = Feed::open(options, ASK_LIMIT)?;
-        let topics: Vec<&str> = names.keys().map(String::as_str).collect();
+        let topics: Vec<&str> = names.iter().map(String::as_str).collect();
         consumer
             .subscribe(&topics)
             .map_err(|error| options.error("subscribe", &error))?;
         let now = Instant::now();
-        let consumer = Arc::new(consumer);
         let mut session = Self {
             shared,
             clerk: Clerk::start(&consumer, options)?,
             consumer,
-            names,
             lanes: Lanes::default(),
             forwarder: Forwarder::connect(options)?,
             feed,
@@ -226,22 +223,18 @@ impl<'s> Session<'s> {
 
     /// Lets the client do what it has to: join the group, share partitions anew.
     fn serve(&mut self) -> Result<()> {
-        let consumer = Arc::clone(&self.consumer);
-        let shared = self.shared;
-        let judge = |event: &Event| shared.refusal(event);
-        match consumer.poll(Duration::ZERO) {
+        match self.consumer.poll(Duration::ZERO) {
             None | Some(Err(KafkaError::PartitionEOF(_))) => {}
             Some(Err(error)) => self.heed(&error)?,
             Some(Ok(message)) => {
-                // It came before its partition was split off.
-                self.take_assignment()?;
-                if let Some(topic) = self.names.get(message.topic()) {
-                    let place = Place {
-                        topic: *topic,
-                        partition: message.partition(),
-                    };
-                    self.lanes.hold(place, &message, &judge);
-                }
+                // Newer ones may have been read from the partition's queue already, and none of them may count as indexed now.
+                self.consumer.context().shift().pending.clear();
+                let what = format!(
+                    "{}/{} has no queue of its own",
+                    message.topic(),
+                    message.partition()
+                );
+                return Err(self.shared.options.log.failed("read", what));
             }
         }
         self.take_assignment()
@@ -259,28 +252,24 @@ impl<'s> Session<'s> {
     }
 
     fn take_assignment(&mut self) -> Result<()> {
-        if !std::mem::take(&mut self.consumer.context().shift().has_changed) {
+        let context = self.consumer.context();
+        if !std::mem::take(&mut context.shift().has_changed) {
             return Ok(());
         }
         let failed = |error: KafkaError| self.shared.options.log.error("share partitions", &error);
         let assignment = self.consumer.assignment().map_err(failed)?;
-        let assigned: Vec<_> = assignment
-            .elements()
-            .iter()
-            .filter_map(|part| {
-                let name = part.topic().to_owned();
-                let place = Place {
-                    topic: *self.names.get(&name)?,
-                    partition: part.partition(),
-                };
-                Some((place, name))
-            })
-            .collect();
-        self.lanes.assign(&self.consumer, &assigned);
+        let assigned = context.places(&assignment);
+        let came = std::mem::take(&mut context.shift().queues);
+        // Whoever had them meanwhile read on.
+        self.read.retain(|place, _| !came.contains_key(place));
+        if !self.lanes.assign(&assigned, came) {
+            let options = &self.shared.options.log;
+            let what = "a partition has no queue of its own".to_owned();
+            return Err(options.failed("share partitions", what));
+        }
         let all_heartbeats = self.heartbeats.is_some();
         let is_mine = |place: &Place| {
-            (all_heartbeats && place.topic == Topic::Coverage)
-                || assigned.iter().any(|(mine, _)| mine == place)
+            (all_heartbeats && place.topic == Topic::Coverage) || assigned.contains(place)
         };
         self.read.retain(|place, _| is_mine(place));
         self.held.keep(is_mine);
@@ -605,6 +594,14 @@ impl<'s> Session<'s> {
                 .standing
                 .complain(&self.shared.options.log.failed("read", what));
         }
+    }
+}
+
+impl Drop for Session<'_> {
+    fn drop(&mut self) {
+        // They hold the consumer, which holds them: the group would never be left.
+        let came = std::mem::take(&mut self.consumer.context().shift().queues);
+        drop(came);
     }
 }
 

@@ -12,6 +12,7 @@ use super::engine::{Condition, Order, Where};
 use super::points::{TrackletPayload, from_payload};
 use super::remove::Pictures;
 use crate::Result;
+use crate::clock::now_ns;
 
 /// Tracks that go at once; searches and writing go on in between.
 const AT_ONCE: usize = 64;
@@ -85,6 +86,13 @@ impl Store {
             self.flush()?;
         }
         Ok(expired)
+    }
+
+    /// As [`Store::expire`], by the clock of now; what fails is told, and due again the next time.
+    pub(crate) fn expire_by_clock(&self) {
+        if let Err(error) = self.expire(Some(now_ns())) {
+            tracing::warn!(%error, "tracks that are too old could not be taken out, trying again");
+        }
     }
 
     /// Bytes of points and pictures: vectors and pictures as they are, and 1 KiB a point for what goes with it. The

@@ -1,6 +1,12 @@
 //! Which store a group indexes into.
 
+use rdkafka::Message as _;
+use rdkafka::consumer::{BaseConsumer, Consumer as _, DefaultConsumerContext};
+
 use super::*;
+use crate::log::group;
+use crate::log::receiver::Shared;
+use crate::log::topics::Topic;
 use crate::{Error, Reaction};
 
 /// What a receiver of another store in the same group ends with.
@@ -95,4 +101,63 @@ fn a_store_that_is_made_anew_does_not_begin_in_the_middle() {
     receiver.close().unwrap();
     fs_err::remove_dir_all(site.path().join("index")).unwrap();
     refusal(&receive(&open_store(site.path()), &log));
+}
+
+/// A thread that gets no turn between its partitions' coming and its reading them.
+#[test]
+fn what_comes_before_partitions_are_looked_at_lies_in_their_own_queues() {
+    let test = "what_comes_before_partitions_are_looked_at_lies_in_their_own_queues";
+    let Some((_broker, log)) = begin(test) else {
+        return;
+    };
+    let (edge, site) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let events = events(600);
+    let publisher = publish(edge.path(), &log);
+    append(&publisher.writer(), &events);
+    publisher.drain(LONG).unwrap();
+    let topic = log.topic(Topic::Sightings);
+    let wait_idle = |is_assigned: &mut dyn FnMut() -> bool| {
+        until("partitions come", is_assigned);
+        // Time for all of them to be fetched.
+        std::thread::sleep(Duration::from_secs(2));
+    };
+
+    // Without queues of their own: the loss that this is about.
+    let mut plain = group::member(&log, "another");
+    plain.set("enable.partition.eof", "false");
+    let plain: BaseConsumer<DefaultConsumerContext> = plain.create().unwrap();
+    plain.subscribe(&[&topic]).unwrap();
+    wait_idle(&mut || {
+        assert!(plain.poll(Duration::ZERO).is_none(), "asked at once");
+        plain.assignment().unwrap().count() > 0
+    });
+    assert!(
+        plain.poll(Duration::ZERO).is_some(),
+        "in the queue of all, before whatever comes to queues made now"
+    );
+    drop(plain);
+
+    let shared = Shared::new(
+        open_store(site.path()),
+        ReceiverOptions::new(log.clone()),
+        None,
+    );
+    let consumer = group::consumer(&log, &shared.unwrap()).unwrap();
+    consumer.subscribe(&[&topic]).unwrap();
+    wait_idle(&mut || {
+        assert!(consumer.poll(Duration::ZERO).is_none(), "nothing else");
+        consumer.assignment().unwrap().count() > 0
+    });
+    assert!(consumer.poll(Duration::ZERO).is_none(), "nor now");
+    let queues = std::mem::take(&mut consumer.context().shift().queues);
+    let mut read = 0;
+    for queue in queues.values() {
+        let mut next = 0;
+        while let Some(Ok(message)) = queue.poll(Duration::ZERO) {
+            assert_eq!(message.offset(), next, "from the first on, in order");
+            next += 1;
+        }
+        read += next as u64;
+    }
+    assert_eq!(read, sightings(&events));
 }
