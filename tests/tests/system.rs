@@ -22,6 +22,8 @@ mod foreign;
 mod forget;
 #[path = "system/kafka.rs"]
 mod kafka;
+#[path = "system/kafka_care.rs"]
+mod kafka_care;
 #[path = "system/kafka_persons.rs"]
 mod kafka_persons;
 #[path = "system/live.rs"]

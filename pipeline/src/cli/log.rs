@@ -116,7 +116,7 @@ pub enum SpoolCommand {
     Status(SpoolPlaceArgs),
     /// Read everything and name every damage; exit status 2 when there is some
     Check(SpoolPlaceArgs),
-    /// Mend what a crash or a bad disk left: what is whole stays, what is gone is counted. Nobody may have it open
+    /// Cut off what a crash left half written, and count what is gone; what is whole stays. Nobody may have it open
     Repair(SpoolPlaceArgs),
     /// Print the records, one JSON value a line
     Cat(SpoolCatArgs),

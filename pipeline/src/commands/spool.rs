@@ -61,7 +61,7 @@ fn check(args: &SpoolPlaceArgs) -> Result<()> {
     }
     if !look.is_clean() {
         bail!(
-            "spool `{}` is damaged; `sightline spool repair` keeps what is whole, and so does the next start",
+            "spool `{}` is damaged; the next start takes what is whole and counts what is gone, as `sightline spool repair` does without a start",
             dir.display()
         );
     }

@@ -95,7 +95,7 @@ impl Inspection {
         Ok(inspection)
     }
 
-    /// Whether a repair would find something to do.
+    /// Whether nothing is damaged. Records that are gone stay so: a gap is there until all of its segment was taken.
     pub fn is_clean(&self) -> bool {
         let is_whole =
             |segment: &SegmentInspection| segment.broken_regions == 0 && segment.missing.is_empty();
