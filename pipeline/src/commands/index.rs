@@ -100,10 +100,7 @@ pub fn run(args: &IndexArgs) -> Result<()> {
                 break Err(failure.into());
             }
             // A log that is away is no reason to start anew: it is told, and tried again.
-            if received.behind == 0
-                || received.trouble.is_some()
-                || received.indexing.events != told.indexing.events
-            {
+            if received.turns != told.turns {
                 heartbeat.beat();
             }
             let forgotten = received.applied.forgotten;

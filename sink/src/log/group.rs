@@ -54,14 +54,21 @@ impl Context {
         self.shift.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Nothing is committed by others of this process while this is held.
+    pub(super) fn commit_lock(&self) -> MutexGuard<'_, ()> {
+        self.commit.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Makes what was applied durable and commits it. From any thread; more may be applied meanwhile.
     pub(super) fn commit(&self, consumer: &BaseConsumer<Self>) -> Result<()> {
-        let _commit = self.commit.lock().unwrap_or_else(PoisonError::into_inner);
-        let pending = self.shift().pending.clone();
+        let _commit = self.commit_lock();
+        let mut pending = self.shift().pending.clone();
         if pending.is_empty() {
             return Ok(());
         }
         self.shared.store.flush()?;
+        // Partitions that went meanwhile are not this one's to speak of.
+        pending.retain(|place, _| self.shift().pending.contains_key(place));
         let options = &self.shared.options.log;
         let failed = |error: KafkaError| options.error("commit", &error);
         let mut list = TopicPartitionList::new();

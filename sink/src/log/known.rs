@@ -100,6 +100,9 @@ impl Known {
                 continue;
             };
             if is_other || end < was.end {
+                if topic == Topic::Coverage {
+                    self.seen.heartbeats.remove(&partition);
+                }
                 let gone = (was.end - was.next).max(0) as u64;
                 lost += gone;
                 tracing::error!(
@@ -144,6 +147,7 @@ impl Known {
 
 #[cfg(test)]
 mod tests {
+    use super::super::lanes::Place;
     use super::super::look::tests::look;
     use super::*;
 
@@ -161,6 +165,32 @@ mod tests {
         // Everything that was there had been indexed.
         assert_eq!(open().observe(&look(0, 3, Some(3))).unwrap(), 0);
         assert_eq!(open().observe(&look(0, 1, None)).unwrap(), 0);
+    }
+
+    #[test]
+    fn heartbeats_of_a_log_that_began_anew_are_read_from_its_beginning() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut known = Known::load(dir.path()).unwrap();
+        let of_coverage = |cluster: &str, end| {
+            let mut look = look(0, end, None);
+            let spans = std::mem::take(&mut look.spans).into_values();
+            let place = Place {
+                topic: Topic::Coverage,
+                partition: 0,
+            };
+            look.spans = spans.map(|span| (place, span)).collect();
+            look.cluster = Some(cluster.to_owned());
+            look
+        };
+        known.observe(&of_coverage("a", 9)).unwrap();
+        known.keep_heartbeats([(0, 9)].into()).unwrap();
+        known.observe(&of_coverage("a", 12)).unwrap();
+        assert_eq!(known.heartbeats(), &[(0, 9)].into());
+        known.observe(&of_coverage("a", 3)).unwrap();
+        assert!(known.heartbeats().is_empty(), "an empty disk");
+        known.keep_heartbeats([(0, 3)].into()).unwrap();
+        known.observe(&of_coverage("b", 40)).unwrap();
+        assert!(known.heartbeats().is_empty(), "another cluster");
     }
 
     #[test]

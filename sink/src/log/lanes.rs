@@ -101,14 +101,18 @@ impl<C: ConsumerContext + 'static> Lanes<C> {
         self.unknown_since.is_some()
     }
 
-    /// The oldest message of all; none when there is none, or an older one may be on its way.
+    /// The oldest message of all wanted partitions; none when there is none, or an older one may be on its way.
     ///
     /// # Errors
     ///
     /// What the client says of a partition.
-    pub(super) fn next(&mut self, judge: Judge<'_>) -> Result<Option<Arrival>, KafkaError> {
+    pub(super) fn next(
+        &mut self,
+        is_wanted: impl Fn(Place) -> bool,
+        judge: Judge<'_>,
+    ) -> Result<Option<Arrival>, KafkaError> {
         let mut is_known = true;
-        for lane in &mut self.lanes {
+        for lane in self.lanes.iter_mut().filter(|lane| is_wanted(lane.place)) {
             lane.fill(judge)?;
             is_known &= lane.is_at_end || lane.waiting.is_some();
         }
@@ -125,6 +129,7 @@ impl<C: ConsumerContext + 'static> Lanes<C> {
         let oldest = self
             .lanes
             .iter_mut()
+            .filter(|lane| is_wanted(lane.place))
             .filter_map(|lane| Some((lane.waiting.as_ref()?.0, lane)))
             .min_by_key(|(time_ns, lane)| (*time_ns, lane.place));
         Ok(oldest.and_then(|(_, lane)| Some(lane.waiting.take()?.1)))

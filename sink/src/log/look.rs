@@ -10,6 +10,7 @@ use rdkafka::{Offset, TopicPartitionList};
 use super::lanes::Place;
 use super::options::LogOptions;
 use super::topics::Topic;
+use super::whole::Next;
 use crate::{Error, Result};
 
 /// Offsets of one partition.
@@ -121,10 +122,12 @@ impl Look {
         span.owner.is_empty().then(|| span.position())
     }
 
-    /// Takes as indexed of a partition what is before `next`, whatever the group says of it.
-    pub(super) fn set_indexed(&mut self, place: Place, next: Option<i64>) {
-        if let Some(span) = self.spans.get_mut(&place) {
-            span.committed = next;
+    /// Takes as indexed of a topic what is before `next`, whatever the group says of it.
+    pub(super) fn set_indexed(&mut self, topic: Topic, next: &Next) {
+        for (place, span) in &mut self.spans {
+            if place.topic == topic {
+                span.committed = next.get(&place.partition).copied();
+            }
         }
     }
 

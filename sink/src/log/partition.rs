@@ -232,7 +232,7 @@ impl Partition {
     /// Lets go of what is to be forgotten.
     pub(super) fn forget(&mut self, forgotten: &ForgottenSet, told: &mut Vec<PersonMessage>) {
         for (name, site) in &mut self.sites {
-            let tracks = site.associator.to_forget(forgotten);
+            let tracks = site.associator.to_forget(name, forgotten);
             if tracks.is_empty() {
                 continue;
             }

@@ -71,6 +71,8 @@ pub struct ReceiveStatus {
     pub behind: u64,
     /// Looks at the log's end so far.
     pub looks: u64,
+    /// Turns of the thread that indexes: it lives while these grow.
+    pub turns: u64,
     /// At the last look nothing was left to index, by anybody of the group.
     pub is_level: bool,
     /// Why nothing is indexed now; none while it goes well.

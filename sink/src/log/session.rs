@@ -1,6 +1,5 @@
 //! One life of a consumer: partitions merged, applied, made durable, committed.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -25,7 +24,7 @@ use super::standing::RETRY;
 use super::topics::{Topic, require_topics};
 use crate::event::Forgotten;
 use crate::store::Applied;
-use crate::{Error, Event, Reaction, Result, TrackId};
+use crate::{Error, Event, Reaction, Result};
 
 /// Longest wait for an answer of the brokers.
 const ASK_LIMIT: Duration = Duration::from_secs(10);
@@ -54,14 +53,15 @@ const OTHERS: Duration = Duration::from_secs(60);
 /// Decisions that are taken in at once.
 const DECISIONS: usize = 500;
 
-/// Heartbeats that may wait; beyond it reading waits.
-const MOST_HELD: usize = 20_000;
+/// Heartbeats that may wait; beyond it no more are read.
+const MOST_HELD: usize = if cfg!(test) { 50 } else { 20_000 };
 
 /// Indexes until the receiver stops; begins anew after every fault.
 pub(super) fn run(shared: &Arc<Shared>) {
-    shared
-        .standing
-        .live("indexing", || Session::begin(shared)?.run());
+    shared.standing.live("indexing", || {
+        shared.standing.status().turns += 1;
+        Session::begin(shared)?.run()
+    });
 }
 
 struct Session<'s> {
@@ -94,20 +94,21 @@ impl<'s> Session<'s> {
         let options = &shared.options.log;
         require_topics(options, ASK_LIMIT)?;
         let is_shared = shared.store.is_shared();
-        let heartbeats = is_shared.then(|| {
-            let next = shared.known().heartbeats().clone();
-            Heartbeats::open(options, &next, ASK_LIMIT)
-        });
         let mut names = vec![options.topic(Topic::Sightings)];
         if !is_shared {
             names.push(options.topic(Topic::Coverage));
         }
         let consumer = consumer(options, shared)?;
-        claim::check(
-            &Look::take(&consumer, options, ASK_LIMIT)?,
-            &shared.store,
-            options,
-        )?;
+        let mut look = Look::take(&consumer, options, ASK_LIMIT)?;
+        claim::check(&look, &shared.store, options)?;
+        // Where the log began anew its heartbeats are read from the beginning.
+        count_own(shared, &mut look);
+        let lost = shared.known().observe(&look)?;
+        shared.standing.status().lost += lost;
+        let heartbeats = is_shared.then(|| {
+            let next = shared.known().heartbeats().clone();
+            Heartbeats::open(options, &next, ASK_LIMIT)
+        });
         // Before the first sighting: nothing of what is forgotten may be searchable even for a moment.
         let (feed, known) = Feed::open(options, ASK_LIMIT)?;
         let topics: Vec<&str> = names.iter().map(String::as_str).collect();
@@ -145,16 +146,15 @@ impl<'s> Session<'s> {
         }
         let mut next = self.shared.followed().clone();
         let mut decisions = Decisions::open(&options.log, &next, ASK_LIMIT)?;
-        let mut changed = BTreeSet::new();
         while !decisions.is_at_end() && !self.shared.standing.must_stop() {
             let messages = decisions.next(DECISIONS, &mut next)?;
             if messages.is_empty() {
                 decisions.require_heard(ASK_LIMIT)?;
                 std::thread::sleep(TICK);
             }
-            changed.append(&mut store.hear_persons(messages)?);
+            store.hear_persons(messages)?;
         }
-        self.write_persons(&changed)?;
+        self.write_persons()?;
         *self.shared.followed() = next;
         self.decisions = Some(decisions);
         Ok(())
@@ -170,14 +170,14 @@ impl<'s> Session<'s> {
         if messages.is_empty() {
             return Ok(());
         }
-        let changed = self.shared.store.hear_persons(messages)?;
-        self.write_persons(&changed)?;
+        self.shared.store.hear_persons(messages)?;
+        self.write_persons()?;
         *self.shared.followed() = next;
         Ok(())
     }
 
-    fn write_persons(&self, changed: &BTreeSet<TrackId>) -> Result<()> {
-        self.shared.store.write_followed(changed)?;
+    fn write_persons(&self) -> Result<()> {
+        self.shared.store.write_followed()?;
         self.shared.standing.status().persons = self.shared.store.followed_counts();
         Ok(())
     }
@@ -223,11 +223,12 @@ impl<'s> Session<'s> {
 
     /// Lets the client do what it has to: join the group, share partitions anew.
     fn serve(&mut self) -> Result<()> {
+        self.shared.standing.status().turns += 1;
         match self.consumer.poll(Duration::ZERO) {
             None | Some(Err(KafkaError::PartitionEOF(_))) => {}
             Some(Err(error)) => self.heed(&error)?,
             Some(Ok(message)) => {
-                // Newer ones may have been read from the partition's queue already, and none of them may count as indexed now.
+                // Newer ones may have been read from the partition's queue already; what is not committed yet of them comes again.
                 self.consumer.context().shift().pending.clear();
                 let what = format!(
                     "{}/{} has no queue of its own",
@@ -283,6 +284,7 @@ impl<'s> Session<'s> {
     /// Says which store the new partitions go into. What cannot be said now is said with the first commit.
     fn claim(&self) {
         let options = &self.shared.options.log;
+        let _commit = self.consumer.context().commit_lock();
         let claimed = Look::take(&self.consumer, options, CLAIM_LIMIT).and_then(|look| {
             let mine = self.lanes.places();
             claim::take(&self.consumer, &look, mine, &self.shared.claim, options)
@@ -307,8 +309,11 @@ impl<'s> Session<'s> {
         let begin = Instant::now();
         let mut batch = Vec::new();
         let mut dead = 0;
-        while batch.len() < self.shared.options.batch_records && self.held.len() < MOST_HELD {
-            let arrival = match self.lanes.next(&judge) {
+        while batch.len() < self.shared.options.batch_records {
+            // Those that wait go on when sightings are indexed, so these never wait for them.
+            let has_room = self.held.len() < MOST_HELD;
+            let is_wanted = |place: Place| has_room || place.topic == Topic::Sightings;
+            let arrival = match self.lanes.next(is_wanted, &judge) {
                 Ok(Some(arrival)) => arrival,
                 Ok(None)
                     if !batch.is_empty() && self.lanes.is_waiting() && begin.elapsed() < LINGER =>
@@ -399,6 +404,8 @@ impl<'s> Session<'s> {
         let Some(applied) = self.apply_until_taken(&events)? else {
             return Ok(());
         };
+        // Meanwhile nothing was asked for.
+        self.came = Instant::now();
         let mine: Vec<_> = self.places().collect();
         places.retain(|place, _| mine.contains(place));
         self.consumer.context().shift().pending.append(&mut places);
@@ -416,8 +423,9 @@ impl<'s> Session<'s> {
     /// told that this member lives. None when the receiver stops.
     fn apply_until_taken(&mut self, events: &[(u64, Event)]) -> Result<Option<Applied>> {
         let mut delay = RETRY.0;
+        let mut embedded = None;
         loop {
-            match self.embed_and_apply(events) {
+            match self.embed_and_apply(events, &mut embedded) {
                 Ok(applied) => return Ok(Some(applied)),
                 Err(error) if may_pass(&error) => {
                     tracing::warn!(%error, waiting = events.len(), "indexing failed, trying again");
@@ -449,7 +457,7 @@ impl<'s> Session<'s> {
                 Done::Looked(looked) => {
                     self.looked = Instant::now();
                     if let Ok(mut seen) = looked {
-                        self.count_own(&mut seen.look);
+                        count_own(self.shared, &mut seen.look);
                         self.shared.standing.status().behind = seen.look.behind();
                     }
                 }
@@ -458,28 +466,24 @@ impl<'s> Session<'s> {
         Ok(())
     }
 
-    /// Heartbeats that this store has for itself are not in the group's commits.
-    fn count_own(&self, look: &mut Look) {
-        if let Some(heartbeats) = &self.heartbeats {
-            let known = self.shared.known();
-            for place in heartbeats.places() {
-                let next = known.heartbeats().get(&place.partition);
-                look.set_indexed(place, next.copied());
-            }
-        }
-    }
-
-    fn embed_and_apply(&self, events: &[(u64, Event)]) -> Result<Applied> {
+    /// Applies events; those by other models are embedded first, and kept in `embedded` for another attempt.
+    fn embed_and_apply(
+        &self,
+        events: &[(u64, Event)],
+        embedded: &mut Option<Vec<(u64, Event)>>,
+    ) -> Result<Applied> {
         let Shared { store, embed, .. } = &**self.shared;
         let is_by_others = |(_, event): &(u64, Event)| store.is_by_others(event);
-        let Some(embedder) = embed.as_ref().filter(|_| events.iter().any(is_by_others)) else {
-            return store.apply(events);
-        };
-        let mut fresh = events.to_vec();
-        let embedded = store.embed_anew(&mut fresh, embedder.locked().as_mut())?;
-        let applied = store.apply(&fresh)?;
-        self.shared.standing.status().embedded += embedded;
-        Ok(applied)
+        if embedded.is_none()
+            && let Some(embedder) = embed
+            && events.iter().any(is_by_others)
+        {
+            let mut fresh = events.to_vec();
+            let count = store.embed_anew(&mut fresh, embedder.locked().as_mut())?;
+            self.shared.standing.status().embedded += count;
+            *embedded = Some(fresh);
+        }
+        store.apply(embedded.as_deref().unwrap_or(events))
     }
 
     /// Begins to make durable and to commit what was applied, while indexing goes on.
@@ -528,7 +532,7 @@ impl<'s> Session<'s> {
             }
             Err(error) => return Err(error),
         };
-        self.count_own(&mut seen.look);
+        count_own(self.shared, &mut seen.look);
         let look = &seen.look;
         claim::check(look, &self.shared.store, &self.shared.options.log)?;
         let lost = self.shared.known().observe(look)?;
@@ -602,6 +606,14 @@ impl Drop for Session<'_> {
         // They hold the consumer, which holds them: the group would never be left.
         let came = std::mem::take(&mut self.consumer.context().shift().queues);
         drop(came);
+    }
+}
+
+/// Heartbeats that a store has for itself, since others write to it too, are not in the group's commits.
+fn count_own(shared: &Shared, look: &mut Look) {
+    if shared.store.is_shared() {
+        let known = shared.known();
+        look.set_indexed(Topic::Coverage, known.heartbeats());
     }
 }
 

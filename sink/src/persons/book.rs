@@ -100,21 +100,28 @@ impl PersonBook {
             Err(error) => return Err(Error::io(what)(error)),
         };
         let mut regained = Vec::new();
-        let mut at = 0;
-        while let Parsed::Good(found) = record::parse(&bytes, at) {
-            let payload = bytes.get(found.payload_at..found.end).unwrap_or_default();
-            if let Ok(event) = event::decode(payload) {
-                associator.take(&event, &mut regained);
+        let (mut at, mut end) = (0, 0);
+        while at < bytes.len() {
+            if let Parsed::Good(found) = record::parse(&bytes, at) {
+                let payload = bytes.get(found.payload_at..found.end).unwrap_or_default();
+                if let Ok(event) = event::decode(payload) {
+                    associator.take(&event, &mut regained);
+                }
+                (at, end) = (found.end, found.end);
+            } else if let Some(next) = record::resync(&bytes, at + 1) {
+                // What a full disk tore and could not take back is behind it once more, whole.
+                at = next;
+            } else {
+                break;
             }
-            at = found.end;
         }
         let log = append("log")?;
-        if at < bytes.len() {
+        if end < bytes.len() {
             tracing::warn!(
-                log = %dir.join("log").display(), lost_bytes = bytes.len() - at,
+                log = %dir.join("log").display(), lost_bytes = bytes.len() - end,
                 "the record of persons has a torn end, what is lost comes again"
             );
-            log.set_len(at as u64).map_err(Error::io(what))?;
+            log.set_len(end as u64).map_err(Error::io(what))?;
         }
         let history = append("decisions.jsonl")?;
         let history_bytes = history.metadata().map_err(Error::io(what))?.len();
@@ -123,7 +130,7 @@ impl PersonBook {
             associator,
             renamed,
             log,
-            log_bytes: at as u64,
+            log_bytes: end as u64,
             unwritten: Vec::new(),
             history,
             history_bytes,
@@ -198,14 +205,7 @@ impl PersonBook {
             return Ok(false);
         };
         self.note(&decisions[before..])?;
-        let mut line = serde_json::to_vec(&feedback).map_err(|e| Error::io(WHAT)(e.into()))?;
-        line.push(b'\n');
-        let mut options = File::options();
-        let path = self.dir.join("feedback.jsonl");
-        let file = options.append(true).create(true).open(path);
-        let mut file = file.map_err(Error::io(WHAT))?;
-        file.write_all(&line).map_err(Error::io(WHAT))?;
-        file.sync_data().map_err(Error::io(WHAT))?;
+        word::append(&self.dir.join("feedback.jsonl"), &feedback)?;
         self.is_finished = true;
         self.flush()?;
         Ok(true)
@@ -269,16 +269,13 @@ impl PersonBook {
     /// When the disk refuses.
     pub fn flush(&mut self) -> Result<()> {
         if !self.unwritten.is_empty() {
-            self.log
-                .write_all(&self.unwritten)
+            word::append_whole(&mut self.log, self.log_bytes, &self.unwritten)
                 .map_err(Error::io(WHAT))?;
-            self.log.sync_data().map_err(Error::io(WHAT))?;
             self.log_bytes += self.unwritten.len() as u64;
             self.unwritten.clear();
         }
         if !self.untold.is_empty() {
-            self.history
-                .write_all(&self.untold)
+            word::append_whole(&mut self.history, self.history_bytes, &self.untold)
                 .map_err(Error::io(WHAT))?;
             self.history_bytes += self.untold.len() as u64;
             self.untold.clear();

@@ -4,10 +4,8 @@
 //! Nothing of it is kept on disk but people's words; whoever starts reads what the log holds from its beginning.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
-use fs_err::File;
 use serde::Serialize;
 
 use super::book::{PersonRecord, PersonTrack, strike};
@@ -169,19 +167,12 @@ impl Followed {
     }
 
     fn note(&mut self, said: &Feedback) -> Result<()> {
-        if self.said.len() >= MOST_WORDS || !self.said.insert(mark(said)) {
+        if self.said.len() >= MOST_WORDS || self.said.contains(&mark(said)) {
             self.counts.stale += 1;
             return Ok(());
         }
-        let mut line = serde_json::to_vec(said).map_err(|error| Error::io(WHAT)(error.into()))?;
-        line.push(b'\n');
-        let mut options = File::options();
-        options.append(true).create(true);
-        let mut file = options
-            .open(feedback_file(&self.dir))
-            .map_err(Error::io(WHAT))?;
-        file.write_all(&line).map_err(Error::io(WHAT))?;
-        file.sync_data().map_err(Error::io(WHAT))?;
+        word::append(&feedback_file(&self.dir), said)?;
+        self.said.insert(mark(said));
         self.counts.taken += 1;
         Ok(())
     }

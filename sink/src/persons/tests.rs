@@ -182,6 +182,43 @@ fn a_restart_goes_on_as_if_there_had_been_none() {
 }
 
 #[test]
+fn what_a_full_disk_tore_costs_nothing_that_was_written_after_it() {
+    let walks = crowd(9, 25);
+    let events = in_time(&walks);
+    let dir = tempfile::tempdir().unwrap();
+    let log = dir.path().join("log");
+    let (first, second) = events.split_at(events.len() / 2);
+    for part in [first, second] {
+        let mut book = PersonBook::open(dir.path(), AssociationOptions::default()).unwrap();
+        for event in part {
+            book.take(event, &mut Vec::new()).unwrap();
+        }
+        book.flush().unwrap();
+        drop(book);
+        // Half of the last record stands behind it, and could not be taken back.
+        let bytes = fs_err::read(&log).unwrap();
+        let torn = [&bytes[..], &bytes[bytes.len() - 300..bytes.len() - 100]].concat();
+        fs_err::write(&log, torn).unwrap();
+        if part == first {
+            // The next one was appended by the process that had met the full disk.
+            let mut bytes = fs_err::read(&log).unwrap();
+            let mut record = Vec::new();
+            let payload = crate::event::encode(&second[0]).unwrap();
+            crate::spool::record::write(&mut record, 1, second[0].time_ns(), &payload);
+            bytes.extend(record);
+            fs_err::write(&log, bytes).unwrap();
+        }
+    }
+    let (whole, _) = associate(&events, AssociationOptions::default());
+    let mut book = PersonBook::open(dir.path(), AssociationOptions::default()).unwrap();
+    book.finish(&mut Vec::new()).unwrap();
+    for walk in &walks {
+        let track = track_of(walk);
+        assert_eq!(book.person_of(track), whole.person_of(track));
+    }
+}
+
+#[test]
 fn an_id_that_was_renamed_still_leads_to_its_person() {
     let walks = [(0, 0), (1, 12)].map(|(camera, at_s)| Walk {
         who: 1,

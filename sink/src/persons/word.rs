@@ -1,9 +1,10 @@
 //! What people said: their word stands, whatever the evidence says, and is what the next curve is fitted to.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::Path;
 
+use fs_err::File;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::{Error, Result, TrackId};
@@ -56,7 +57,7 @@ pub struct Feedback {
 /// When the file cannot be read, or a line of it is none of ours.
 pub(crate) fn read(path: &Path, after: usize, most: usize) -> Result<Vec<Feedback>> {
     let what = "read what people said of tracks";
-    let file = match fs_err::File::open(path) {
+    let file = match File::open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
         Err(error) => return Err(Error::io(what)(error)),
@@ -73,6 +74,32 @@ pub(crate) fn read(path: &Path, after: usize, most: usize) -> Result<Vec<Feedbac
             })
         })
         .collect()
+}
+
+/// Writes down what was said, and makes it durable.
+///
+/// # Errors
+///
+/// When the disk refuses; nothing of it stands there then.
+pub(crate) fn append(path: &Path, said: &Feedback) -> Result<()> {
+    let what = "write what people said of tracks";
+    let mut line = serde_json::to_vec(said).map_err(|error| Error::io(what)(error.into()))?;
+    line.push(b'\n');
+    let mut options = File::options();
+    let file = options.append(true).create(true).open(path);
+    let mut file = file.map_err(Error::io(what))?;
+    let end = file.metadata().map_err(Error::io(what))?.len();
+    append_whole(&mut file, end, &line).map_err(Error::io(what))
+}
+
+/// Appends to a file that ends at `end`, and makes it durable: all of it or, on a disk that is full, nothing.
+pub(super) fn append_whole(file: &mut File, end: u64, bytes: &[u8]) -> std::io::Result<()> {
+    let written = file.write_all(bytes).and_then(|()| file.sync_data());
+    if written.is_err() {
+        // Half of it would stand before what comes next.
+        file.set_len(end)?;
+    }
+    written
 }
 
 /// What was said, by pair; each stands there from both sides, so that what was said of one track stands together.

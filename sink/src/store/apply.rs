@@ -13,7 +13,7 @@ use super::Store;
 use super::pictures;
 use super::points::{self, ExemplarPayload, Tracklet, TrackletPayload, from_payload, joined};
 use super::remove::Pictures;
-use crate::event::{Event, Forgotten, MAX_FORGOTTEN, Reason, Sighting};
+use crate::event::{Coverage, Event, Forgotten, MAX_FORGOTTEN, Reason, Sighting};
 use crate::{Result, SightingId, TrackId};
 
 /// What a batch of events came to.
@@ -79,6 +79,7 @@ impl Store {
         let mut tracklets: HashMap<TrackId, Tracklet> = HashMap::new();
         let mut accepted: Vec<&Event> = Vec::with_capacity(events.len());
         let mut sightings: Vec<&Sighting> = Vec::with_capacity(events.len());
+        let mut heartbeats: Vec<(u64, &Coverage)> = Vec::new();
         self.heed_forgotten(events)?;
         for (sequence, event) in events {
             match event {
@@ -88,8 +89,7 @@ impl Store {
                 }
                 Event::Coverage(coverage) => {
                     accepted.push(event);
-                    self.coverage.add(*sequence, coverage)?;
-                    applied.coverage += 1;
+                    heartbeats.push((*sequence, coverage));
                 }
                 Event::Sighting(sighting) => {
                     if let Err(reason) = self.check_models(sighting) {
@@ -113,6 +113,11 @@ impl Store {
             next.note_changed(sightings.iter().map(|sighting| (sighting.track, 1)));
         }
         self.apply_tracklets(tracklets, &mut applied)?;
+        // Last, since they say that what was before them is searchable.
+        for (sequence, coverage) in heartbeats {
+            self.coverage.add(sequence, coverage)?;
+            applied.coverage += 1;
+        }
         self.associate(accepted.into_iter())?;
         Ok(applied)
     }

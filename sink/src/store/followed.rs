@@ -1,6 +1,6 @@
 //! Persons in a store whose tracks others join: what they decide goes into the tracklets' payloads.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -21,12 +21,12 @@ impl Store {
         self.persons.is_some()
     }
 
-    /// Takes in what others decided. Says of which tracks something is to be written.
-    pub(crate) fn hear_persons(&self, messages: Vec<PersonMessage>) -> Result<BTreeSet<TrackId>> {
-        let mut changed = BTreeSet::new();
+    /// Takes in what others decided; it is due to be written then.
+    pub(crate) fn hear_persons(&self, messages: Vec<PersonMessage>) -> Result<()> {
         let Some(mut followed) = self.followed() else {
-            return Ok(changed);
+            return Ok(());
         };
+        let mut changed = BTreeMap::new();
         for message in messages {
             // It may have been told before its track was forgotten.
             let is_forgotten = match &message.body {
@@ -36,32 +36,30 @@ impl Store {
                 }
                 PersonBody::Rename { .. } | PersonBody::Ways(_) | PersonBody::Outline(_) => false,
             };
-            if !is_forgotten {
-                changed.extend(followed.take(message)?);
+            let taken = if is_forgotten {
+                Ok(None)
+            } else {
+                followed.take(message)
+            };
+            // It is known from now on, so it is told as new no more.
+            if let Ok(Some(track)) = taken
+                && let Some(person) = followed.person_of(track)
+            {
+                changed.insert(track, person);
+            }
+            if let Err(error) = taken {
+                self.persons_due().extend(changed);
+                return Err(error);
             }
         }
-        Ok(changed)
+        self.persons_due().extend(changed);
+        Ok(())
     }
 
-    /// Writes whose these tracks are; those that are not in the store yet wait until they come.
-    pub(crate) fn write_followed(&self, tracks: &BTreeSet<TrackId>) -> Result<()> {
-        if tracks.is_empty() {
-            return Ok(());
-        }
+    /// Writes what is due; tracks that are not in the store yet wait until they come.
+    pub(crate) fn write_followed(&self) -> Result<()> {
         let _writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(followed) = self.followed() else {
-            return Ok(());
-        };
-        let writes: BTreeMap<TrackId, PersonId> = tracks
-            .iter()
-            .filter_map(|track| Some((*track, followed.person_of(*track)?)))
-            .collect();
-        drop(followed);
-        let missing = self.write_persons(writes)?;
-        if let Some(mut followed) = self.followed() {
-            followed.note_missing(missing);
-        }
-        Ok(())
+        self.write_persons_noting(BTreeMap::new())
     }
 
     /// Writes whose the tracks of these sightings are. The caller holds the writer's lock.
@@ -81,7 +79,15 @@ impl Store {
             }
         }
         drop(followed);
-        self.write_persons(writes).map(drop)
+        self.write_persons_noting(writes)
+    }
+
+    fn write_persons_noting(&self, writes: BTreeMap<TrackId, PersonId>) -> Result<()> {
+        let missing = self.write_persons(writes)?;
+        if let Some(mut followed) = self.followed() {
+            followed.note_missing(missing);
+        }
+        Ok(())
     }
 
     /// What was followed; zeros where nothing is.

@@ -55,7 +55,7 @@ pub use verify::Verified;
 
 use crate::coverage::{CameraCoverage, CoverageBook};
 use crate::persons::{Followed, PersonBook};
-use crate::{Answer, Error, Query, Result, TrackId};
+use crate::{Answer, Error, PersonId, Query, Result, TrackId};
 use crops::Crops;
 use engine::{Engine, Where};
 use forgotten::ForgottenBook;
@@ -111,6 +111,8 @@ pub struct Store {
     persons: Option<Mutex<PersonBook>>,
     /// What others decide of persons; none where nobody else does.
     followed: Option<Mutex<Followed>>,
+    /// Whose tracks are by what was decided, as far as it is not written yet.
+    persons_due: Mutex<BTreeMap<TrackId, PersonId>>,
     /// One writer at a time: a tracklet is read, joined and written.
     writer: Mutex<()>,
     /// Of batches that were applied, until somebody asks; see [`IndexNews`].
@@ -171,6 +173,7 @@ impl Store {
             expired: AtomicU64::new(0),
             persons: persons::open(dir, options.persons.as_ref())?,
             followed: followed::open(dir, options.follows_persons)?,
+            persons_due: Mutex::default(),
             dir: dir.to_path_buf(),
             identity,
             options: options.clone(),

@@ -263,15 +263,25 @@ impl Store {
         Some(book.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Sets the person of tracklets that are there and have another. Says which are not there.
+    pub(super) fn persons_due(&self) -> MutexGuard<'_, BTreeMap<TrackId, PersonId>> {
+        self.persons_due
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Sets the person of tracklets that are there and have another. Says which are not there. What was decided is decided once:
+    /// what cannot be written now is written with what comes next.
     pub(super) fn write_persons(
         &self,
         writes: BTreeMap<TrackId, PersonId>,
     ) -> Result<Vec<TrackId>> {
         const AT_ONCE: usize = 256;
         let mut missing = Vec::new();
-        let writes: Vec<_> = writes.into_iter().collect();
-        for some in writes.chunks(AT_ONCE) {
+        let mut due = self.persons_due();
+        due.extend(writes);
+        while !due.is_empty() {
+            let some = due.iter().take(AT_ONCE);
+            let some: Vec<_> = some.map(|(track, person)| (*track, *person)).collect();
             let ids: Vec<_> = some
                 .iter()
                 .map(|(track, _)| track.tracklet_point())
@@ -283,17 +293,18 @@ impl Store {
             }
             for (track, person) in some {
                 let person = person.to_string();
-                let Some(held) = held.get(track) else {
-                    missing.push(*track);
-                    continue;
-                };
-                if held.as_ref() != Some(&person) {
+                let is_there = held.get(&track);
+                if is_there.is_some_and(|held| held.as_ref() != Some(&person)) {
                     let fields = Map::from_iter([("person".to_owned(), person.into())]);
                     self.tracklets.set_payload(track.tracklet_point(), fields)?;
                     if let Some(next) = self.next() {
-                        next.note_changed([(*track, 0)]);
+                        next.note_changed([(track, 0)]);
                     }
                 }
+                if is_there.is_none() {
+                    missing.push(track);
+                }
+                due.remove(&track);
             }
         }
         Ok(missing)

@@ -153,6 +153,30 @@ fn what_is_in_the_log_is_waited_for_and_forgotten_while_boxes_go_on_sending() {
 }
 
 #[test]
+fn more_heartbeats_than_may_wait_hold_up_nothing() {
+    let test = "more_heartbeats_than_may_wait_hold_up_nothing";
+    let Some((_broker, log)) = begin(test) else {
+        return;
+    };
+    let (edge, site) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    // A night without people: all heartbeats are older than the first sighting.
+    let all = events(6_000);
+    let is_coverage = |event: &&Event| matches!(event, Event::Coverage(_));
+    let mut events: Vec<Event> = all.iter().filter(is_coverage).cloned().collect();
+    assert!(events.len() > 500, "{}", events.len());
+    let latest = all.iter().rfind(|event| !is_coverage(event)).unwrap();
+    events.push(latest.clone());
+    let publisher = publish(edge.path(), &log);
+    append(&publisher.writer(), &events);
+    publisher.drain(LONG).unwrap();
+    let store = open_store(site.path());
+    let receiver = receive(&store, &log);
+    receiver.catch_up(Duration::from_secs(120)).unwrap();
+    receiver.close().unwrap();
+    assert_holds(&store, &events);
+}
+
+#[test]
 fn an_indexer_takes_out_what_is_too_old() {
     let Some((_broker, log)) = begin("an_indexer_takes_out_what_is_too_old") else {
         return;

@@ -96,6 +96,7 @@ fn what_a_site_forgets_is_refused_by_every_indexer_a_new_one_from_the_beginning_
 
     // A time of a camera: whoever came into it goes whole, also what was indexed before that was known.
     let stretch = Stretch {
+        site: None,
         camera: "gate-1".to_owned(),
         from_ns: 62 * S,
         to_ns: 63 * S,

@@ -79,7 +79,7 @@ fn every_fault_at_random_for_as_long_as_wanted() {
             }
             1 => {
                 broker.signal(Signal::STOP);
-                std::thread::sleep(Duration::from_millis(dice.below(20_000)));
+                std::thread::sleep(Duration::from_millis(dice.below(70_000)));
                 broker.signal(Signal::CONT);
             }
             2 => {
