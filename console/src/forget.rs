@@ -20,6 +20,9 @@ pub struct ForgetRequest {
     /// A camera: every track that was seen between `from` and `to`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub camera: Option<String>,
+    /// The camera's site, where several have one of this name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub site: Option<String>,
     /// Start of the camera's time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub from: Option<UtcTime>,
@@ -72,11 +75,12 @@ impl ForgetRequest {
     pub fn asked(&self) -> Result<sink::Forget, Error> {
         let bad = |what: String| Error::BadRequest(one_line(&what));
         let sink = |error: sink::Error| bad(error.to_string());
+        let is_of_camera = self.from.is_some() || self.to.is_some() || self.site.is_some();
         match (&self.track, &self.person, &self.camera) {
-            (Some(track), None, None) if self.from.is_none() && self.to.is_none() => {
+            (Some(track), None, None) if !is_of_camera => {
                 Ok(sink::Forget::Track(track.parse().map_err(sink)?))
             }
-            (None, Some(person), None) if self.from.is_none() && self.to.is_none() => {
+            (None, Some(person), None) if !is_of_camera => {
                 Ok(sink::Forget::Person(person.parse().map_err(sink)?))
             }
             (None, None, Some(camera)) => {
@@ -89,6 +93,7 @@ impl ForgetRequest {
                     )));
                 }
                 Ok(sink::Forget::Camera(sink::Stretch {
+                    site: self.site.clone(),
                     camera: camera.clone(),
                     from_ns: from.unix_ns(),
                     to_ns: to.unix_ns(),
@@ -150,6 +155,10 @@ mod tests {
             },
             ForgetRequest {
                 from: time(1),
+                ..track.clone()
+            },
+            ForgetRequest {
+                site: Some("north".into()),
                 ..track.clone()
             },
             ForgetRequest {

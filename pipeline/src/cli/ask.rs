@@ -133,6 +133,9 @@ pub struct ForgetArgs {
     /// Every track that this camera saw between --from and --to
     #[arg(long, value_name = "ID", group = "what", requires_all = ["from", "to"])]
     pub camera: Option<String>,
+    /// The camera's site, where several sites of the store have a camera of this name
+    #[arg(long, value_name = "SITE", requires = "camera")]
+    pub site: Option<String>,
     /// Start of the camera's time: RFC 3339, `14:00` (today, local), `-2h`, `-30m`, `-1d`
     #[arg(long, value_name = "TIME", value_parser = parse_time_now, allow_hyphen_values = true, requires = "camera")]
     pub from: Option<i64>,

@@ -17,6 +17,7 @@ pub fn run(args: &ForgetArgs) -> Result<()> {
         track: args.track.map(|id| id.to_string()),
         person: args.person.map(|id| id.to_string()),
         camera: args.camera.clone(),
+        site: args.site.clone(),
         from: args.from.map(UtcTime::from_unix_ns),
         to: args.to.map(UtcTime::from_unix_ns),
         dry_run: args.work.dry_run,

@@ -33,6 +33,9 @@ pub type PictureHash = [u8; 32];
 /// A time of a camera, both ends included.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Stretch {
+    /// The camera's site; none: cameras of this name of every site.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub site: Option<String>,
     /// The camera.
     pub camera: String,
     /// Start, Unix time in ns.
@@ -45,9 +48,16 @@ impl Stretch {
     /// Whether the track of a sighting was seen in it, as far as that sighting knows.
     pub fn covers(&self, sighting: &Sighting) -> bool {
         let state = &sighting.state;
-        self.camera == sighting.camera
-            && state.start_ns.min(sighting.capture_ns) <= self.to_ns
-            && state.end_ns.max(sighting.capture_ns) >= self.from_ns
+        let start_ns = state.start_ns.min(sighting.capture_ns);
+        let end_ns = state.end_ns.max(sighting.capture_ns);
+        self.camera == sighting.camera && self.has_time(&sighting.site, start_ns, end_ns)
+    }
+
+    /// Whether a track that the camera of this name at a site saw from a time to another falls under it.
+    pub(crate) fn has_time(&self, site: &str, start_ns: i64, end_ns: i64) -> bool {
+        self.site.as_deref().is_none_or(|its| its == site)
+            && start_ns <= self.to_ns
+            && end_ns >= self.from_ns
     }
 }
 
@@ -108,14 +118,10 @@ impl ForgottenSet {
         self.tracks.contains(&track)
     }
 
-    /// Whether a track that a camera saw from a time to another falls under what is forgotten of that camera.
-    pub(crate) fn has_time(&self, camera: &str, start_ns: i64, end_ns: i64) -> bool {
-        let stretches = self.stretches.get(camera);
-        stretches.is_some_and(|stretches| {
-            stretches
-                .iter()
-                .any(|stretch| start_ns <= stretch.to_ns && end_ns >= stretch.from_ns)
-        })
+    /// Whether a track that a site's camera saw from a time to another falls under what is forgotten of that camera.
+    pub(crate) fn has_time(&self, [site, camera]: [&str; 2], [start_ns, end_ns]: [i64; 2]) -> bool {
+        let mut stretches = self.stretches.get(camera).into_iter().flatten();
+        stretches.any(|stretch| stretch.has_time(site, start_ns, end_ns))
     }
 
     /// Tracks that are in the set.

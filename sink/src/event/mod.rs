@@ -339,6 +339,7 @@ pub(crate) mod testing {
         let stretch =
             (name(), 0..i64::MAX / 2, 0..i64::MAX / 4).prop_map(|(camera, from_ns, span_ns)| {
                 Stretch {
+                    site: Some("north".into()),
                     camera,
                     from_ns,
                     to_ns: from_ns + span_ns,

@@ -181,6 +181,7 @@ fn forgotten_to_wire(forgotten: &Forgotten) -> proto::Forgotten {
         camera: stretch.camera.clone(),
         from_ns: stretch.from_ns,
         to_ns: stretch.to_ns,
+        site: stretch.site.clone().unwrap_or_default(),
     });
     proto::Forgotten {
         schema_version: SCHEMA_VERSION,
@@ -206,6 +207,7 @@ fn forgotten_from_wire(wire: proto::Forgotten) -> Result<Forgotten> {
         .iter()
         .map(|id| Ok(TrackId::from_uuid(uuid_from_wire("track", id)?)));
     let stretches = wire.stretches.into_iter().map(|stretch| Stretch {
+        site: (!stretch.site.is_empty()).then_some(stretch.site),
         camera: stretch.camera,
         from_ns: stretch.from_ns,
         to_ns: stretch.to_ns,

@@ -221,14 +221,16 @@ impl Associator {
         self.state.revision
     }
 
-    /// Tracks of which something is held here and that are to be forgotten.
-    pub(crate) fn to_forget(&self, forgotten: &ForgottenSet) -> BTreeSet<TrackId> {
+    /// Tracks of this site of which something is held here and that are to be forgotten.
+    pub(crate) fn to_forget(&self, site: &str, forgotten: &ForgottenSet) -> BTreeSet<TrackId> {
         let state = &self.state;
         let known = state.person_of.keys().copied();
         let by_id = known.filter(|track| forgotten.has(*track));
         let tracks = state.tracks.values();
         let by_time = tracks
-            .filter(|track| forgotten.has_time(&track.camera, track.start_ns, track.end_ns))
+            .filter(|track| {
+                forgotten.has_time([site, &track.camera], [track.start_ns, track.end_ns])
+            })
             .map(|track| track.id);
         let waiting = state.waiting.sightings();
         let awaited = waiting

@@ -87,6 +87,7 @@ fn what_was_forgotten_before_or_after_the_backup_does_not_come_back() {
     store.backup(&from, 7, false).unwrap();
     store.forget(&Forget::Track(track(2)), 8, false).unwrap();
     let stretch = Stretch {
+        site: None,
         camera: "gate-2".into(),
         from_ns: 2_000_000_000,
         to_ns: 2_500_000_000,

@@ -146,6 +146,26 @@ impl Crops {
         Ok(known_ns.is_some())
     }
 
+    /// Deletes the crops taken before a time; says how many.
+    pub(super) fn remove_before(&self, time_ns: i64) -> Result<u64> {
+        let mut shelf = self.lock();
+        let mut removed = 0;
+        while let Some((key, _)) = shelf.by_age.first_key_value()
+            && key.0 < time_ns
+        {
+            let name = key.1.clone();
+            match fs_err::remove_file(self.path(&name)) {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                    return Err(Error::io("delete an old crop")(error));
+                }
+                Ok(()) | Err(_) => {}
+            }
+            shelf.take(&name);
+            removed += 1;
+        }
+        Ok(removed)
+    }
+
     /// Makes everything written so far durable.
     pub(super) fn flush(&self) -> Result<()> {
         let what = "sync the folder of crops";
@@ -345,6 +365,18 @@ mod tests {
         assert_eq!((crops.status().crops, crops.status().bytes), (2, 800));
         put(&crops, 15, 100);
         assert_eq!(crops.status().crops, 2, "older than one that had to go");
+    }
+
+    #[test]
+    fn crops_from_before_a_time_go_and_nothing_else() {
+        let dir = tempfile::tempdir().unwrap();
+        let crops = Crops::open(dir.path(), CropLimits::default()).unwrap();
+        let [first, second, third] = [10, 20, 30].map(|time| put(&crops, time, 100));
+        assert_eq!(crops.remove_before(20).unwrap(), 1);
+        assert_eq!(crops.remove_before(20).unwrap(), 0);
+        assert!(crops.find(&first).is_none() && !crops.path(&first).exists());
+        assert!(crops.find(&second).is_some() && crops.find(&third).is_some());
+        assert_eq!(crops.status().bytes, 200);
     }
 
     #[test]

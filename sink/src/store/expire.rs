@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::Store;
 use super::engine::{Condition, Order, Where};
-use super::points::{TrackletPayload, from_payload};
+use super::points::{ExemplarPayload, TrackletPayload, from_payload};
 use super::remove::Pictures;
 use crate::Result;
 use crate::clock::now_ns;
@@ -20,6 +20,11 @@ const AT_ONCE: usize = 64;
 /// The track that ended first, first.
 const BY_END: Order = Order {
     by: "end_us",
+    is_falling: false,
+};
+
+const BY_CAPTURE: Order = Order {
+    by: "capture_us",
     is_falling: false,
 };
 
@@ -73,10 +78,13 @@ impl Store {
             let oldest_ns = from_ns.map_or(i64::MIN, |ns| ns.saturating_sub(max_age_ns));
             while self.expire_some(Some(oldest_ns), &mut expired)? {}
         }
+        if self.is_shared() && retention != Retention::default() {
+            expired.pictures += self.expire_left_pictures()?;
+        }
         if let Some(max_bytes) = retention.max_bytes {
             while self.bytes()? > max_bytes && self.expire_some(None, &mut expired)? {}
         }
-        if expired.tracks > 0 {
+        if expired.tracks + expired.pictures > 0 {
             tracing::info!(
                 tracks = expired.tracks,
                 sightings = expired.sightings,
@@ -86,6 +94,21 @@ impl Store {
             self.flush()?;
         }
         Ok(expired)
+    }
+
+    /// Takes out own pictures of tracks that another writer of the same points took out: those from before the oldest sighting.
+    fn expire_left_pictures(&self) -> Result<u64> {
+        let _writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        let oldest = self
+            .exemplars
+            .ordered(&Where::default(), BY_CAPTURE, 1)?
+            .into_iter()
+            .next();
+        let Some(oldest) = oldest else {
+            return Ok(0);
+        };
+        let oldest: ExemplarPayload = from_payload(oldest.payload)?;
+        self.crops.remove_before(oldest.capture_ns)
     }
 
     /// As [`Store::expire`], by the clock of now; what fails is told, and due again the next time.

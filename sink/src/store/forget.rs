@@ -28,7 +28,8 @@ pub enum Forget {
     Track(TrackId),
     /// Every track that belongs to a person now. A later track of the same human is another track.
     Person(PersonId),
-    /// Every track that a camera saw in a time, whole, whenever it comes.
+    /// Every track that a camera saw in a time, whole, whenever it comes. Without a site: of the one that has tracks by a camera
+    /// of this name, or of all while none has.
     Camera(Stretch),
 }
 
@@ -107,6 +108,7 @@ impl Store {
         tell: impl FnOnce(&[Forgotten]) -> Result<()>,
     ) -> Result<ForgetReport> {
         let _writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        let asked = &self.with_site(asked)?;
         let tracks = self.tracks_asked(asked)?;
         let mut report = ForgetReport {
             asked: asked.clone(),
@@ -247,6 +249,36 @@ impl Store {
         }
     }
 
+    /// With the site of a camera that is named without one: the only one of which there are tracks by a camera of this name.
+    fn with_site(&self, asked: &Forget) -> Result<Forget> {
+        let Forget::Camera(stretch) = asked else {
+            return Ok(asked.clone());
+        };
+        if stretch.site.is_some() {
+            return Ok(asked.clone());
+        }
+        let mut filter = Where::all_of(vec![Condition::is("camera", &stretch.camera)]);
+        let mut sites = Vec::new();
+        while let Some(found) = self.tracklets.page(&filter, None, 1, false)?.0.pop() {
+            let track: TrackletPayload = from_payload(found.payload)?;
+            filter.must_not.push(Condition::is("site", &track.site));
+            sites.push(track.site);
+        }
+        if sites.len() > 1 {
+            return Err(Error::Query {
+                what: format!(
+                    "sites {} have a camera {}; name the one that is meant",
+                    sites.join(", "),
+                    stretch.camera
+                ),
+            });
+        }
+        Ok(Forget::Camera(Stretch {
+            site: sites.pop(),
+            ..stretch.clone()
+        }))
+    }
+
     fn tracks_in(&self, stretch: &Stretch) -> Result<BTreeSet<TrackId>> {
         // Rounded outwards to microseconds, then held against the nanoseconds.
         let found = self.tracklets.every(&Where::all_of(vec![
@@ -257,7 +289,7 @@ impl Store {
         let mut tracks = BTreeSet::new();
         for found in found {
             let track: TrackletPayload = from_payload(found.payload)?;
-            if track.start_ns <= stretch.to_ns && track.end_ns >= stretch.from_ns {
+            if stretch.has_time(&track.site, track.start_ns, track.end_ns) {
                 tracks.insert(track.track);
             }
         }

@@ -143,8 +143,8 @@ impl ForgottenBook {
     }
 
     /// Whether a track that a camera saw from a time to another falls under what is forgotten of that camera.
-    pub(super) fn has_time(&self, camera: &str, start_ns: i64, end_ns: i64) -> bool {
-        self.lock().set.has_time(camera, start_ns, end_ns)
+    pub(super) fn has_time(&self, camera: [&str; 2], times_ns: [i64; 2]) -> bool {
+        self.lock().set.has_time(camera, times_ns)
     }
 
     /// Tracks that are in the book.
@@ -215,6 +215,7 @@ mod tests {
 
     fn entry(tracks: &[u32], stretches: &[(i64, i64)]) -> Forgotten {
         let stretches = stretches.iter().map(|(from_ns, to_ns)| Stretch {
+            site: None,
             camera: "gate-1".into(),
             from_ns: *from_ns,
             to_ns: *to_ns,

@@ -110,7 +110,7 @@ impl Store {
             let track: TrackletPayload = from_payload(point.payload)?;
             let is_within = |known: &TrackletPayload| {
                 self.forgotten
-                    .has_time(&known.camera, known.start_ns, known.end_ns)
+                    .has_time([&known.site, &known.camera], [known.start_ns, known.end_ns])
             };
             if self.forgotten.has(track.track) || is_within(&track) {
                 forgotten.insert(track.track);

@@ -63,6 +63,7 @@ proptest! {
         store.apply(&order[..seen]).unwrap();
         // The third sighting of each track and what comes after it: the ones before are outside.
         let stretch = Stretch {
+            site: None,
             camera: "gate-1".into(),
             from_ns: 3_000_000_000,
             to_ns: 9_000_000_000,
@@ -74,6 +75,56 @@ proptest! {
         let never = digest_of(&[&without(&order, &[track(0), track(2)])]);
         prop_assert_eq!(store.digest().unwrap(), never);
     }
+}
+
+#[test]
+fn a_camera_of_the_same_name_at_another_site_keeps_its_tracks() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(dir.path(), &options()).unwrap();
+    let here = events(4, 2);
+    let mut there = here.clone();
+    for (_, event) in &mut there {
+        let Event::Sighting(sighting) = event else {
+            panic!("a sighting");
+        };
+        sighting.site = "other".to_owned();
+        sighting.track = TrackId::derive("other", &sighting.track.to_string(), 1, 0);
+        sighting.id = crate::SightingId::derive(sighting.track, sighting.sequence);
+    }
+    let stretch = |site: Option<&str>| {
+        Forget::Camera(Stretch {
+            site: site.map(str::to_owned),
+            camera: "gate-1".into(),
+            from_ns: 0,
+            to_ns: i64::MAX,
+        })
+    };
+    store.apply(&here).unwrap();
+    // Only one site has such a camera, so it is meant; what comes of the other one later stays.
+    store.forget(&stretch(None), 9, false).unwrap();
+    store.apply(&there).unwrap();
+    store.apply(&here).unwrap();
+    let left = [&without(&here, &[track(0), track(2)])[..], &there].concat();
+    assert_eq!(store.digest().unwrap(), digest_of(&[&left]));
+
+    let both = tempfile::tempdir().unwrap();
+    let store = Store::open(both.path(), &options()).unwrap();
+    store.apply(&[&here[..], &there].concat()).unwrap();
+    let unsure = store
+        .forget(&stretch(None), 9, true)
+        .unwrap_err()
+        .to_string();
+    assert!(
+        unsure.contains("other") && unsure.contains("site"),
+        "{unsure}"
+    );
+    store.forget(&stretch(Some("site")), 9, false).unwrap();
+    assert_eq!(store.digest().unwrap(), digest_of(&[&left]));
+    // After a restart, and for a consumer that hears of it in the log, too.
+    drop(store);
+    let store = Store::open(both.path(), &options()).unwrap();
+    store.apply(&[&here[..], &there].concat()).unwrap();
+    assert_eq!(store.digest().unwrap(), digest_of(&[&left]));
 }
 
 #[test]
@@ -111,6 +162,7 @@ fn what_was_written_down_before_a_kill_is_gone_after_it() {
     store.apply(&events(3, 2)).unwrap();
     store.flush().unwrap();
     let stretch = Stretch {
+        site: None,
         camera: "gate-2".into(),
         from_ns: 0,
         to_ns: i64::MAX,
