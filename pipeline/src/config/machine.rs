@@ -176,8 +176,6 @@ pub struct ModelsConfig {
     /// Where networks run, in order of wish. One that is asked for and missing is an error; `auto` takes the best there is.
     #[schemars(length(min = 1))]
     pub providers: Vec<Provider>,
-    /// Number format of the networks' weights and sums.
-    pub precision: Precision,
     /// Threads of one model session on the CPU; 0 means one a core.
     #[schemars(range(max = 256))]
     pub intra_threads: u32,
@@ -196,7 +194,6 @@ impl Default for ModelsConfig {
             joint: Name::made_safe("joint-picture"),
             text: Name::made_safe("joint-text"),
             providers: vec![Provider::Auto],
-            precision: Precision::Fp32,
             intra_threads: 0,
             engine_cache: None,
         }
@@ -218,17 +215,6 @@ pub enum Provider {
     Cpu,
     /// The best of the others that works on this machine; says in the log which.
     Auto,
-}
-
-/// Number format of a network.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-#[schemars(title = "precision")]
-pub enum Precision {
-    /// 32 bits: what the accuracy figures were measured with.
-    Fp32,
-    /// 16 bits: for GPUs.
-    Fp16,
 }
 
 /// `[api]`: the socket on which the process that holds the store answers `sightline search`.

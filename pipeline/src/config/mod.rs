@@ -43,8 +43,8 @@ pub use fault::{ConfigError, Fault, Faults};
 pub use inputs::{InputError, Inputs, Manifest, Recording, Start};
 pub use kafka::{Association, GroupProtocol, KafkaConfig, SaslMechanism, Security};
 pub use machine::{
-    ApiConfig, LogFormat, LogLevel, MigrateConfig, ModelsConfig, ObserveConfig, Precision,
-    Provider, QdrantConfig, RetentionConfig, StoreConfig,
+    ApiConfig, LogFormat, LogLevel, MigrateConfig, ModelsConfig, ObserveConfig, Provider,
+    QdrantConfig, RetentionConfig, StoreConfig,
 };
 pub use persons::{MapCamera, MapConfig, MapWay, PersonsConfig};
 pub use raw::RawConfig;

@@ -10,7 +10,7 @@ use sightline_sink::VectorSpec;
 
 use super::engines::{engine_cache, model_folder, session_threads};
 use super::{Batching, EmbedStage, Embedder, StageTimes, vector_spec};
-use crate::config::{Config, Name, Precision};
+use crate::config::{Config, Name};
 use crate::models::encoder_providers;
 use crate::observe::Depth;
 
@@ -121,15 +121,7 @@ pub fn load_named_encoder(
 /// As [`Encoders::load`].
 pub fn load_encoder(environment: &Environment, config: &Config) -> Result<ImageEncoder> {
     let name = &config.models.appearance;
-    let encoder = load(environment, config, name, "appearance", "models.appearance")?;
-    if config.models.precision == Precision::Fp16
-        && encoder.card().input.precision != sightline_reid::card::Precision::Fp16
-    {
-        bail!(
-            "models.precision is fp16, and model `{name}` is fp32; choose a model whose card says fp16"
-        );
-    }
-    Ok(encoder)
+    load(environment, config, name, "appearance", "models.appearance")
 }
 
 /// Loads the picture side of the pair that the configuration names; none where text search is off.
