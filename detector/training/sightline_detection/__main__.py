@@ -10,7 +10,8 @@ from pathlib import Path
 
 import torch
 
-from sightline_detection.frames import SceneError, read, unpack
+from sightline_detection.export import ExportError
+from sightline_detection.frames import read, unpack
 
 
 def scenes(args: argparse.Namespace) -> None:
@@ -91,7 +92,7 @@ def add_network(command: argparse.ArgumentParser) -> None:
 def main() -> int:
     """The command line."""
     parser = argparse.ArgumentParser(prog="sightline_detection", description=__doc__)
-    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--threads", type=int, default=1, help="of PyTorch; stands before the command")
     commands = parser.add_subparsers(required=True)
     command = commands.add_parser("scenes", help="write scene files for `world scene`, one a seed")
     command.add_argument("--first-seed", type=int, default=1001)
@@ -130,7 +131,7 @@ def main() -> int:
     torch.set_num_threads(args.threads)
     try:
         args.run(args)
-    except (SceneError, OSError, ValueError) as error:
+    except (ExportError, FloatingPointError, OSError, ValueError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     return 0

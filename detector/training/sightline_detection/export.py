@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import onnxruntime
@@ -51,10 +52,10 @@ def to_onnx(net: Network, file: Path, height: int, width: int) -> float:
     found = run(file, samples.numpy())
     shape = (len(samples), PLANES, height // STRIDE, width // STRIDE)
     if found.shape != shape:
-        raise ExportError(f"{file}: gives {found.shape}, expected {shape}")
+        raise ExportError(f"the export gives {found.shape}, expected {shape}")
     worst = float(np.abs(expected - found).max())
     if worst > GREATEST_DIFFERENCE:
-        raise ExportError(f"{file}: differs from PyTorch by {worst:.2e}, expected at most {GREATEST_DIFFERENCE}")
+        raise ExportError(f"the export differs from PyTorch by {worst:.2e}, expected at most {GREATEST_DIFFERENCE}")
     return worst
 
 
@@ -94,11 +95,14 @@ def card(file: Path, height: int, width: int, threshold: float, quality: dict[st
 def export(
     net: Network, folder: Path, height: int, width: int, threshold: float, quality: dict[str, object]
 ) -> dict[str, object]:
-    """Writes `detector/model.onnx` and its card below `folder`; what the card says of its quality."""
+    """Writes `detector/model.onnx` and its card below `folder`, both or, if the export differs, none; what the card says of its quality."""
     own = folder / "detector"
     own.mkdir(parents=True, exist_ok=True)
-    file = own / "model.onnx"
-    worst = to_onnx(net, file, height, width)
-    told = {**quality, "parity": f"fp32 differs from PyTorch by at most {worst:.1e}"}
-    (own / "model.toml").write_text(card(file, height, width, threshold, told))
+    with TemporaryDirectory(prefix=".export-", dir=own) as new:
+        file, text = Path(new) / "model.onnx", Path(new) / "model.toml"
+        worst = to_onnx(net, file, height, width)
+        told = {**quality, "parity": f"fp32 differs from PyTorch by at most {worst:.1e}"}
+        text.write_text(card(file, height, width, threshold, told))
+        for one in (file, text):
+            one.replace(own / one.name)
     return told

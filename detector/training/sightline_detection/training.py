@@ -7,7 +7,7 @@ import math
 import os
 import signal
 import time
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 
 import numpy as np
@@ -149,6 +149,10 @@ class Run:
     def resume(self, path: Path) -> None:
         """Goes on from a checkpoint of the same settings."""
         state = torch.load(path, map_location="cpu", weights_only=True)
+        theirs = Settings.of(state["settings"])
+        differ = [one.name for one in fields(Settings) if getattr(theirs, one.name) != getattr(self.settings, one.name)]
+        if differ:
+            raise ValueError(f"{path}: a checkpoint of other settings ({', '.join(differ)})")
         self.net.load_state_dict(state["net"])
         self.mean, self.start = list(state["mean"].values()), list(state["start"].values())
         self.optimiser.load_state_dict(state["optimiser"])

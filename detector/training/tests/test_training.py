@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import sys
 import tomllib
 
 import numpy as np
@@ -13,6 +14,7 @@ from torch import nn
 
 from conftest import CHECKOUT
 from sightline_detection import export, losses
+from sightline_detection.__main__ import main
 from sightline_detection.augment import Augment, example
 from sightline_detection.boxes import decoded
 from sightline_detection.evaluate import detect, summary
@@ -127,6 +129,31 @@ def test_a_training_goes_on_where_it_stopped(frames, tmp_path):
         second.advance(step / 30)
     for one, other in zip(whole.averaged().parameters(), second.averaged().parameters()):
         assert torch.allclose(one, other, atol=1e-6)
+    with pytest.raises(ValueError, match="of other settings .batch, steps."):
+        Run(dataclasses.replace(SMALL, batch=2, steps=31), [frames], None).resume(tmp_path / "last.pt")
+
+
+def test_an_export_that_differs_changes_nothing(tmp_path, monkeypatch, capsys):
+    def command(width):
+        words = ("export", "--published", CHECKOUT / "models/detector/model.onnx", "--out", tmp_path, "--width", width)
+        monkeypatch.setattr(sys, "argv", ["sightline_detection", *map(str, words)])
+        return main()
+
+    def tree():
+        return {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+
+    assert command(320) == 0
+    capsys.readouterr()
+    before = tree()
+    with monkeypatch.context() as patched:
+        patched.setattr(export, "GREATEST_DIFFERENCE", -1.0)
+        assert command(352) == 1
+    told = capsys.readouterr().err
+    assert told.startswith("error: the export differs from PyTorch") and told.count("\n") == 1
+    assert tree() == before and len(before) == 2
+    assert command(352) == 0
+    after = tree()
+    assert after.keys() == before.keys() and all(after[path] != before[path] for path in after)
 
 
 def test_the_export_loads_and_boxes_are_those_of_pytorch(frames, tmp_path):

@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from sightline_training.dataset import DatasetError, read_any
+from sightline_training.dataset import read_any
+from sightline_training.export import ExportError
 
 
 def settings_of(args: argparse.Namespace):
@@ -30,13 +31,13 @@ def train(args: argparse.Namespace) -> None:
     from sightline_training.training import train as loop
 
     settings = settings_of(args)
-    pictures = [picture for path in args.data for picture in read_any(path)]
+    pictures = [picture for path in args.data for picture in read_any(path, "train")]
     run = Run(settings, pictures)
     last = args.out / "last.pt"
     if args.resume and last.is_file():
         run.resume(last)
     print(f"{len(pictures)} pictures of {len(run.sampler.people)} people, from step {run.step}", flush=True)
-    held = read_any(args.held) if args.held else None
+    held = read_any(args.held, "val") if args.held else None
     measure = None if held is None else lambda pair, s: evaluate(pair, s, held)
     loop(run, args.out, args.minutes, args.save_every_s, measure)
 
@@ -47,7 +48,7 @@ def evaluate(args: argparse.Namespace) -> None:
     from sightline_training.training import load_pair
 
     pair, settings = load_pair(args.checkpoint)
-    print(json.dumps(measure(pair, settings, read_any(args.data)), indent=2))
+    print(json.dumps(measure(pair, settings, read_any(args.data, "test")), indent=2))
 
 
 def export(args: argparse.Namespace) -> None:
@@ -63,9 +64,10 @@ def export(args: argparse.Namespace) -> None:
         size = (settings.picture.height, settings.picture.width)
         samples = normalised(torch.stack([plain(read_rgb(p.path), *size) for p in read_any(args.data)[:64]]))
     quality = json.loads(args.quality.read_text()) if args.quality else {}
-    calibration = json.loads(args.calibration.read_text()) if args.calibration else None
-    parity = export_pair(args.checkpoint, args.out, args.picture, args.text, samples, quality, calibration)
-    print(json.dumps(parity, indent=2))
+    files = {"calibration": args.calibration, "clauses": args.clauses}
+    tables = {name: json.loads(file.read_text()) if file else None for name, file in files.items()}
+    told = (quality, tables, args.licence, args.trained_on)
+    print(json.dumps(export_pair(args.checkpoint, args.out, args.picture, args.text, samples, *told), indent=2))
 
 
 def calibrate(args: argparse.Namespace) -> None:
@@ -76,19 +78,19 @@ def calibrate(args: argparse.Namespace) -> None:
 
     pair, settings = load_pair(args.checkpoint)
 
-    def parts(path: Path):
-        pictures = [picture for picture in read_any(path) if picture.captions]
+    def parts(path: Path, split: str):
+        pictures = [picture for picture in read_any(path, split) if picture.captions]
         names = {name: number for number, name in enumerate(sorted({p.identity for p in pictures}))}
         who = np.array([names[picture.identity] for picture in pictures])
         tracks = C.tracks_of(picture_vectors(pair, settings, pictures), who)
         words = text_vectors(pair, settings, [picture.captions[0] for picture in pictures])
         return words, who, tracks
 
-    words, asked, tracks = parts(args.fit)
+    words, asked, tracks = parts(args.fit, "val")
     similar = tracks.similarities(words)
     same = asked[:, None] == tracks.who[None, :]
     table = C.fit(similar[same], similar[~same], float(len(tracks.who) / len(np.unique(tracks.who))))
-    words, asked, tracks = parts(args.test)
+    words, asked, tracks = parts(args.test, "test")
     measured = {}
     for gallery in (100, 1000):
         if gallery <= len(tracks.who) - 10:
@@ -107,12 +109,12 @@ def appearance(args: argparse.Namespace) -> None:
     settings = AppearanceSettings.of(json.loads(args.settings.read_text()) if args.settings else {})
     if args.steps is not None:
         settings = replace(settings, steps=args.steps)
-    run = AppearanceRun(settings, [picture for path in args.data for picture in read_any(path)], args.published)
+    run = AppearanceRun(settings, [picture for path in args.data for picture in read_any(path, "train")], args.published)
     last = args.out / "last.pt"
     if args.resume and last.is_file():
         run.resume(last)
     print(f"{len(run.people.names)} people, from step {run.step}", flush=True)
-    held = read_any(args.held) if args.held else None
+    held = read_any(args.held, "val") if args.held else None
     measure = None if held is None else lambda net, _: evaluate_appearance(net, held)
     loop(run, args.out, args.minutes, args.save_every_s, measure)
 
@@ -126,13 +128,13 @@ def metric(args: argparse.Namespace) -> None:
     net = load_published(args.published)
     # One that the file has already goes.
     net.metric = None
-    pictures = [picture for path in args.data for picture in read_any(path)]
+    pictures = [picture for path in args.data for picture in read_any(path, "train")]
     who = M.numbers_of(pictures)
     matrix = M.learn(vectors_of(net, [picture.path for picture in pictures]), who, M.MetricSettings(steps=args.steps))
     np.save(args.out, matrix)
     print(f"{args.out}: learned from {len(pictures)} pictures of {who.max() + 1} people")
     if args.held is not None:
-        held = read_any(args.held)
+        held = read_any(args.held, "val")
         before = evaluate_appearance(net, held)
         after = evaluate_appearance(with_metric(net, M.read_metric(args.out)), held)
         print(json.dumps({"before": before, "after": after}, indent=2))
@@ -147,19 +149,21 @@ def export_appearance(args: argparse.Namespace) -> None:
     from sightline_training.person_net import HEIGHT, WIDTH, load_published, with_metric
 
     if args.checkpoint is None:
-        net, training = load_published(args.published), "none: the published weights"
+        net, training = load_published(args.published), "none: the weights as given"
     else:
         net = load_appearance(args.checkpoint, args.share)
-        training = f"fine-tuned on the synthetic world (seeds below 9000), {args.share:g} of the way from the published weights"
+        training = f"fine-tuned, {args.share:g} of the way from the weights that it started from"
     if args.metric is not None:
         net = with_metric(net, read_metric(args.metric))
-        training += "; behind them a linear map learned from people of the synthetic world (seeds below 9000)"
+    if net.metric is not None:
+        training += "; behind them a learned linear map"
     samples = None
     if args.data is not None:
         chunk = [plain(read_rgb(picture.path), HEIGHT, WIDTH) for picture in read_any(args.data)[:32]]
         samples = torch.stack(chunk) * CODES
     quality = json.loads(args.quality.read_text()) if args.quality else {}
-    print(json.dumps({"appearance": write(net, args.out, args.form, samples, training, quality)}, indent=2))
+    parity = write(net, args.out, args.form, samples, training, quality, args.licence, args.trained_on)
+    print(json.dumps({"appearance": parity}, indent=2))
 
 
 def plot(args: argparse.Namespace) -> None:
@@ -169,10 +173,16 @@ def plot(args: argparse.Namespace) -> None:
     draw(args.log, args.out)
 
 
+def add_provenance(command: argparse.ArgumentParser) -> None:
+    """What a card says and nothing but its maker knows."""
+    command.add_argument("--licence", required=True, help="of the weights, as the card says it")
+    command.add_argument("--trained-on", required=True, help="the data of what was trained here, in words, for the card")
+
+
 def main() -> int:
     """The command line."""
     parser = argparse.ArgumentParser(prog="sightline_training", description=__doc__)
-    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--threads", type=int, default=1, help="of PyTorch; stands before the command")
     commands = parser.add_subparsers(required=True)
     command = commands.add_parser("train", help="train the joint pair")
     command.add_argument("--data", type=Path, nargs="+", required=True)
@@ -224,6 +234,7 @@ def main() -> int:
     command.add_argument("--form", choices=("fp32", "fp16", "int8"), default="fp32")
     command.add_argument("--data", type=Path, help="pictures to hold the export against PyTorch with; else noise")
     command.add_argument("--quality", type=Path, help="JSON of what was measured, for the card")
+    add_provenance(command)
     command.set_defaults(run=export_appearance)
     command = commands.add_parser("plot", help="draw losses and measures of a training")
     command.add_argument("--log", type=Path, required=True, help="log.jsonl of the training")
@@ -236,13 +247,15 @@ def main() -> int:
     command.add_argument("--text", choices=("fp32", "fp16", "int8"), default="int8")
     command.add_argument("--data", type=Path, help="pictures to hold the export against PyTorch with; else noise")
     command.add_argument("--quality", type=Path, help="JSON of what was measured, for the cards")
-    command.add_argument("--calibration", type=Path, help="JSON of a table, for the card of the text side")
+    command.add_argument("--calibration", type=Path, help="JSON of the table that `calibrate` made, for the card of the text side")
+    command.add_argument("--clauses", type=Path, help="JSON of the table that sightline_training.clauses made, likewise")
+    add_provenance(command)
     command.set_defaults(run=export)
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     try:
         args.run(args)
-    except (DatasetError, OSError) as error:
+    except (ExportError, FloatingPointError, OSError, ValueError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     return 0

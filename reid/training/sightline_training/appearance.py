@@ -19,12 +19,15 @@ from torch import nn
 from torch.nn import functional
 
 from sightline_training.augment import Augment, plain, read_rgb, training_batch
+from sightline_training.checkpoint import read_checkpoint, same_settings, take
 from sightline_training.dataset import DatasetError, Picture
+from sightline_training.losses import product
 from sightline_training.mscsa import Tgi
 from sightline_training.person_net import DIMENSION, HEIGHT, STAGES, WIDTH, PersonNet, load_published
 from sightline_training.retrieval import image_scores
 from sightline_training.text_tower import PAD, MiniLm, padded, tokenizer
 
+KIND = "the appearance encoder"
 # Codes of the network's input.
 CODES = 255.0
 
@@ -203,7 +206,7 @@ class Told(nn.Module):
     ) -> torch.Tensor:
         """Cross-entropy of each picture over everybody's sentences."""
         told = self.enter(texts)
-        scores = vectors @ functional.normalize(told, dim=1).T
+        scores = product(vectors, functional.normalize(told.float(), dim=1).T)
         if self.tgi is not None:
             chosen = who.unique()
             refined = functional.normalize(self.tgi(told[chosen].to(positions.dtype), positions).float(), dim=2)
@@ -223,7 +226,7 @@ class AppearanceRun:
             known = load_published(published).state_dict()
             # A metric is learned for a network as it is, and goes when the network changes.
             known.pop("metric.weight", None)
-            self.net.load_state_dict(self.net.state_dict() | known)
+            take(self.net, self.net.state_dict() | known, published)
         self.net = self.net.to(memory_format=torch.channels_last)
         for name in settings.frozen:
             getattr(self.net, name).requires_grad_(False)
@@ -348,14 +351,15 @@ class AppearanceRun:
 
     def resume(self, path: Path) -> None:
         """Goes on from a checkpoint of the same settings; more people may have come since, if no loss counts them."""
-        state = torch.load(path, map_location="cpu", weights_only=True)
-        self.net.load_state_dict(state["net"])
-        self.told.load_state_dict(state["told"])
+        state = read_checkpoint(path, "mean", KIND)
+        same_settings(path, self.settings, AppearanceSettings.of(state["settings"]))
+        take(self.net, state["net"], path)
+        take(self.told, state["told"], path)
         is_same = state["people"] == self.people.names
         if self.settings.losses.identity:
             if not is_same:
                 raise DatasetError(f"{path}: a checkpoint of other people, and the loss `identity` counts them")
-            self.classifier.load_state_dict(state["classifier"])
+            take(self.classifier, state["classifier"], path)
         self.optimiser.load_state_dict(state["optimiser"])
         self.mean, self.start = state["mean"], state["start"]
         if is_same:
@@ -365,10 +369,10 @@ class AppearanceRun:
 
 def load_appearance(path: Path, share: float = 1.0) -> PersonNet:
     """The mean network of a checkpoint, or a point on the line from the published weights (share 0) to it (share 1)."""
-    state = torch.load(path, map_location="cpu", weights_only=True)
+    state = read_checkpoint(path, "mean", KIND)
     net = PersonNet(after=tuple(state["settings"].get("mscsa", ())))
     between = {name: torch.lerp(state["start"][name], value, share) for name, value in state["mean"].items()}
-    net.load_state_dict(state["net"] | between)
+    take(net, state["net"] | between, path)
     return net.eval()
 
 

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 import torch
 
 from sightline_training.appearance import CODES
-from sightline_training.export import Exported, digest, hold_against, lines, run, stored_small, to_onnx
+from sightline_training.export import Exported, beside, digest, lines, run, shrunk, to_onnx
 from sightline_training.person_net import DIMENSION, HEIGHT, WIDTH, PersonNet
 
 PUBLISHED = (
@@ -25,18 +24,10 @@ def export_network(net: PersonNet, file: Path, form: str, samples: torch.Tensor 
     with torch.no_grad():
         expected = net(samples).numpy()
     to_onnx(net, samples[:2], file, "pictures", {0: "N"}, keeps_names=True)
-
-    def found() -> np.ndarray:
-        return run(file, "pictures", samples.numpy())
-
-    parity = hold_against(expected, found(), "fp32")
-    if form != "fp32":
-        stored_small(file, form)
-        parity += "; " + hold_against(expected, found(), form)
-    return Exported(file, parity)
+    return shrunk(file, form, expected, lambda: run(file, "pictures", samples.numpy()))
 
 
-def card(exported: Exported, training: str, quality: dict[str, object]) -> str:
+def card(exported: Exported, licence: str, quality: dict[str, object]) -> str:
     """The model's card."""
     head = {
         "name": "appearance",
@@ -44,7 +35,7 @@ def card(exported: Exported, training: str, quality: dict[str, object]) -> str:
         "family": "any",
         "file": "model.onnx",
         "sha256": digest(exported.file),
-        "licence": "Apache-2.0",
+        "licence": licence,
         "source": f"reid/training, from the weights of {PUBLISHED}; see NOTICE",
     }
     picture = {
@@ -61,16 +52,24 @@ def card(exported: Exported, training: str, quality: dict[str, object]) -> str:
         "precision": "fp32",
     }
     output = {"names": ["vector"], "vector": "appearance", "dimension": DIMENSION}
-    more = {"training": training, "parity": exported.parity, **quality}
-    return f"{lines(head)}\n[input]\n{lines(picture)}\n[output]\n{lines(output)}\n[quality]\n{lines(more)}"
+    return f"{lines(head)}\n[input]\n{lines(picture)}\n[output]\n{lines(output)}\n[quality]\n{lines(quality)}"
 
 
 def export_appearance(
-    net: PersonNet, folder: Path, form: str, samples: torch.Tensor | None, training: str, quality: dict[str, object]
+    net: PersonNet,
+    folder: Path,
+    form: str,
+    samples: torch.Tensor | None,
+    training: str,
+    quality: dict[str, object],
+    licence: str,
+    data: str,
 ) -> str:
     """Writes `appearance/model.onnx` and its card below `folder`; what was held against PyTorch."""
-    own = folder / "appearance"
-    own.mkdir(parents=True, exist_ok=True)
-    exported = export_network(net, own / "model.onnx", form, samples)
-    (own / "model.toml").write_text(card(exported, training, quality))
+    with beside(folder) as new:
+        own = new / "appearance"
+        own.mkdir()
+        exported = export_network(net, own / "model.onnx", form, samples)
+        more = {"training": training, **exported.quality(data), **quality}
+        (own / "model.toml").write_text(card(exported, licence, more))
     return exported.parity

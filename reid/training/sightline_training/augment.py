@@ -38,7 +38,7 @@ def read_rgb(path: Path) -> np.ndarray:
 
 
 def resized(picture: np.ndarray, height: int, width: int) -> np.ndarray:
-    """Bilinear with a filter as wide as the reduction, as the program resizes."""
+    """Means over areas where the picture shrinks, else bilinear; the program's filter (reid/src/preprocess.rs) is a triangle instead of a box."""
     method = cv2.INTER_AREA if picture.shape[0] > height else cv2.INTER_LINEAR
     return cv2.resize(picture, (width, height), interpolation=method)
 

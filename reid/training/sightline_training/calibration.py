@@ -1,6 +1,7 @@
 """What a similarity is worth: a table for the card, and how well the probabilities made from it hold.
 
-Similarities are the program's: of a sentence to a track, half to its best picture, half to its mean.
+Similarities are reckoned as the program does: of a sentence to a track, half to its best picture, half to its mean. Their vectors are
+PyTorch's, in the training's precision, of pictures that `augment.resized` made small: near those of the shipped files, not the same.
 """
 
 from __future__ import annotations

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
-MARKET_NAME = re.compile(r"^(-?\d+)_c(\d+)[_s]\S*\.(?:jpg|png)$")
+PICTURE = {".jpg", ".jpeg", ".png", ".tif", ".bmp"}
+# 0001_c1s1_000151_01.jpg, 0001_c2_f0046182.jpg; -1 and 0 are nobody.
+MARKET = re.compile(r"^(-?\d+)_c(\d+)[_s]")
 
 # What a sentence of the synthetic world denies, and the part of a person that it is about.
 DENIABLE = {
@@ -75,7 +78,8 @@ def clauses_of(entry: dict) -> tuple[frozenset[tuple[str, str]], frozenset[str]]
 def read_captions(file: Path, split: str | None = None) -> list[Picture]:
     """Reads a CUHK-PEDES file (a JSON list of id, file_path, captions, split); the synthetic world's adds clauses and cameras.
 
-    Identities are told apart by folder as well, so that several sets can be joined.
+    Identities are told apart by folder as well, so that several sets can be joined. Of a published set the entries of one split are
+    read; the world's sets are parted by seed, and each is read whole.
     """
     try:
         entries = json.loads(file.read_text())
@@ -88,7 +92,7 @@ def read_captions(file: Path, split: str | None = None) -> list[Picture]:
         missing = {"id", "file_path", "captions"} - set(entry)
         if missing:
             raise DatasetError(f"{file}: entry {number} has no {', '.join(sorted(missing))}")
-        if split is not None and entry.get("split") != split:
+        if split is not None and "clauses" not in entry and entry.get("split", split) != split:
             continue
         path = file.parent / entry["file_path"]
         if not path.is_file():
@@ -107,31 +111,49 @@ def read_captions(file: Path, split: str | None = None) -> list[Picture]:
             )
         )
     if not pictures:
-        raise DatasetError(f"{file}: no entries of split {split}")
+        raise DatasetError(f"{file}: no entries" + (f" of split {split}" if split else ""))
     return pictures
 
 
+def pictures_in(folder: Path) -> list[Path]:
+    """Picture files of a folder, in order; other files are nobody's business."""
+    try:
+        return sorted(path for path in folder.iterdir() if path.suffix.lower() in PICTURE)
+    except OSError as error:
+        raise DatasetError(f"{folder}: {error.strerror or error}") from error
+
+
 def read_market(folder: Path) -> list[Picture]:
-    """Reads a folder of pictures named as in Market-1501 (`0001_c1_000000_00.jpg`); identities below 1 are distractors and left out."""
-    pictures = []
-    for path in sorted(folder.iterdir()):
-        match = MARKET_NAME.match(path.name)
-        if match and int(match[1]) > 0:
+    """Reads a folder of pictures named as in Market-1501 (`0001_c1_000000_00.jpg`); identities below 1 are distractors and left out.
+
+    Misnamed pictures are left out as well, and counted on stderr.
+    """
+    pictures, misnamed = [], []
+    for path in pictures_in(folder):
+        match = MARKET.match(path.name)
+        if match is None:
+            misnamed.append(path.name)
+        elif int(match[1]) > 0:
             pictures.append(Picture(path=path, identity=f"{folder.name}/{int(match[1])}", camera=int(match[2])))
+    if misnamed:
+        print(f"{folder}: {len(misnamed)} misnamed pictures left out, such as {misnamed[0]}", file=sys.stderr)
     if not pictures:
         raise DatasetError(f"{folder}: no pictures named as in Market-1501, such as 0001_c1_000000_00.jpg")
     return pictures
 
 
-def read_any(path: Path) -> list[Picture]:
-    """Reads a JSON file, a folder with `captions.json`, a folder of Market-1501 pictures, or a folder of such folders."""
+def read_any(path: Path, split: str | None = None) -> list[Picture]:
+    """Reads a JSON file, a folder with `captions.json`, a folder of Market-1501 pictures, or a folder of such folders.
+
+    `split` is `train`, `val` or `test`, of the files that name splits; None is all of them.
+    """
     if path.is_file():
-        return read_captions(path)
+        return read_captions(path, split)
     if (path / "captions.json").is_file():
-        return read_captions(path / "captions.json")
+        return read_captions(path / "captions.json", split)
     if not path.is_dir():
         raise DatasetError(f"{path}: no such file or folder")
     parts = sorted(part for part in path.iterdir() if (part / "captions.json").is_file())
     if parts:
-        return [picture for part in parts for picture in read_captions(part / "captions.json")]
+        return [picture for part in parts for picture in read_captions(part / "captions.json", split)]
     return read_market(path)

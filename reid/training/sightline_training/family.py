@@ -78,10 +78,10 @@ def ablate_command(args: argparse.Namespace) -> None:
 def evaluate_command(args: argparse.Namespace) -> None:
     """Prints the measures of a checkpoint."""
     from sightline_training.family_measures import measure
-    from sightline_training.runner import load_system
+    from sightline_training.runner import found_device, load_system
 
     system, _ = load_system(args.checkpoint)
-    print(json.dumps(measure(system, *test_pictures(args.data)), indent=2))
+    print(json.dumps(measure(system.to(found_device(args.device)), *test_pictures(args.data)), indent=2))
 
 
 def export_command(args: argparse.Namespace) -> None:
@@ -114,13 +114,13 @@ def cost_command(args: argparse.Namespace) -> None:
 def parser() -> argparse.ArgumentParser:
     """The command line."""
     top = argparse.ArgumentParser(prog="sightline_training.family", description=__doc__)
-    top.add_argument("--threads", type=int, default=1)
+    top.add_argument("--threads", type=int, default=1, help="of PyTorch on the CPU; stands before the command")
     commands = top.add_subparsers(required=True)
     for name, function in (("train", train_command), ("ablate", ablate_command)):
         command = commands.add_parser(name, help=function.__doc__)
         command.add_argument("--system", choices=SYSTEMS, required=True)
         command.add_argument("--data", type=Path, nargs="+", required=True, help="datasets, in their published layouts")
-        command.add_argument("--test", type=Path, help="dataset whose query and gallery are measured on")
+        command.add_argument("--test", type=Path, required=name == "ablate", help="dataset whose query and gallery are measured on")
         command.add_argument("--weights", type=Path, help="CLIP's weights: OpenAI's file, a state dict, or safetensors")
         command.add_argument("--settings", type=Path, help="JSON with any of the settings")
         command.add_argument("--steps", type=int, help="at most so many steps a phase")
@@ -138,6 +138,7 @@ def parser() -> argparse.ArgumentParser:
     command = commands.add_parser("evaluate", help=evaluate_command.__doc__)
     command.add_argument("--checkpoint", type=Path, required=True)
     command.add_argument("--data", type=Path, required=True)
+    command.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     command.set_defaults(run=evaluate_command)
     command = commands.add_parser("export", help=export_command.__doc__)
     command.add_argument("--checkpoint", type=Path, required=True)

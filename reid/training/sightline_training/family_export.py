@@ -12,7 +12,7 @@ from torch import nn
 
 from sightline_training.clip import unit
 from sightline_training.clip_words import clip_ids, merges
-from sightline_training.export import SENTENCES, ExportError, Exported, digest, hold_against, lines, run, stored_small, to_onnx
+from sightline_training.export import SENTENCES, ExportError, Exported, beside, digest, hold_against, lines, run, shrunk, to_onnx
 from sightline_training.mscsa import Mscsa, Unit
 from sightline_training.runner import load_system
 from sightline_training.system import FamilySettings, System
@@ -20,6 +20,8 @@ from sightline_training.system import FamilySettings, System
 FORMS = ("fp32", "fp16", "int8")
 # Nodes that 8 bits are good for. A ResNet's attention pool, a tenth of its work, loses more than all its convolutions.
 EIGHT_BITS = {"resnet": ["Conv"], "vit": ["Conv", "MatMul", "Gemm"]}
+# How a whole graph in half precision is stored, in words.
+HALF = "fp16, weights and sums; the vector's length is made one in fp32"
 # Pictures that 8 bits are fitted to, at most.
 MOST_SAMPLES = 64
 
@@ -91,18 +93,18 @@ def export_images(system: System, folder: Path, form: str, samples: torch.Tensor
     ready = folded(module, samples)
     if form == "fp16":
         to_onnx(HalfInside(ready), samples[:2], file, "pictures", {0: "N"})
-        return Exported(file, hold_against(expected, run(file, "pictures", samples.numpy()), "fp16"))
+        return Exported(file, hold_against(expected, run(file, "pictures", samples.numpy()), "fp16"), HALF)
     to_onnx(ready, samples[:2], file, "pictures", {0: "N"})
     parity = hold_against(expected, run(file, "pictures", samples.numpy()), "fp32")
-    if form == "int8":
-        fp32 = file.with_name("fp32.onnx.part")
-        file.replace(fp32)
-        try:
-            int8(fp32, file, samples.numpy(), EIGHT_BITS[system.settings.clip.kind])
-        finally:
-            fp32.unlink()
-        parity += "; " + hold_against(expected, run(file, "pictures", samples.numpy()), "int8")
-    return Exported(file, parity)
+    if form == "fp32":
+        return Exported(file, parity)
+    fp32 = file.with_name("fp32.onnx.part")
+    file.replace(fp32)
+    kinds = EIGHT_BITS[system.settings.clip.kind]
+    int8(fp32, file, samples.numpy(), kinds)
+    fp32.unlink()
+    parity += "; " + hold_against(expected, run(file, "pictures", samples.numpy()), "int8")
+    return Exported(file, parity, f"{', '.join(kinds)}: weights in int8, activations in 8 bits fitted to {len(samples)} pictures; all else in fp32")
 
 
 def export_words(system: System, folder: Path, form: str) -> Exported:
@@ -113,18 +115,13 @@ def export_words(system: System, folder: Path, form: str) -> Exported:
     ids = clip_ids(SENTENCES, size.context, size.vocabulary)
     with torch.no_grad():
         expected = module(ids).numpy()
-    if form == "fp16":
-        to_onnx(HalfInside(module), ids[:2], file, "ids", {0: "N", 1: "L"})
-        parity = hold_against(expected, run(file, "ids", ids.numpy()), "fp16")
-    else:
-        to_onnx(module, ids[:2], file, "ids", {0: "N", 1: "L"})
-        parity = hold_against(expected, run(file, "ids", ids.numpy()), "fp32")
-        if form == "int8":
-            stored_small(file, "int8")
-            parity += "; " + hold_against(expected, run(file, "ids", ids.numpy()), "int8")
     kept = merges()[: size.vocabulary - 512 - 2]
     (folder / "merges.txt").write_text("\n".join(["# CLIP's merges (MIT), best first", *kept]) + "\n", encoding="utf-8")
-    return Exported(file, parity)
+    if form == "fp16":
+        to_onnx(HalfInside(module), ids[:2], file, "ids", {0: "N", 1: "L"})
+        return Exported(file, hold_against(expected, run(file, "ids", ids.numpy()), "fp16"), HALF)
+    to_onnx(module, ids[:2], file, "ids", {0: "N", 1: "L"})
+    return shrunk(file, form, expected, lambda: run(file, "ids", ids.numpy()))
 
 
 def written(tables: dict[str, dict[str, object]]) -> str:
@@ -166,20 +163,33 @@ def export_family(
         raise ExportError("int8 is fitted to pictures: give --data")
     if samples is None:
         samples = torch.randn(4, 3, size.height, size.width, generator=torch.Generator().manual_seed(0))
+    head = {"family": settings.system, "file": "model.onnx", "licence": licence, "source": f"trained by reid/training, {state['source']}"}
+    with beside(folder) as new:
+        return export_sides(system, new, (image_form, text_form), samples, head, data, {**chosen(settings), **quality})
+
+
+def export_sides(
+    system: System,
+    folder: Path,
+    forms: tuple[str, str],
+    samples: torch.Tensor,
+    head: dict[str, object],
+    data: str,
+    quality: dict[str, object],
+) -> dict[str, str]:
+    """Writes the sides of a system with their cards; `head` and `quality` are what both cards say."""
+    settings, size = system.settings, system.settings.clip
     sides = {"picture": folder / f"{settings.system}-picture"}
     if system.text_side() is not None:
         sides["text"] = folder / f"{settings.system}-text"
     for side in sides.values():
-        side.mkdir(parents=True, exist_ok=True)
-    seen = export_images(system, sides["picture"], image_form, samples)
+        side.mkdir()
+    seen = export_images(system, sides["picture"], forms[0], samples)
     mean, std = settings.planes
     vector = "appearance" if settings.system == "mscsa" else "joint"
     width = size.channels * 32 + size.embed if settings.system == "mscsa" else size.embed
-    source = f"trained by reid/training, {state['source']}"
-    more = {"data": data, "parity": seen.parity, **chosen(settings), **quality}
-    common = {"family": settings.system, "file": "model.onnx", "sha256": digest(seen.file), "licence": licence, "source": source}
     picture = {
-        "": {"name": sides["picture"].name, "task": "embed-image", **common},
+        "": {"name": sides["picture"].name, "task": "embed-image", **head, "sha256": digest(seen.file)},
         "input": {
             "name": "pictures",
             "width": size.width,
@@ -194,12 +204,12 @@ def export_family(
             "precision": "fp32",
         },
         "output": {"names": ["vector"], "vector": vector, "dimension": width},
-        "quality": more,
+        "quality": {**seen.quality(data), **quality},
     }
     (sides["picture"] / "model.toml").write_text(written(picture))
     parity = {sides["picture"].name: seen.parity}
     if "text" in sides:
-        told = export_words(system, sides["text"], text_form)
+        told = export_words(system, sides["text"], forms[1])
         words = {
             "kind": "clip",
             "file": "merges.txt",
@@ -207,7 +217,7 @@ def export_family(
             "most_tokens": size.context,
         }
         text = {
-            "": {"name": sides["text"].name, "task": "embed-text", **common, "sha256": digest(told.file)},
+            "": {"name": sides["text"].name, "task": "embed-text", **head, "sha256": digest(told.file)},
             "input": {"name": "ids", "batch": "dynamic"},
             "tokenizer": words,
             "output": {
@@ -216,7 +226,7 @@ def export_family(
                 "pairs_with": f"{sides['picture'].name}@{digest(seen.file)[:12]}",
                 "dimension": width,
             },
-            "quality": {**more, "parity": told.parity},
+            "quality": {**told.quality(data), **quality},
         }
         (sides["text"] / "model.toml").write_text(written(text))
         parity[sides["text"].name] = told.parity

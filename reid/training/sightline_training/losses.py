@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
@@ -23,10 +25,28 @@ class Losses:
     views: float = 0.5
     # Which of the training's people is it? By pictures and by words (Zheng et al., TOMM 2020).
     identity: float = 0.0
-    # Cross-entropy that weighs hard negatives and keeps positives' similarity high (VPM-Net's MINP), alpha = 1, beta = 2.
+    # VPM-Net's MINP, alpha = 1, beta = 2; vectors have length one here, so that lambda has nothing to weigh.
     minp: float = 0.0
     smoothing: float = 0.05
     views_temperature: float = 0.1
+
+
+@contextmanager
+def fp32() -> Iterator[None]:
+    """No mixed precision, for a block or a function: `.float()` alone is undone by the next product under autocast."""
+    with torch.autocast("cpu", enabled=False), torch.autocast("cuda", enabled=False):
+        yield
+
+
+@fp32()
+def product(rows: torch.Tensor, columns: torch.Tensor) -> torch.Tensor:
+    """Matrix product in fp32."""
+    return rows.float() @ columns.float()
+
+
+def cosines(rows: torch.Tensor, columns: torch.Tensor) -> torch.Tensor:
+    """Cosines rows x columns, in fp32."""
+    return product(functional.normalize(rows.float(), dim=1), functional.normalize(columns.float(), dim=1).T)
 
 
 class Scales(nn.Module):
@@ -95,8 +115,18 @@ def clause(logits: torch.Tensor, truth: torch.Tensor) -> torch.Tensor:
     return halves[0] + halves[1]
 
 
-def minp(cosine: torch.Tensor, target: torch.Tensor, alpha: float = 1.0, beta: float = 2.0) -> torch.Tensor:
-    """-alpha (1 - S)^beta log S over pairs that belong together; S = (1 + cosine) / 2, clamped above zero."""
-    s = ((1 + cosine) / 2).clamp(1e-4, 1)
-    own = (target > 0).float()
-    return (alpha * (1 - s) ** beta * -s.log() * own).sum() / own.sum().clamp(min=1)
+def minp(
+    images: torch.Tensor, texts: torch.Tensor, same: torch.Tensor, alpha: float = 1.0, beta: float = 2.0, shortness: float = 0.0
+) -> torch.Tensor:
+    """VPM-Net's MINP: the mean of -alpha (1 - S)^beta log S over pairs that belong together, and `shortness` (lambda) times the mean
+    squared lengths of both sides.
+
+    S is the cosine, clamped above zero, where its logarithm would end.
+    """
+    cosine = cosines(images, texts)
+    s = cosine.clamp(1e-4, 1.0)
+    # Below zero the clamp has no slope: there the cosine itself pulls, and adds nothing to the value.
+    below = (1e-4 - cosine).clamp(min=0)
+    lost = alpha * (1 - s) ** beta * -s.log() + below - below.detach()
+    lengths = images.float().square().sum(1).mean() + texts.float().square().sum(1).mean()
+    return lost[same].mean() + shortness * lengths

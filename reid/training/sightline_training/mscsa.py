@@ -9,6 +9,7 @@ from torch import nn
 from torch.nn import functional
 
 from sightline_training.clip import Attention, ClipSize, ResNet, unit
+from sightline_training.losses import product
 
 
 @dataclass(frozen=True)
@@ -93,7 +94,7 @@ class Mscsa(nn.Module):
         if self.settings.norm == "mean":
             return theta @ self.divided(phi)
         # Sums over all positions leave half precision, and a softmax of infinity is no number.
-        return torch.softmax(theta.float() @ phi.float(), -1).to(theta.dtype)
+        return torch.softmax(product(theta, phi), -1).to(theta.dtype)
 
     def channel(self, low: torch.Tensor, high: torch.Tensor) -> torch.Tensor:
         """What the channels add."""

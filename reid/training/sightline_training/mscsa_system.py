@@ -8,6 +8,7 @@ from torch.nn import functional
 
 from sightline_training.clip import Clip
 from sightline_training.clip_words import clip_ids
+from sightline_training.losses import fp32, product
 from sightline_training.mscsa import MscsaResNet, Tgi, exported
 from sightline_training.system import Batch, FamilySettings, System, frozen, trainable
 
@@ -103,7 +104,7 @@ class MscsaSystem(System):
         else:
             pictures = self.features[batch.which]
         texts = self.prompts(self.clip, batch.who)
-        scores = pictures.float() @ texts.float().T
+        scores = product(pictures, texts.T)
         same = (batch.who[:, None] == batch.who[None, :]).float()
         share = same / same.sum(1, keepdim=True)
         return {
@@ -113,12 +114,13 @@ class MscsaSystem(System):
 
     def picture_losses(self, batch: Batch) -> dict[str, torch.Tensor]:
         third, last, pooled = self.clip.visual(batch.pictures)
-        seen = (third.mean((2, 3)), last.mean((2, 3)), pooled)
+        seen = (third.mean((2, 3), dtype=torch.float32), last.mean((2, 3), dtype=torch.float32), pooled.float())
         who = batch.who
-        identity = sum(
-            functional.cross_entropy(classifier(neck(vector)).float(), who, label_smoothing=SMOOTHING)
-            for neck, classifier, vector in zip(self.necks, self.classifiers, seen[1:])
-        )
+        with fp32():
+            identity = sum(
+                functional.cross_entropy(classifier(neck(vector)), who, label_smoothing=SMOOTHING)
+                for neck, classifier, vector in zip(self.necks, self.classifiers, seen[1:])
+            )
         scores = self.text_scores(third, pooled, who)
         return {
             "identity": IDENTITY * identity,
@@ -128,7 +130,7 @@ class MscsaSystem(System):
 
     def text_scores(self, third: torch.Tensor, pooled: torch.Tensor, who: torch.Tensor) -> torch.Tensor:
         """Pictures x identities; TGI refines the sentences of the batch's identities, in whose queries the picture can be told."""
-        scores = pooled.float() @ self.texts.float().T
+        scores = product(pooled, self.texts.T)
         if self.tgi is None:
             return scores
         chosen = who.unique()
@@ -144,7 +146,7 @@ def hard_triplet(vectors: torch.Tensor, who: torch.Tensor, margin: float = MARGI
     """For each vector, its farthest fellow against its nearest stranger."""
     vectors = vectors.float()
     squares = vectors.square().sum(1)
-    apart = (squares[:, None] + squares[None, :] - 2 * vectors @ vectors.T).clamp(min=1e-12).sqrt()
+    apart = (squares[:, None] + squares[None, :] - 2 * product(vectors, vectors.T)).clamp(min=1e-12).sqrt()
     same = who[:, None] == who[None, :]
     fellow = apart.masked_fill(~same, float("-inf")).amax(1)
     stranger = apart.masked_fill(same, float("inf")).amin(1)

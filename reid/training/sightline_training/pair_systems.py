@@ -11,7 +11,7 @@ from sightline_training.clip import Clip
 from sightline_training.mscsa import Unit
 from sightline_training.propot import MaskedWords, Prototypes, masked, p2i
 from sightline_training.system import Batch, FamilySettings, System, trainable
-from sightline_training.vpm import Kan, minp, prompt_parameters
+from sightline_training.vpm import Kan, prompt_parameters
 
 
 class ImageTower(nn.Module):
@@ -64,9 +64,10 @@ class PairSystem(System):
         parts = {}
         if weights.sdm:
             target = L.shares(who, who)
-            parts["sdm"] = weights.sdm * L.sdm(cosines(texts, pictures), target, target, weights.temperature)
+            parts["sdm"] = weights.sdm * L.sdm(L.cosines(texts, pictures), target, target, weights.temperature)
         if weights.identity:
-            both = [functional.cross_entropy(self.classifier(side).float(), who) for side in (pictures, texts)]
+            with L.fp32():
+                both = [functional.cross_entropy(self.classifier(side.float()), who) for side in (pictures, texts)]
             parts["identity"] = weights.identity * sum(both) / 2
         return parts
 
@@ -75,11 +76,6 @@ class PairSystem(System):
 
     def text_side(self) -> nn.Module:
         return Unit(TextTower(self.clip))
-
-
-def cosines(rows: torch.Tensor, columns: torch.Tensor) -> torch.Tensor:
-    """Cosines rows x columns."""
-    return functional.normalize(rows.float(), dim=1) @ functional.normalize(columns.float(), dim=1).T
 
 
 class PropotSystem(PairSystem):
@@ -132,7 +128,8 @@ class VpmSystem(PairSystem):
         parts = self.match(weights, pictures, texts, batch.who)
         if weights.minp:
             same = batch.who[:, None] == batch.who[None, :]
-            parts["minp"] = weights.minp * minp(pictures, texts, same, weights)
+            own = (weights.minp_alpha, weights.minp_beta, weights.minp_lambda)
+            parts["minp"] = weights.minp * L.minp(pictures, texts, same, *own)
         return parts
 
     def image_tower(self) -> ImageTower:

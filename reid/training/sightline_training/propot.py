@@ -90,7 +90,7 @@ class Prototypes(nn.Module):
         every = torch.stack(found, 1)
         if not self.settings.apa:
             return start + every.mean(1)
-        weights = torch.softmax((every @ start[:, :, None])[:, :, 0], 1)
+        weights = torch.softmax((every * start[:, None]).sum(2), 1)
         return start + (weights[:, :, None] * every).sum(1)
 
 
@@ -100,8 +100,7 @@ def p2i(prototypes: list[torch.Tensor], instances: list[torch.Tensor], own: torc
     parts = []
     for prototype in prototypes:
         for features in instances:
-            cosine = functional.normalize(prototype.float(), dim=1) @ functional.normalize(features.float(), dim=1).T
-            parts.append(L.soft_cross_entropy(cosine / temperature, target, 0.0))
+            parts.append(L.soft_cross_entropy(L.cosines(prototype, features) / temperature, target, 0.0))
     return torch.stack(parts).mean()
 
 
@@ -125,7 +124,8 @@ class MaskedWords(nn.Module):
         asked = wanted >= 0
         if not bool(asked.any()):
             return x.sum() * 0.0
-        return functional.cross_entropy(self.guess(x[asked]).float(), wanted[asked])
+        with L.fp32():
+            return functional.cross_entropy(self.guess(x[asked].float()), wanted[asked])
 
 
 def masked(ids: torch.Tensor, vocabulary: int, chance: float = 0.15) -> tuple[torch.Tensor, torch.Tensor]:

@@ -6,13 +6,10 @@ import json
 import re
 from pathlib import Path
 
-from sightline_training.dataset import DatasetError, Picture, read_any
+from sightline_training.dataset import MARKET, DatasetError, Picture, pictures_in, read_any
 
-PICTURE = {".jpg", ".jpeg", ".png", ".tif", ".bmp"}
 SPLITS = ("train", "query", "gallery")
 
-# 0001_c1s1_000151_01.jpg, 0001_c2_f0046182.jpg; -1 and 0 are nobody.
-MARKET = re.compile(r"^(-?\d+)_c(\d+)[_s]")
 # 0000_000_01_0303morning_0008_0.jpg: person, number of the picture, camera, time, frame.
 MSMT = re.compile(r"^(\d{4})_(\d+)_(\d{2})_\d{4}(?:morning|noon|afternoon)_\d+_\d+")
 # 001_01.tif: person, number of the picture.
@@ -25,14 +22,6 @@ MSMT_LISTS = {"train": ("list_train.txt", "list_val.txt"), "query": ("list_query
 OCCLUDED_FOLDERS = {"query": "occluded_body_images", "gallery": "whole_body_images"}
 # Files of sentences, and how an entry names its picture.
 SENTENCES = {"ICFG-PEDES.json": "file_path", "data_captions.json": "img_path", "reid_raw.json": "file_path"}
-
-
-def pictures_in(folder: Path) -> list[Path]:
-    """Picture files of a folder, in order; other files are nobody's business."""
-    try:
-        return sorted(path for path in folder.iterdir() if path.suffix.lower() in PICTURE)
-    except OSError as error:
-        raise DatasetError(f"{folder}: {error.strerror or error}") from error
 
 
 def named(path: Path, pattern: re.Pattern[str], example: str) -> re.Match[str]:
@@ -148,7 +137,7 @@ def camera_of(path: Path, file: Path) -> int | None:
 def read_published(root: Path, split: str = "train") -> list[Picture]:
     """Reads a dataset by what lies in its folder: `train`, `query` or `gallery`.
 
-    Sets of sentences have one test set, which is both. Anything else goes to `read_any`, which knows no splits.
+    Sets of sentences have one test set, which is both. Anything else goes to `read_any`, whose files may name splits.
     """
     if split not in SPLITS:
         raise DatasetError(f"split `{split}` is unknown, expected one of {', '.join(SPLITS)}")
@@ -162,7 +151,7 @@ def read_published(root: Path, split: str = "train") -> list[Picture]:
     elif any((root / name).is_dir() for name in OCCLUDED_FOLDERS.values()):
         pictures = read_occluded(root, split)
     else:
-        return read_any(root)
+        return read_any(root, "train" if split == "train" else "test")
     if not pictures:
         raise DatasetError(f"{root}: no pictures of the split `{split}`")
     return pictures

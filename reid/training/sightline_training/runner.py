@@ -9,7 +9,6 @@ import signal
 import time
 from dataclasses import replace
 from pathlib import Path
-from pickle import UnpicklingError
 
 import numpy as np
 import torch
@@ -17,12 +16,14 @@ from tensorboardX import SummaryWriter
 from torch import nn
 from tqdm import tqdm
 
+from sightline_training.checkpoint import read_checkpoint, same_settings, take
 from sightline_training.clip_weights import take_weights
 from sightline_training.dataset import DatasetError, Picture
 from sightline_training.family_data import Crops
 from sightline_training.plot import draw
 from sightline_training.system import Batch, FamilySettings, Phase, System, as_table, build, settings_from
 
+KIND = "mscsa, propot or vpm"
 # Steps between two lines of the log.
 LOG_EVERY = 20
 
@@ -37,12 +38,18 @@ def rate_at(phase: Phase, epoch: float, epochs: float) -> float:
     return 0.5 + 0.5 * math.cos(math.pi * (epoch - warm) / max(epochs - warm, 1e-9))
 
 
+def found_device(device: str) -> str:
+    """The device that was asked for, if it is there."""
+    if device == "cuda" and not torch.cuda.is_available():
+        raise DatasetError("device `cuda` is asked for, and PyTorch finds no GPU")
+    return device
+
+
 class Run:
     """One training: system, optimiser, place in the course."""
 
     def __init__(self, settings: FamilySettings, pictures: list[Picture], weights: Path | None = None, steps: int | None = None) -> None:
-        if settings.device == "cuda" and not torch.cuda.is_available():
-            raise DatasetError("device `cuda` is asked for, and PyTorch finds no GPU")
+        found_device(settings.device)
         torch.manual_seed(settings.seed)
         if settings.device == "cuda":
             os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
@@ -159,14 +166,11 @@ class Run:
 
     def resume(self, path: Path) -> None:
         """Goes on from a checkpoint of the same system and the same people."""
-        state = read_checkpoint(path)
+        state = read_checkpoint(path, "identities", KIND)
         if state["identities"] != self.crops.names:
             raise DatasetError(f"{path}: a checkpoint of other people; give the data that it was trained on")
-        own, theirs = as_table(self.settings), state["settings"]
-        differ = sorted(key for key in own if key not in ("readers", "device") and own[key] != settings_table(theirs)[key])
-        if differ:
-            raise DatasetError(f"{path}: a checkpoint of other settings ({', '.join(differ)})")
-        self.system.load_state_dict(state["system"])
+        same_settings(path, self.settings, settings_from(state["settings"]), ("readers", "device"))
+        take(self.system, state["system"], path)
         self.phase, self.step, self.source = state["phase"], state["step"], state["source"]
         if state["optimiser"] is not None:
             self.begin()
@@ -174,27 +178,11 @@ class Run:
         self.scaler.load_state_dict(state["scaler"])
 
 
-def settings_table(raw: dict) -> dict:
-    """Settings of a checkpoint, with what was added since."""
-    return as_table(settings_from(raw))
-
-
-def read_checkpoint(path: Path) -> dict:
-    """The state in a file that `save` wrote."""
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, ValueError, EOFError, UnpicklingError) as error:
-        raise DatasetError(f"{path}: not a checkpoint ({str(error).splitlines()[0]})") from error
-    if not isinstance(state, dict) or "identities" not in state:
-        raise DatasetError(f"{path}: not a checkpoint of mscsa, propot or vpm")
-    return state
-
-
 def load_system(path: Path) -> tuple[System, dict]:
     """The system of a checkpoint, ready to use, and the checkpoint's state."""
-    state = read_checkpoint(path)
+    state = read_checkpoint(path, "identities", KIND)
     system = build(settings_from(state["settings"]), len(state["identities"]))
-    system.load_state_dict(state["system"])
+    take(system, state["system"], path)
     return system.eval(), state
 
 

@@ -17,10 +17,15 @@ from torch import nn
 
 from sightline_training import losses as L
 from sightline_training.augment import Augment, training_batch
+from sightline_training.checkpoint import read_checkpoint, same_settings, take
 from sightline_training.dataset import DatasetError, Picture
 from sightline_training.picture_tower import PictureSize, PictureTower, normalised
 from sightline_training.text_tower import PAD, TextSize, TextTower, padded, tokenizer
 from sightline_training.words import retold
+
+KIND = "the joint pair"
+# MiniLM's weights come from its package and never change, so a checkpoint has none of them.
+ELSEWHERE = ("text.minilm.",)
 
 
 @dataclass(frozen=True)
@@ -175,7 +180,7 @@ class Run:
         if weights.sdm:
             parts["sdm"] = L.sdm(cosine, target, back)
         if weights.minp:
-            parts["minp"] = L.minp(cosine, target)
+            parts["minp"] = L.minp(told, seen, asked[:, None] == who[None, :])
         if weights.views:
             parts["views"] = L.views(seen, who, weights.views_temperature)
         if weights.clause:
@@ -210,11 +215,12 @@ class Run:
 
     def save(self, path: Path) -> None:
         """Writes a checkpoint whole or not at all; MiniLM's own weights are left out."""
-        weights = {k: v for k, v in self.pair.state_dict().items() if not k.startswith("text.minilm.")}
+        weights = {k: v for k, v in self.pair.state_dict().items() if not k.startswith(ELSEWHERE)}
         state = {
             "settings": asdict(self.settings),
             "step": self.step,
             "elapsed_s": self.elapsed_s,
+            "people": self.sampler.people,
             "pair": weights,
             "optimiser": self.optimiser.state_dict(),
             "classifier": None if self.classifier is None else self.classifier.state_dict(),
@@ -225,22 +231,23 @@ class Run:
 
     def resume(self, path: Path) -> None:
         """Goes on from a checkpoint of the same settings; more people may have come since, if no loss counts them."""
-        state = torch.load(path, map_location="cpu", weights_only=True)
-        missing, unexpected = self.pair.load_state_dict(state["pair"], strict=False)
-        if unexpected or any(not name.startswith("text.minilm.") for name in missing):
-            raise DatasetError(f"{path}: a checkpoint of another model")
+        state = read_checkpoint(path, "pair", KIND)
+        same_settings(path, self.settings, Settings.of(state["settings"]))
+        take(self.pair, state["pair"], path, ELSEWHERE)
         if self.classifier is not None:
-            self.classifier.load_state_dict(state["classifier"])
+            if state.get("people") != self.sampler.people:
+                raise DatasetError(f"{path}: a checkpoint of other people, and the loss `identity` counts them")
+            take(self.classifier, state["classifier"], path)
         self.optimiser.load_state_dict(state["optimiser"])
         self.step, self.elapsed_s = state["step"], state["elapsed_s"]
 
 
 def load_pair(path: Path) -> tuple[Pair, Settings]:
     """The towers of a checkpoint, ready to use."""
-    state = torch.load(path, map_location="cpu", weights_only=True)
+    state = read_checkpoint(path, "pair", KIND)
     settings = Settings.of(state["settings"])
     pair = Pair(settings)
-    pair.load_state_dict(state["pair"], strict=False)
+    take(pair, state["pair"], path, ELSEWHERE)
     return pair.eval(), settings
 
 

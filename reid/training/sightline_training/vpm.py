@@ -1,4 +1,4 @@
-"""VPM-Net's parts (CMC 2025): prompts in the last layers of the picture side, a KAN after both sides, the MINP loss."""
+"""VPM-Net's parts (CMC 2025): prompts in the last layers of the picture side, a KAN after both sides. Its loss, MINP, is in `losses`."""
 
 from __future__ import annotations
 
@@ -48,7 +48,11 @@ class VpmSettings:
 
 
 class KanLayer(nn.Module):
-    """y = W SiLU(x) + splines of x: each edge has a curve of its own, of cubic B-splines over an even grid on [-1, 1]."""
+    """y = W SiLU(x) + splines of x: each edge has a curve of its own, of cubic B-splines over an even grid on [-1, 1].
+
+    x is what the tower gives, of any length, as in the paper: beyond the grid the curves bend to zero, which they reach at 2.2, and
+    from there on W SiLU(x) alone is left.
+    """
 
     def __init__(self, inputs: int, outputs: int, grid: int = 5, order: int = 3) -> None:
         super().__init__()
@@ -58,8 +62,8 @@ class KanLayer(nn.Module):
         self.register_buffer("knots", knots, persistent=False)
         self.base = nn.Linear(inputs, outputs, bias=False)
         nn.init.normal_(self.base.weight, std=0.1 * inputs**-0.5)
-        # A spline whose values at the nodes' centres are the centres is x itself: so a square layer starts as the identity on
-        # [-1, 1], and a tower that comes with weights keeps what it knows.
+        # A spline whose values at the nodes' centres are the centres is x itself: so a square layer starts near the identity on
+        # [-1, 1]. What a tower that comes with weights says in values beyond it is learned anew.
         self.curves = nn.Parameter(torch.randn(outputs, inputs, grid + order) * 0.01 * inputs**-0.5)
         if inputs == outputs:
             centres = torch.stack([knots[number + 1 : number + order + 1].mean() for number in range(grid + order)])
@@ -105,17 +109,3 @@ def prompt_parameters(settings: VpmSettings, width: int, layers: int) -> nn.Para
         raise ValueError(f"vpm: prompts in {count} layers, the picture side has {layers}")
     start = (6 / (3 * 16 * 16 + width)) ** 0.5
     return nn.Parameter((torch.rand(count, tokens, width) * 2 - 1) * start)
-
-
-def minp(images: torch.Tensor, texts: torch.Tensor, same: torch.Tensor, settings: VpmSettings) -> torch.Tensor:
-    """-alpha (1 - S)^beta log S of each pair that belongs together, and lambda times the mean squared lengths.
-
-    `images` and `texts` have their own lengths; S is their cosine, kept above zero, where its logarithm would end.
-    """
-    cosine = functional.normalize(images.float(), dim=1) @ functional.normalize(texts.float(), dim=1).T
-    s = cosine.clamp(1e-4, 1.0)
-    # Below zero the clamp has no slope; there the cosine itself pulls.
-    lost = settings.minp_alpha * (1 - s) ** settings.minp_beta * -s.log() + (1e-4 - cosine).clamp(min=0)
-    own = same.float()
-    lengths = images.float().square().sum(1).mean() + texts.float().square().sum(1).mean()
-    return (lost * own).sum() / own.sum().clamp(min=1) + settings.minp_lambda * lengths

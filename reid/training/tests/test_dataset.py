@@ -3,6 +3,7 @@ import json
 import pytest
 
 from sightline_training.dataset import DatasetError, clauses_of, read_any, read_captions, read_market
+from sightline_training.published import read_published
 from sightline_training.training import clause_table
 
 
@@ -40,6 +41,36 @@ def test_market_names_give_person_and_camera(crops, tmp_path):
     assert len(pictures) == 96 and {picture.camera for picture in pictures} == {1, 2, 3, 4}
     with pytest.raises(DatasetError, match="no pictures named as in Market-1501"):
         read_market(tmp_path)
+
+
+def test_misnamed_pictures_are_counted_and_told(crops, tmp_path, capsys):
+    for name in ("0001_c1_000000_00.jpeg", "0002_c2s1_1_0.PNG", "-1_c1_000000_00.jpg", "person7.jpg", "person8.png", "notes.txt"):
+        (tmp_path / name).write_bytes(b"")
+    assert [(one.identity.split("/")[1], one.camera) for one in read_market(tmp_path)] == [("1", 1), ("2", 2)]
+    assert "2 misnamed pictures left out, such as person7.jpg" in capsys.readouterr().err
+    read_market(crops / "images")
+    assert capsys.readouterr().err == ""
+
+
+def test_a_published_sets_splits_are_kept_apart(crops, tmp_path):
+    folder = tmp_path / "set"
+    folder.mkdir()
+    (folder / "a.jpg").write_bytes((crops / "images/0001_c1_000000_00.jpg").read_bytes())
+    entry = {"file_path": "a.jpg", "captions": ["a man"]}
+    splits = {1: "train", 2: "val", 3: "test"}
+    file = folder / "captions.json"
+    file.write_text(json.dumps([{**entry, "id": who, "split": split} for who, split in splits.items()]))
+    for path in (file, folder, tmp_path):
+        for who, split in splits.items():
+            assert [one.identity.split("/")[1] for one in read_any(path, split)] == [str(who)]
+    assert [one.identity.split("/")[1] for one in read_published(folder)] == ["1"]
+    assert [one.identity.split("/")[1] for one in read_published(folder, "gallery")] == ["3"]
+    file.write_text(json.dumps([{**entry, "id": 3, "split": "test"}]))
+    with pytest.raises(DatasetError, match="no entries of split train"):
+        read_any(file, "train")
+    # A set without splits, and the world's, which are parted by seed, are read whole.
+    file.write_text(json.dumps([{**entry, "id": 3}]))
+    assert len(read_any(file, "train")) == 1 and len(read_any(crops, "train")) == 96
 
 
 @pytest.mark.parametrize(

@@ -3,13 +3,14 @@
 import dataclasses
 import json
 import sys
+import tomllib
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from sightline_training import family
+from sightline_training import export, family, family_export
 from sightline_training.ablation import ROWS
 from sightline_training.clip_words import clip_ids
 from sightline_training.dataset import DatasetError, read_any
@@ -77,6 +78,18 @@ def test_the_loss_falls(system, crops, tmp_path):
     assert fell and second.phase == "prompts", losses
 
 
+@pytest.mark.parametrize(("system", "phase"), [("mscsa", "prompts"), *((system, "main") for system in SYSTEMS)])
+def test_mixed_precision_changes_a_loss_little(system, phase, crops):
+    found = []
+    for precision in ("fp32", "bf16"):
+        run = run_of(system, crops, 2, precision=precision)
+        run.phase = phase
+        found.append(run.advance())
+    whole, mixed = found
+    assert whole.keys() == mixed.keys()
+    assert list(mixed.values()) == pytest.approx(list(whole.values()), rel=0.1)
+
+
 @pytest.mark.parametrize("system", SYSTEMS)
 def test_a_training_leaves_its_logs(trained, system):
     folder = trained[system]
@@ -107,6 +120,11 @@ def test_a_training_goes_on_where_it_stopped(system, crops, tmp_path):
         assert torch.allclose(one, other, atol=1e-6), name
     with pytest.raises(DatasetError, match="of other settings .main."):
         run_of(system, crops, main={**COURSE, "batch": 8}).resume(tmp_path / "last.pt")
+    state = torch.load(tmp_path / "last.pt", weights_only=True)
+    state["system"].pop("clip.text_projection")
+    torch.save(state, tmp_path / "bad.pt")
+    with pytest.raises(DatasetError, match="missing: clip.text_projection"):
+        load_system(tmp_path / "bad.pt")
     (tmp_path / "noise.pt").write_bytes(b"noise")
     with pytest.raises(DatasetError, match="not a checkpoint"):
         second.resume(tmp_path / "noise.pt")
@@ -132,6 +150,22 @@ def test_the_export_loads_has_its_shapes_and_is_near(trained, crops, tmp_path, s
     assert (tmp_path / f"{system}-text").exists() == (system != "mscsa")
     card = (tmp_path / f"{system}-picture/model.toml").read_text()
     assert f"dimension = {width}" in card and "a few crops" in card
+    stored = tomllib.loads(card)["quality"]["stored"]
+    assert stored.startswith({"fp32": "fp32", "fp16": "fp16, weights and sums", "int8": "Conv"}[form])
+
+
+def test_an_export_that_differs_changes_nothing(trained, tmp_path, monkeypatch):
+    def write(data):
+        export_family(trained["vpm"] / "last.pt", tmp_path, "fp32", "fp32", None, {}, "MIT", data)
+        return {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+
+    before = write("a few crops")
+    real = family_export.export_words
+    fails = lambda *given: monkeypatch.setattr(export, "GREATEST_DIFFERENCE", -1.0) or real(*given)  # noqa: E731
+    monkeypatch.setattr(family_export, "export_words", fails)
+    with pytest.raises(ExportError, match="differs from PyTorch"):
+        write("others")
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
 
 
 def test_int8_wants_pictures(trained, tmp_path):
@@ -206,8 +240,14 @@ def test_the_command_line_trains_measures_and_exports(crops, tmp_path, monkeypat
     assert command("ablate", *common, "--test", crops, "--rows", "kan", "all", "--out", tmp_path / "rows") == 0
     table = json.loads((tmp_path / "rows/ablation.json").read_text())
     assert set(table) == {"kan", "all"} and 0 <= table["all"]["text_r1"] <= 1 and "image_map" in table["kan"]
-    assert command("evaluate", "--checkpoint", tmp_path / "rows/all/last.pt", "--data", crops) == 0
+    evaluate = ("evaluate", "--checkpoint", tmp_path / "rows/all/last.pt", "--data", crops)
+    assert command("--threads", 1, *evaluate, "--device", "cpu") == 0
     capsys.readouterr()
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert command(*evaluate, "--device", "cuda") == 1 and "finds no GPU" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        command("ablate", *common, "--out", tmp_path / "untested")
+    assert "--test" in capsys.readouterr().err and not (tmp_path / "untested").exists()
     words = ("--licence", "Apache-2.0", "--trained-on", "crops", "--data", crops)
     assert command("export", "--checkpoint", tmp_path / "rows/all/last.pt", "--out", tmp_path / "models", "--picture", "int8", *words) == 0
     assert "alpha 1.0, beta 2.0" in (tmp_path / "models/vpm-text/model.toml").read_text()
