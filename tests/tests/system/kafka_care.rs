@@ -170,7 +170,10 @@ fn a_queue_is_looked_at_and_mended_and_dead_letters_are_tried_again() {
     let letters = dead(&[]);
     assert_eq!(letters.len(), 39);
     let reason = letters[0]["reason"].as_str().unwrap();
-    assert!(reason.contains("`gait` is not one of this store"), "{reason}");
+    assert!(
+        reason.contains("`gait` is not one of this store"),
+        "{reason}"
+    );
     let origin = letters[0]["origin"].as_str().unwrap();
     assert!(origin.starts_with("sightline.sightings.v1/"), "{origin}");
     let listed = run_well(&["dead", "list", "--config", &site]).stdout;
