@@ -1,11 +1,12 @@
 //! A copy of this test program that does one thing until it is killed.
 
-use std::io::{BufRead, BufReader, Lines};
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{ChildStdout, Command, Stdio};
+use std::process::{Command, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 
 use super::super::LogOptions;
-use super::log_options;
+use super::{LONG, log_options};
 
 const VARIABLE: &str = "SIGHTLINE_LOG_TEST_CHILD";
 
@@ -15,7 +16,7 @@ const MARK: &str = "said ";
 /// The running copy; killed with this value.
 pub(in super::super) struct Child {
     process: std::process::Child,
-    lines: Lines<BufReader<ChildStdout>>,
+    said: Receiver<String>,
 }
 
 impl Child {
@@ -29,15 +30,27 @@ impl Child {
             .spawn()
             .unwrap();
         let lines = BufReader::new(process.stdout.take().unwrap()).lines();
-        Self { process, lines }
+        let (tell, said) = sync_channel(64);
+        // Beside the test, which gives up on a child that says nothing any more. Ends with the child.
+        std::thread::spawn(move || {
+            for line in lines.map_while(Result::ok) {
+                if let Some(words) = line.strip_prefix(MARK)
+                    && tell.send(words.to_owned()).is_err()
+                {
+                    break;
+                }
+            }
+        });
+        Self { process, said }
     }
 
     /// What it says next; none when it has ended.
     pub(in super::super) fn hear(&mut self) -> Option<String> {
-        self.lines.by_ref().find_map(|line| {
-            let line = line.unwrap();
-            line.strip_prefix(MARK).map(str::to_owned)
-        })
+        match self.said.recv_timeout(LONG) {
+            Ok(words) => Some(words),
+            Err(RecvTimeoutError::Disconnected) => None,
+            Err(RecvTimeoutError::Timeout) => panic!("the child has said nothing for {LONG:?}"),
+        }
     }
 
     /// Listens until enough was said.

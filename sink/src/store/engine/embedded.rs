@@ -17,7 +17,7 @@ use uuid::Uuid;
 
 use super::changed::{Changed, Fate};
 use super::translate::{from_json, guarded, service, to_engine, to_filter, vectors_of};
-use super::{Collection, Engine, Found, Order, PAGE, Point, Where, wal};
+use super::{Collection, Engine, Found, Order, PAGE, Point, Where, gaps, wal};
 use crate::store::options::VectorSpec;
 use crate::{Error, Result};
 
@@ -93,6 +93,7 @@ impl Embedded {
             }
             Ok(()) | Err(_) => {}
         }
+        gaps::mend(&path.join("segments"))?;
         let left = Changed::left_in(path)?;
         let shard =
             guarded(path, "open the index", || EdgeShard::load(path, None)).map_err(|error| {

@@ -2,6 +2,7 @@
 
 mod changed;
 pub(crate) mod embedded;
+mod gaps;
 pub(crate) mod server;
 #[cfg(test)]
 pub(crate) mod suite;
