@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 
@@ -16,6 +16,9 @@ use super::look::Look;
 use super::options::LogOptions;
 use super::topics::Topic;
 use crate::{Error, Result};
+
+/// Longest wait for the thread when nobody needs it any more: as long as the answers of a look may take.
+const LONGEST_END: Duration = Duration::from_secs(20);
 
 /// Longest wait for an answer within a look.
 const LOOK_LIMIT: Duration = Duration::from_secs(3);
@@ -129,9 +132,19 @@ impl Clerk {
 impl Drop for Clerk {
     fn drop(&mut self) {
         self.tasks = None;
-        if let Some(thread) = self.thread.take()
-            && thread.join().is_err()
-        {
+        let Some(thread) = self.thread.take() else {
+            return;
+        };
+        // A commit to a broker that has gone may never return. Its thread ends with the client's answer, or with the process.
+        let end = Instant::now() + LONGEST_END;
+        while !thread.is_finished() {
+            if Instant::now() > end {
+                tracing::warn!("a commit or a look does not end, and is left behind");
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        if thread.join().is_err() {
             tracing::error!("a thread of the receiver had panicked");
         }
     }

@@ -203,8 +203,7 @@ impl<'s> Session<'s> {
             let is_idle = batch.is_empty();
             self.apply(batch)?;
             if is_last {
-                // After the one that is under way, if one is.
-                return self.consumer.context().commit(&self.consumer);
+                return self.commit_at_last();
             }
             while let Some(done) = self.clerk.done()? {
                 match done {
@@ -495,6 +494,26 @@ impl<'s> Session<'s> {
             self.uncommitted_since = None;
         }
         Ok(())
+    }
+
+    /// Commits what was applied, after the commit that is under way, if one is. A broker that has just gone may never answer, and the
+    /// client waits for it without a limit: then it is given up, and what was applied last comes again.
+    fn commit_at_last(&mut self) -> Result<()> {
+        let end = Instant::now() + ASK_LIMIT;
+        let mut is_begun = self.clerk.commit()?;
+        while Instant::now() < end {
+            match self.clerk.done()? {
+                Some(Done::Committed(committed)) if is_begun => return committed,
+                Some(Done::Committed(_)) => is_begun = self.clerk.commit()?,
+                Some(Done::Looked(_)) => {}
+                None => std::thread::sleep(TICK),
+            }
+        }
+        Err(self
+            .shared
+            .options
+            .log
+            .failed("commit", "no answer".to_owned()))
     }
 
     /// What could not be committed is tried again.
