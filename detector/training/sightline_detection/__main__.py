@@ -31,19 +31,19 @@ def unpacked(args: argparse.Namespace) -> None:
 
 def train(args: argparse.Namespace) -> None:
     """Trains the detector."""
+    from sightline_training.course import take_up
+    from sightline_training.course import train as loop
+
     from sightline_detection.evaluate import summary
     from sightline_detection.training import Run, Settings
-    from sightline_detection.training import train as loop
 
     settings = Settings.of(json.loads(args.settings.read_text()) if args.settings else {})
     if args.steps is not None:
         settings = replace(settings, steps=args.steps)
     run = Run(settings, args.data, args.published)
-    last = args.out / "last.pt"
-    if args.resume and last.is_file():
-        run.resume(last)
+    take_up(run, args.out, args.resume)
     print(f"{len(run.frames)} frames, from step {run.step}", flush=True)
-    measure = None if args.held is None else lambda net, s: summary(net, args.held, s.width, s.height)
+    measure = None if args.held is None else lambda: summary(run.averaged(), args.held, settings.width, settings.height)
     loop(run, args.out, args.minutes, args.save_every_s, measure)
 
 

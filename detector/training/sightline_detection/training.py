@@ -1,24 +1,24 @@
-"""The training loop of the detector: frames by chance, checkpoints that go on where they stopped."""
+"""The training of the detector: frames by chance, checkpoints that go on where they stopped."""
 
 from __future__ import annotations
 
-import json
 import math
 import os
-import signal
-import time
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import nn
 
+from sightline_training.checkpoint import read_checkpoint, same_settings, take
+
 from sightline_detection import losses as L
 from sightline_detection.augment import Augment, Example, example
 from sightline_detection.frames import Frame, SceneError, read
 from sightline_detection.network import STRIDE, Network, load_published
 
+KIND = "the detector"
 # Of the frames that show nobody, every n-th is trained on.
 EMPTY_EVERY = 5
 
@@ -39,6 +39,8 @@ class Settings:
     # Share of weights that a running mean keeps at each step; the mean is what is exported.
     mean_keeps: float = 0.995
     seed: int = 0
+    # Mixed precision.
+    bf16: bool = False
     losses: L.Losses = field(default_factory=L.Losses)
     augment: Augment = field(default_factory=Augment)
 
@@ -75,6 +77,11 @@ class Run:
         )
         self.step, self.elapsed_s = 0, 0.0
 
+    @property
+    def pictures(self) -> int:
+        """Frames in a step."""
+        return self.settings.batch
+
     def look(self) -> list[Frame]:
         """All frames that are there now; more may come while a training runs."""
         frames = [frame for folder in self.data for frame in read(folder)]
@@ -108,7 +115,8 @@ class Run:
             settings.width // STRIDE,
         )
         self.net.train()
-        heads = self.net.heads(pictures.contiguous(memory_format=torch.channels_last))
+        with torch.autocast("cpu", torch.bfloat16, enabled=settings.bf16):
+            heads = self.net.heads(pictures.contiguous(memory_format=torch.channels_last))
         total, parts = L.loss(heads, at, settings.losses)
         if not torch.isfinite(total):
             raise FloatingPointError(f"step {self.step}: the loss is {float(total)}")
@@ -131,7 +139,7 @@ class Run:
         return net.eval()
 
     def save(self, path: Path) -> None:
-        """Writes a checkpoint whole or not at all."""
+        """Writes a checkpoint whole or not at all; then looks for frames that came since, as a training that goes on from it does."""
         names = list(self.net.state_dict())
         state = {
             "settings": asdict(self.settings),
@@ -145,61 +153,21 @@ class Run:
         part = path.with_suffix(".part")
         torch.save(state, part)
         os.replace(part, path)
+        self.frames = self.look()
 
     def resume(self, path: Path) -> None:
         """Goes on from a checkpoint of the same settings."""
-        state = torch.load(path, map_location="cpu", weights_only=True)
-        theirs = Settings.of(state["settings"])
-        differ = [one.name for one in fields(Settings) if getattr(theirs, one.name) != getattr(self.settings, one.name)]
-        if differ:
-            raise ValueError(f"{path}: a checkpoint of other settings ({', '.join(differ)})")
-        self.net.load_state_dict(state["net"])
+        state = read_checkpoint(path, "mean", KIND)
+        same_settings(path, self.settings, Settings.of(state["settings"]))
+        take(self.net, state["net"], path)
         self.mean, self.start = list(state["mean"].values()), list(state["start"].values())
         self.optimiser.load_state_dict(state["optimiser"])
         self.step, self.elapsed_s = state["step"], state["elapsed_s"]
 
 
 def load_checkpoint(path: Path, share: float = 1.0) -> tuple[Network, Settings]:
-    """The mean network of a checkpoint, or a point on the line from the published weights (share 0) to it (share 1)."""
-    state = torch.load(path, map_location="cpu", weights_only=True)
+    """The mean network of a checkpoint, or a point on the line from the weights that it started from (share 0) to it (share 1)."""
+    state = read_checkpoint(path, "mean", KIND)
     net = Network()
-    net.load_state_dict({k: torch.lerp(state["start"][k], v, share) for k, v in state["mean"].items()})
+    take(net, {name: torch.lerp(state["start"][name], value, share) for name, value in state["mean"].items()}, path)
     return net.eval(), Settings.of(state["settings"])
-
-
-def train(run: Run, out: Path, minutes: float | None, save_every_s: float, measure=None) -> None:
-    """Trains to the end or to SIGTERM, with a line of JSON every 20 steps in `log.jsonl` and checkpoints in `last.pt`.
-
-    With `minutes` the learning rate follows the clock, and the result depends on the machine's speed.
-    """
-    out.mkdir(parents=True, exist_ok=True)
-    asked_to_stop: list[int] = []
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda received, _: asked_to_stop.append(received))
-    started, saved = time.monotonic(), time.monotonic()
-    first, before = run.step, run.elapsed_s
-    with (out / "log.jsonl").open("a") as log:
-
-        def note(record: dict) -> None:
-            log.write(json.dumps(record) + "\n")
-            log.flush()
-            print(" ".join(f"{k} {v:.4g}" if isinstance(v, float) else f"{k} {v}" for k, v in record.items()), flush=True)
-
-        while True:
-            run.elapsed_s = before + time.monotonic() - started
-            progress = run.elapsed_s / (minutes * 60) if minutes else run.step / run.settings.steps
-            if progress >= 1 or asked_to_stop:
-                break
-            parts = run.advance(progress)
-            if run.step % 20 == 0:
-                speed = (run.step - first) * run.settings.batch / (time.monotonic() - started)
-                note({"step": run.step, **parts, "pictures_per_second": speed, "frames": len(run.frames)})
-            if time.monotonic() - saved > save_every_s:
-                run.save(out / "last.pt")
-                run.frames = run.look()
-                if measure is not None:
-                    note({"step": run.step, **measure(run.averaged(), run.settings)})
-                saved = time.monotonic()
-        run.save(out / "last.pt")
-        if measure is not None and not asked_to_stop:
-            note({"step": run.step, **measure(run.averaged(), run.settings)})

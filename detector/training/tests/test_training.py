@@ -12,6 +12,8 @@ import torch
 from onnx import helper, numpy_helper
 from torch import nn
 
+from sightline_training.course import train
+
 from conftest import CHECKOUT
 from sightline_detection import export, losses
 from sightline_detection.__main__ import main
@@ -20,7 +22,7 @@ from sightline_detection.boxes import decoded
 from sightline_detection.evaluate import detect, summary
 from sightline_detection.frames import NOBODY, SceneError, pictures, read, truth_of, unpack
 from sightline_detection.network import Network, WeightsError, load_published
-from sightline_detection.training import Run, Settings, load_checkpoint, train
+from sightline_detection.training import Run, Settings, load_checkpoint
 
 SMALL = Settings(width=160, height=96, batch=4, rate=3e-3, draw_back=0.0, warm_up=2, steps=30, augment=Augment(cut=0.0))
 
@@ -131,6 +133,47 @@ def test_a_training_goes_on_where_it_stopped(frames, tmp_path):
         assert torch.allclose(one, other, atol=1e-6)
     with pytest.raises(ValueError, match="of other settings .batch, steps."):
         Run(dataclasses.replace(SMALL, batch=2, steps=31), [frames], None).resume(tmp_path / "last.pt")
+
+
+def test_mixed_precision_changes_a_loss_little(frames):
+    whole, mixed = (Run(dataclasses.replace(SMALL, bf16=bf16), [frames], None).advance(0.0) for bf16 in (False, True))
+    assert mixed != whole and list(mixed.values()) == pytest.approx(list(whole.values()), rel=0.05)
+
+
+def test_frames_that_came_since_are_seen_after_a_checkpoint(frames, tmp_path):
+    folder = tmp_path / "frames"
+    folder.mkdir()
+    entries = [{**entry, "file": str(frames / entry["file"])} for entry in json.loads((frames / "frames.json").read_text())]
+    (folder / "frames.json").write_text(json.dumps(entries[:3]))
+    run = Run(SMALL, [folder], None)
+    (folder / "frames.json").write_text(json.dumps(entries[:5]))
+    run.save(tmp_path / "last.pt")
+    assert len(run.frames) == 5
+
+
+def test_the_command_line_trains_measures_and_does_not_write_over(frames, tmp_path, monkeypatch, capsys):
+    settings = {"width": 160, "height": 96, "batch": 2, "warm_up": 1, "steps": 2}
+    (tmp_path / "settings.json").write_text(json.dumps(settings))
+
+    def command(*more):
+        words = ("train", "--data", frames, "--held", frames, "--settings", tmp_path / "settings.json", "--out", tmp_path / "run", *more)
+        monkeypatch.setattr(sys, "argv", ["sightline_detection", *map(str, words)])
+        return main(), capsys.readouterr().err
+
+    assert command()[0] == 0
+    log = [json.loads(line) for line in (tmp_path / "run/log.jsonl").read_text().splitlines()]
+    assert "loss" in log[0] and "ap" in log[1] and len(log) == 2
+    assert {"last.pt", "log.jsonl", "tensorboard", "training.png"} == {path.name for path in (tmp_path / "run").iterdir()}
+    before = (tmp_path / "run/last.pt").read_bytes()
+    code, told = command()
+    assert code == 1 and "last.pt: a training is there; go on with --resume" in told and told.count("\n") == 1
+    assert (tmp_path / "run/last.pt").read_bytes() == before and command("--resume")[0] == 0
+
+
+def test_a_file_that_is_no_checkpoint_is_refused(tmp_path):
+    (tmp_path / "noise.pt").write_bytes(b"noise")
+    with pytest.raises(ValueError, match="noise.pt: not a checkpoint of the detector"):
+        load_checkpoint(tmp_path / "noise.pt")
 
 
 def test_an_export_that_differs_changes_nothing(tmp_path, monkeypatch, capsys):

@@ -26,19 +26,18 @@ def settings_of(args: argparse.Namespace):
 
 def train(args: argparse.Namespace) -> None:
     """Trains a pair."""
+    from sightline_training.course import take_up
+    from sightline_training.course import train as loop
     from sightline_training.retrieval import evaluate
     from sightline_training.training import Run
-    from sightline_training.training import train as loop
 
     settings = settings_of(args)
     pictures = [picture for path in args.data for picture in read_any(path, "train")]
     run = Run(settings, pictures)
-    last = args.out / "last.pt"
-    if args.resume and last.is_file():
-        run.resume(last)
+    take_up(run, args.out, args.resume)
     print(f"{len(pictures)} pictures of {len(run.sampler.people)} people, from step {run.step}", flush=True)
     held = read_any(args.held, "val") if args.held else None
-    measure = None if held is None else lambda pair, s: evaluate(pair, s, held)
+    measure = None if held is None else lambda: evaluate(run.pair, settings, held)
     loop(run, args.out, args.minutes, args.save_every_s, measure)
 
 
@@ -104,18 +103,17 @@ def calibrate(args: argparse.Namespace) -> None:
 def appearance(args: argparse.Namespace) -> None:
     """Trains the appearance encoder."""
     from sightline_training.appearance import AppearanceRun, AppearanceSettings, evaluate_appearance
-    from sightline_training.training import train as loop
+    from sightline_training.course import take_up
+    from sightline_training.course import train as loop
 
     settings = AppearanceSettings.of(json.loads(args.settings.read_text()) if args.settings else {})
     if args.steps is not None:
         settings = replace(settings, steps=args.steps)
     run = AppearanceRun(settings, [picture for path in args.data for picture in read_any(path, "train")], args.published)
-    last = args.out / "last.pt"
-    if args.resume and last.is_file():
-        run.resume(last)
+    take_up(run, args.out, args.resume)
     print(f"{len(run.people.names)} people, from step {run.step}", flush=True)
     held = read_any(args.held, "val") if args.held else None
-    measure = None if held is None else lambda net, _: evaluate_appearance(net, held)
+    measure = None if held is None else lambda: evaluate_appearance(run.averaged(), held)
     loop(run, args.out, args.minutes, args.save_every_s, measure)
 
 
@@ -124,20 +122,35 @@ def metric(args: argparse.Namespace) -> None:
     from sightline_training import metric as M
     from sightline_training.appearance import evaluate_appearance, vectors_of
     from sightline_training.person_net import load_published, with_metric
+    from sightline_training.record import LOG_EVERY, Record, bar
 
     net = load_published(args.published)
     # One that the file has already goes.
     net.metric = None
     pictures = [picture for path in args.data for picture in read_any(path, "train")]
+    held = read_any(args.held, "val") if args.held else None
     who = M.numbers_of(pictures)
-    matrix = M.learn(vectors_of(net, [picture.path for picture in pictures]), who, M.MetricSettings(steps=args.steps))
-    np.save(args.out, matrix)
+    vectors = vectors_of(net, [picture.path for picture in pictures])
+    settings = M.MetricSettings(steps=args.steps)
+    measured = {}
+    # Seconds long: nothing to go on from, and the log is of the whole.
+    with Record(args.out.with_name(args.out.stem + "-log"), 0) as record, bar(settings.steps, 0, "map") as progress:
+
+        def note(step: int, parts: dict[str, float]) -> None:
+            progress.update()
+            if step % LOG_EVERY == 0 or step == settings.steps:
+                record.note(step, parts)
+
+        if held is not None:
+            measured["before"] = evaluate_appearance(net, held)
+            record.note(0, measured["before"])
+        M.write_metric(args.out, M.learn(vectors, who, settings, note))
+        if held is not None:
+            measured["after"] = evaluate_appearance(with_metric(net, M.read_metric(args.out)), held)
+            record.note(settings.steps, measured["after"])
     print(f"{args.out}: learned from {len(pictures)} pictures of {who.max() + 1} people")
-    if args.held is not None:
-        held = read_any(args.held, "val")
-        before = evaluate_appearance(net, held)
-        after = evaluate_appearance(with_metric(net, M.read_metric(args.out)), held)
-        print(json.dumps({"before": before, "after": after}, indent=2))
+    if measured:
+        print(json.dumps(measured, indent=2))
 
 
 def export_appearance(args: argparse.Namespace) -> None:
@@ -222,7 +235,7 @@ def main() -> int:
     command.add_argument("--published", type=Path, required=True, help="0267's ONNX file, as published or mended")
     command.add_argument("--held", type=Path, help="a dataset to measure on, before and after")
     command.add_argument("--steps", type=int, default=150)
-    command.add_argument("--out", type=Path, required=True, help="NumPy file of the map, for export-appearance --metric")
+    command.add_argument("--out", type=Path, required=True, help="NumPy file of the map, for export-appearance --metric; its log lies beside it")
     command.set_defaults(run=metric)
     command = commands.add_parser("export-appearance", help="write the appearance encoder as ONNX with its card")
     start = command.add_mutually_exclusive_group(required=True)

@@ -268,9 +268,9 @@ class AppearanceRun:
             return self.net.before(tensor, settings.frozen_stages)
 
     @property
-    def pair(self) -> PersonNet:
-        """What the loop measures."""
-        return self.averaged()
+    def pictures(self) -> int:
+        """Pictures in a step."""
+        return self.settings.identities * self.settings.views
 
     def loss(self, step: int) -> tuple[torch.Tensor, dict[str, float]]:
         """The weighted sum over one batch, and its parts."""

@@ -47,14 +47,13 @@ def test_pictures(path: Path) -> tuple[list[Picture], list[Picture]]:
 
 def run_one(args: argparse.Namespace, row: str | None, out: Path) -> dict[str, float]:
     """One training, and its measures at the end where there is a test set."""
+    from sightline_training.course import take_up
     from sightline_training.family_measures import measure
     from sightline_training.runner import Run, train
 
     settings = settings_of(args, row)
     run = Run(settings, training_pictures(args), args.weights, args.steps)
-    last = out / "last.pt"
-    if args.resume and last.is_file():
-        run.resume(last)
+    take_up(run, out, args.resume)
     print(f"{len(run.crops.pictures)} pictures of {len(run.crops.names)} people, {run.source}", file=sys.stderr)
     sets = None if args.test is None else test_pictures(args.test)
     train(run, out, args.save_every_s, None if sets is None else lambda system: measure(system, *sets))

@@ -8,6 +8,8 @@ supervised contrast, held near where it began.
 from __future__ import annotations
 
 import math
+import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -57,8 +59,13 @@ def whitening(vectors: np.ndarray, who: np.ndarray, shrinkage: float) -> np.ndar
     return root / np.linalg.norm(root, 2)
 
 
-def learn(vectors: np.ndarray, who: np.ndarray, settings: MetricSettings = MetricSettings()) -> np.ndarray:
-    """The map, D x D: a row of length one times it, brought to length one, is the new row."""
+def learn(
+    vectors: np.ndarray,
+    who: np.ndarray,
+    settings: MetricSettings = MetricSettings(),
+    note: Callable[[int, dict[str, float]], None] = lambda step, parts: None,
+) -> np.ndarray:
+    """The map, D x D: a row of length one times it, brought to length one, is the new row. `note` is told the losses of each step."""
     places = [np.flatnonzero(who == person) for person in np.unique(who)]
     places = [own for own in places if len(own) > 1]
     if len(places) < 2:
@@ -78,11 +85,13 @@ def learn(vectors: np.ndarray, who: np.ndarray, settings: MetricSettings = Metri
         at = torch.from_numpy(np.concatenate(own))
         batch = rows[at] + torch.randn(len(at), rows.shape[1], generator=chance) * settings.noise
         mapped = functional.normalize(batch @ matrix, dim=1)
-        loss = views_loss(mapped, people[at], *nothing, settings.temperature)
-        loss = loss + settings.draw_back * (matrix - start).square().sum()
+        views = views_loss(mapped, people[at], *nothing, settings.temperature)
+        drawn = settings.draw_back * (matrix - start).square().sum()
+        loss = views + drawn
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
+        note(step + 1, {"loss": float(loss.detach()), "views": float(views.detach()), "draw_back": float(drawn.detach())})
     return matrix.detach().numpy()
 
 
@@ -92,9 +101,20 @@ def mapped(vectors: np.ndarray, matrix: np.ndarray) -> np.ndarray:
     return rows / np.linalg.norm(rows, axis=1, keepdims=True)
 
 
+def write_metric(file: Path, matrix: np.ndarray) -> None:
+    """Writes a map whole or not at all."""
+    part = file.with_suffix(".part")
+    with part.open("wb") as out:
+        np.save(out, matrix)
+    os.replace(part, file)
+
+
 def read_metric(file: Path) -> torch.Tensor:
     """A map as `learn` made it, as the weight of a linear layer."""
-    matrix = np.load(file)
+    try:
+        matrix = np.load(file)
+    except (ValueError, EOFError) as error:
+        raise DatasetError(f"{file}: not a NumPy file") from error
     if matrix.shape != (DIMENSION, DIMENSION) or not np.isfinite(matrix).all():
         raise DatasetError(f"{file}: not a map of {DIMENSION} x {DIMENSION} numbers")
     return torch.from_numpy(matrix.T.astype(np.float32)).contiguous()

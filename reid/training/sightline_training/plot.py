@@ -12,7 +12,7 @@ from matplotlib import pyplot as plt  # noqa: E402
 
 
 def draw(log: Path, out: Path) -> None:
-    """Draws `log.jsonl`: losses on the left, measures of the held-out set on the right."""
+    """Draws `log.jsonl`: losses on the left, measures of the held-out set on the right, as far as they are shares."""
     records = [json.loads(line) for line in log.read_text().splitlines()]
     figure, (left, right) = plt.subplots(1, 2, figsize=(12, 4.5))
     losses = [record for record in records if "loss" in record]
@@ -20,9 +20,10 @@ def draw(log: Path, out: Path) -> None:
     for axes, part, marker in ((left, losses, None), (right, measures, "o")):
         for name in dict.fromkeys(name for record in part for name in record):
             known = [(record["step"], record[name]) for record in part if isinstance(record.get(name), float)]
-            if known and name != "pictures_per_second":
+            is_drawn = name != "pictures_per_second" and (axes is left or all(0 <= value <= 1 for _, value in known))
+            if known and is_drawn:
                 axes.plot(*zip(*known), marker=marker, label=name)
-    for axes, title in ((left, "losses"), (right, "held-out people")):
+    for axes, title in ((left, "losses"), (right, "held out")):
         axes.set(title=title, xlabel="step")
         axes.grid(alpha=0.3)
         if axes.lines:

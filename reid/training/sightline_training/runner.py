@@ -2,30 +2,24 @@
 
 from __future__ import annotations
 
-import json
 import math
 import os
-import signal
 import time
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import torch
-from tensorboardX import SummaryWriter
 from torch import nn
-from tqdm import tqdm
 
 from sightline_training.checkpoint import read_checkpoint, same_settings, take
 from sightline_training.clip_weights import take_weights
 from sightline_training.dataset import DatasetError, Picture
 from sightline_training.family_data import Crops
-from sightline_training.plot import draw
+from sightline_training.record import LOG_EVERY, Record, asked_to_stop, bar
 from sightline_training.system import Batch, FamilySettings, Phase, System, as_table, build, settings_from
 
 KIND = "mscsa, propot or vpm"
-# Steps between two lines of the log.
-LOG_EVERY = 20
 
 
 def rate_at(phase: Phase, epoch: float, epochs: float) -> float:
@@ -186,46 +180,31 @@ def load_system(path: Path) -> tuple[System, dict]:
     return system.eval(), state
 
 
-def train(run: Run, out: Path, save_every_s: float = 300, measure=None) -> None:
-    """Trains to the end or to SIGTERM: `last.pt`, `log.jsonl`, TensorBoard's files, and at the end `training.png`."""
-    out.mkdir(parents=True, exist_ok=True)
-    asked_to_stop: list[int] = []
-    before = {number: signal.signal(number, lambda received, _: asked_to_stop.append(received)) for number in (signal.SIGTERM, signal.SIGINT)}
+def train(run: Run, out: Path, save_every_s: float = 300, measure=None) -> bool:
+    """Trains to the end or to SIGTERM, with what `record` leaves and checkpoints in `last.pt`; whether it came to the end."""
     saved = time.monotonic()
     # Steps of phases that are over, so that the log counts on.
     done = sum(run.length(name) for name in run.settings.phases[: run.settings.phases.index(run.phase)])
-    try:
-        with (out / "log.jsonl").open("a") as log, SummaryWriter(str(out / "tensorboard")) as board:
-
-            def note(record: dict) -> None:
-                log.write(json.dumps(record) + "\n")
-                log.flush()
-                for name, value in record.items():
-                    if isinstance(value, float):
-                        board.add_scalar(f"{run.phase}/{name}", value, record["step"])
-
-            while not asked_to_stop:
-                with tqdm(total=run.length(), initial=run.step, desc=run.phase, unit="step", mininterval=2) as bar:
-                    while run.step < run.length() and not asked_to_stop:
-                        started = time.monotonic()
-                        parts = run.advance()
-                        bar.update()
-                        bar.set_postfix(loss=f"{parts['loss']:.3f}")
-                        if run.step % LOG_EVERY == 0 or run.step == run.length():
-                            speed = run.course().batch / (time.monotonic() - started)
-                            note({"step": done + run.step, "phase": run.phase, **parts, "pictures_per_second": speed})
-                        if time.monotonic() - saved > save_every_s:
-                            run.save(out / "last.pt")
-                            saved = time.monotonic()
-                if asked_to_stop:
-                    break
-                if measure is not None and run.length() > 0:
-                    note({"step": done + run.step, "phase": run.phase, **measure(run.system)})
-                done += run.length()
-                if not run.turn():
-                    break
-            run.save(out / "last.pt")
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-    draw(out / "log.jsonl", out / "training.png")
+    with asked_to_stop() as signals, Record(out, done + run.step) as record:
+        while not signals:
+            with bar(run.length(), run.step, run.phase) as progress:
+                while run.step < run.length() and not signals:
+                    started = time.monotonic()
+                    parts = run.advance()
+                    progress.set_postfix(loss=f"{parts['loss']:.3f}", refresh=False)
+                    progress.update()
+                    if run.step % LOG_EVERY == 0 or run.step == run.length():
+                        speed = run.course().batch / (time.monotonic() - started)
+                        record.note(done + run.step, {**parts, "pictures_per_second": speed}, run.phase)
+                    if time.monotonic() - saved > save_every_s:
+                        run.save(out / "last.pt")
+                        saved = time.monotonic()
+            if signals:
+                break
+            if measure is not None and run.length() > 0:
+                record.note(done + run.step, measure(run.system), run.phase)
+            done += run.length()
+            if not run.turn():
+                break
+        run.save(out / "last.pt")
+    return not signals

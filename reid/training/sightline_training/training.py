@@ -1,12 +1,9 @@
-"""The training loop of the joint pair: batches by identity, losses by switch, checkpoints that go on where they stopped."""
+"""The training of the joint pair: batches by identity, losses by switch, checkpoints that go on where they stopped."""
 
 from __future__ import annotations
 
-import json
 import math
 import os
-import signal
-import time
 from collections import defaultdict
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -141,6 +138,11 @@ class Run:
         self.elapsed_s = 0.0
         self.known_phrases: dict[str, tuple[torch.Tensor, torch.Tensor]] = {}
 
+    @property
+    def pictures(self) -> int:
+        """Pictures in a step."""
+        return self.settings.identities * self.settings.views
+
     def tokens(self, texts: list[str]) -> torch.Tensor:
         """Token ids of sentences."""
         return padded([encoding.ids for encoding in self.words.encode_batch(texts)])
@@ -250,39 +252,3 @@ def load_pair(path: Path) -> tuple[Pair, Settings]:
     take(pair, state["pair"], path, ELSEWHERE)
     return pair.eval(), settings
 
-
-def train(run: Run, out: Path, minutes: float | None, save_every_s: float, evaluate=None) -> None:
-    """Trains to the end or to SIGTERM, with a line of JSON every 20 steps in `log.jsonl` and checkpoints in `last.pt`.
-
-    With `minutes` the learning rate follows the clock, and the result depends on the machine's speed.
-    """
-    out.mkdir(parents=True, exist_ok=True)
-    asked_to_stop: list[int] = []
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda received, _: asked_to_stop.append(received))
-    started, saved = time.monotonic(), time.monotonic()
-    first, before = run.step, run.elapsed_s
-    with (out / "log.jsonl").open("a") as log:
-
-        def note(record: dict) -> None:
-            log.write(json.dumps(record) + "\n")
-            log.flush()
-            print(" ".join(f"{k} {v:.4g}" if isinstance(v, float) else f"{k} {v}" for k, v in record.items()), flush=True)
-
-        while True:
-            run.elapsed_s = before + time.monotonic() - started
-            progress = run.elapsed_s / (minutes * 60) if minutes else run.step / run.settings.steps
-            if progress >= 1 or asked_to_stop:
-                break
-            parts = run.advance(progress)
-            if run.step % 20 == 0:
-                seen = (run.step - first) * run.settings.identities * run.settings.views
-                note({"step": run.step, **parts, "pictures_per_second": seen / (time.monotonic() - started)})
-            if time.monotonic() - saved > save_every_s:
-                run.save(out / "last.pt")
-                if evaluate is not None:
-                    note({"step": run.step, **evaluate(run.pair, run.settings)})
-                saved = time.monotonic()
-        run.save(out / "last.pt")
-        if evaluate is not None and not asked_to_stop:
-            note({"step": run.step, **evaluate(run.pair, run.settings)})

@@ -1,6 +1,8 @@
 """The appearance encoder: the shipped weights load by name, a short training lowers the loss, the export is near."""
 
 import dataclasses
+import json
+import sys
 import tomllib
 
 import numpy as np
@@ -8,11 +10,12 @@ import pytest
 import torch
 
 from conftest import CROPS
+from sightline_training import __main__ as command_line
 from sightline_training import appearance as A
 from sightline_training import appearance_export, export, metric
+from sightline_training.course import train
 from sightline_training.dataset import DatasetError, Picture, read_any
 from sightline_training.person_net import PersonNet, WeightsError, load_published, with_metric
-from sightline_training.training import train
 
 SHIPPED = CROPS.parents[2] / "models/appearance/model.onnx"
 SMALL = A.AppearanceSettings(height=64, width=32, identities=6, views=3, remembered=64, rate=2e-3, warm_up=2, steps=12, draw_back=0.0)
@@ -140,6 +143,20 @@ def test_a_metric_is_exported_and_comes_back(tmp_path):
     assert np.abs(again - expected).max() < 1e-5
 
 
+def test_a_metric_is_written_whole_with_its_log(crops, tmp_path, monkeypatch):
+    words = ("metric", "--data", crops, "--held", crops, "--published", SHIPPED, "--steps", 25, "--out", tmp_path / "m.npy")
+    monkeypatch.setattr(sys, "argv", ["sightline_training", *map(str, words)])
+    assert command_line.main() == 0
+    assert metric.read_metric(tmp_path / "m.npy").shape == (256, 256)
+    assert sorted(path.name for path in (tmp_path / "m-log").iterdir()) == ["log.jsonl", "tensorboard", "training.png"]
+    log = [json.loads(line) for line in (tmp_path / "m-log/log.jsonl").read_text().splitlines()]
+    assert [(one["step"], "image_map" in one) for one in log] == [(0, True), (20, False), (25, False), (25, True)]
+    assert {path.name for path in tmp_path.iterdir()} == {"m.npy", "m-log"}
+    (tmp_path / "m.npy").write_bytes(b"noise")
+    with pytest.raises(DatasetError, match="m.npy: not a NumPy file"):
+        metric.read_metric(tmp_path / "m.npy")
+
+
 def test_weights_of_another_network_are_refused(tmp_path):
     export.to_onnx(torch.nn.Linear(4, 2), torch.zeros(2, 4), tmp_path / "m.onnx", "x", {0: "N"})
     with pytest.raises(WeightsError, match="0267"):
@@ -208,6 +225,7 @@ def test_a_training_goes_on_where_it_stopped(crops, tmp_path):
 def test_the_export_loads_has_its_shapes_and_is_near(crops, tmp_path, form):
     settings = dataclasses.replace(SMALL, steps=1, bf16=False)
     train(A.AppearanceRun(settings, read_any(crops), None), tmp_path / "run", None, 1e9)
+    assert {"log.jsonl", "tensorboard", "training.png"} < {path.name for path in (tmp_path / "run").iterdir()}
     net = A.load_appearance(tmp_path / "run/last.pt", 0.5)
     parity = appearance_export.export_appearance(net, tmp_path, form, None, "a test", {"note": 1}, "MIT", "a few crops")
     assert form in parity

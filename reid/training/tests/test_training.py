@@ -12,10 +12,11 @@ import torch
 
 from sightline_training import __main__ as command_line
 from sightline_training import export, retrieval
+from sightline_training.course import train
 from sightline_training.dataset import DatasetError, read_any
 from sightline_training.picture_tower import PictureSize, PictureTower
 from sightline_training.text_tower import TextSize
-from sightline_training.training import Run, Settings, load_pair, train
+from sightline_training.training import Run, Settings, load_pair
 
 SMALL = Settings(
     picture=PictureSize(height=64, width=32, channels=64, depth=1, dropout=0.0, frozen_blocks=7),
@@ -71,6 +72,13 @@ def test_a_training_goes_on_where_it_stopped(crops, tmp_path):
         wrong.resume(tmp_path / "last.pt")
     with pytest.raises(DatasetError, match="of other settings .steps, seed."):
         run_of(dataclasses.replace(SMALL, seed=1, steps=13), crops).resume(tmp_path / "last.pt")
+
+
+def test_a_training_leaves_its_logs(trained):
+    out, log = trained
+    assert log[-1]["step"] == 12 and {"loss", "contrast", "pictures_per_second"} <= set(log[-1])
+    assert (out / "training.png").read_bytes().startswith(b"\x89PNG")
+    assert list((out / "tensorboard").glob("events.out.tfevents.*"))
 
 
 def test_every_loss_is_a_switch(crops):
