@@ -5,10 +5,11 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import torch
+
+from sightline_training.settings import positive, written_over
 
 from sightline_detection.export import ExportError
 from sightline_detection.frames import read, unpack
@@ -37,9 +38,7 @@ def train(args: argparse.Namespace) -> None:
     from sightline_detection.evaluate import summary
     from sightline_detection.training import Run, Settings
 
-    settings = Settings.of(json.loads(args.settings.read_text()) if args.settings else {})
-    if args.steps is not None:
-        settings = replace(settings, steps=args.steps)
+    settings = written_over(Settings(), args.settings, {"steps": args.steps})
     run = Run(settings, args.data, args.published)
     take_up(run, args.out, args.resume)
     print(f"{len(run.frames)} frames, from step {run.step}", flush=True)
@@ -92,7 +91,7 @@ def add_network(command: argparse.ArgumentParser) -> None:
 def main() -> int:
     """The command line."""
     parser = argparse.ArgumentParser(prog="sightline_detection", description=__doc__)
-    parser.add_argument("--threads", type=int, default=1, help="of PyTorch; stands before the command")
+    parser.add_argument("--threads", type=positive, default=1, help="of PyTorch; stands before the command")
     commands = parser.add_subparsers(required=True)
     command = commands.add_parser("scenes", help="write scene files for `world scene`, one a seed")
     command.add_argument("--first-seed", type=int, default=1001)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import cv2
 import numpy as np
@@ -32,6 +33,18 @@ class Augment:
     blur: float = 0.15
     jpeg: float = 0.35
     noise: float = 0.04
+
+    # A cut has both sides, and shows something.
+    RANGES: ClassVar = {
+        "cut_sides": (0.1, 4),
+        "stretch": (0, 0.9),
+        **dict.fromkeys(("cut", "gain", "cast", "contrast", "saturation", "grey", "coarse", "blur", "jpeg", "noise"), (0, 1)),
+    }
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "cut_sides", tuple(self.cut_sides))
+        if self.cut_sides[0] > self.cut_sides[1]:
+            raise ValueError(f"augment.cut_sides is {list(self.cut_sides)}, expected the least first")
 
 
 @dataclass(frozen=True)

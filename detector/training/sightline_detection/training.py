@@ -6,12 +6,14 @@ import math
 import os
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import torch
 from torch import nn
 
 from sightline_training.checkpoint import read_checkpoint, same_settings, take
+from sightline_training.settings import merged
 
 from sightline_detection import losses as L
 from sightline_detection.augment import Augment, Example, example
@@ -44,11 +46,16 @@ class Settings:
     losses: L.Losses = field(default_factory=L.Losses)
     augment: Augment = field(default_factory=Augment)
 
+    RANGES: ClassVar = {**dict.fromkeys(("width", "height", "batch", "warm_up", "steps"), (1, math.inf)), "mean_keeps": (0, 1)}
+
+    def __post_init__(self) -> None:
+        if self.width % (2 * STRIDE) or self.height % (2 * STRIDE):
+            raise ValueError(f"an input of {self.width} x {self.height}, expected multiples of {2 * STRIDE}")
+
     @staticmethod
-    def of(raw: dict) -> Settings:
-        """From a checkpoint or a JSON file; keys that are missing keep their defaults."""
-        parts = {"losses": L.Losses, "augment": Augment}
-        return Settings(**{key: parts[key](**value) if key in parts else value for key, value in raw.items()})
+    def of(raw: dict, source: object = "settings") -> Settings:
+        """From a checkpoint or a JSON file, `source`; keys that are missing keep their defaults."""
+        return merged(Settings(), raw, source)
 
 
 def network(settings: Settings, published: Path | None) -> Network:
@@ -65,8 +72,6 @@ class Run:
     """One training: network, its running mean, optimiser, step."""
 
     def __init__(self, settings: Settings, data: list[Path], published: Path | None) -> None:
-        if settings.width % (2 * STRIDE) or settings.height % (2 * STRIDE):
-            raise ValueError(f"an input of {settings.width} x {settings.height}, expected multiples of {2 * STRIDE}")
         self.settings, self.data = settings, data
         self.frames = self.look()
         self.net = network(settings, published).to(memory_format=torch.channels_last)
@@ -158,7 +163,7 @@ class Run:
     def resume(self, path: Path) -> None:
         """Goes on from a checkpoint of the same settings."""
         state = read_checkpoint(path, "mean", KIND)
-        same_settings(path, self.settings, Settings.of(state["settings"]))
+        same_settings(path, self.settings, Settings.of(state["settings"], path))
         take(self.net, state["net"], path)
         self.mean, self.start = list(state["mean"].values()), list(state["start"].values())
         self.optimiser.load_state_dict(state["optimiser"])
@@ -170,4 +175,4 @@ def load_checkpoint(path: Path, share: float = 1.0) -> tuple[Network, Settings]:
     state = read_checkpoint(path, "mean", KIND)
     net = Network()
     take(net, {name: torch.lerp(state["start"][name], value, share) for name, value in state["mean"].items()}, path)
-    return net.eval(), Settings.of(state["settings"])
+    return net.eval(), Settings.of(state["settings"], path)

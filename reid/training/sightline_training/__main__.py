@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,15 +12,14 @@ import torch
 
 from sightline_training.dataset import read_any
 from sightline_training.export import ExportError
+from sightline_training.settings import positive, written_over
 
 
 def settings_of(args: argparse.Namespace):
     """Settings from a JSON file and the switches that were given."""
     from sightline_training.training import Settings
 
-    settings = Settings.of(json.loads(args.settings.read_text())) if args.settings else Settings()
-    given = {k: getattr(args, k) for k in ("steps", "seed", "identities") if getattr(args, k) is not None}
-    return replace(settings, **given)
+    return written_over(Settings(), args.settings, {key: getattr(args, key) for key in ("steps", "seed", "identities")})
 
 
 def train(args: argparse.Namespace) -> None:
@@ -106,9 +104,7 @@ def appearance(args: argparse.Namespace) -> None:
     from sightline_training.course import take_up
     from sightline_training.course import train as loop
 
-    settings = AppearanceSettings.of(json.loads(args.settings.read_text()) if args.settings else {})
-    if args.steps is not None:
-        settings = replace(settings, steps=args.steps)
+    settings = written_over(AppearanceSettings(), args.settings, {"steps": args.steps})
     run = AppearanceRun(settings, [picture for path in args.data for picture in read_any(path, "train")], args.published)
     take_up(run, args.out, args.resume)
     print(f"{len(run.people.names)} people, from step {run.step}", flush=True)
@@ -124,6 +120,7 @@ def metric(args: argparse.Namespace) -> None:
     from sightline_training.person_net import load_published, with_metric
     from sightline_training.record import LOG_EVERY, Record, bar
 
+    settings = written_over(M.MetricSettings(), None, {"steps": args.steps})
     net = load_published(args.published)
     # One that the file has already goes.
     net.metric = None
@@ -131,7 +128,6 @@ def metric(args: argparse.Namespace) -> None:
     held = read_any(args.held, "val") if args.held else None
     who = M.numbers_of(pictures)
     vectors = vectors_of(net, [picture.path for picture in pictures])
-    settings = M.MetricSettings(steps=args.steps)
     measured = {}
     # Seconds long: nothing to go on from, and the log is of the whole.
     with Record(args.out.with_name(args.out.stem + "-log"), 0) as record, bar(settings.steps, 0, "map") as progress:
@@ -195,7 +191,7 @@ def add_provenance(command: argparse.ArgumentParser) -> None:
 def main() -> int:
     """The command line."""
     parser = argparse.ArgumentParser(prog="sightline_training", description=__doc__)
-    parser.add_argument("--threads", type=int, default=1, help="of PyTorch; stands before the command")
+    parser.add_argument("--threads", type=positive, default=1, help="of PyTorch; stands before the command")
     commands = parser.add_subparsers(required=True)
     command = commands.add_parser("train", help="train the joint pair")
     command.add_argument("--data", type=Path, nargs="+", required=True)

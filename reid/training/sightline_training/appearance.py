@@ -12,6 +12,7 @@ import os
 from collections import defaultdict
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -25,9 +26,12 @@ from sightline_training.losses import product
 from sightline_training.mscsa import Tgi
 from sightline_training.person_net import DIMENSION, HEIGHT, STAGES, WIDTH, PersonNet, load_published
 from sightline_training.retrieval import image_scores
+from sightline_training.settings import merged
 from sightline_training.text_tower import PAD, MiniLm, padded, tokenizer
 
 KIND = "the appearance encoder"
+# The network's parts, in order.
+PARTS = ("in_first", "conv1", "conv2", "conv3", "conv4", "conv5", "global_avgpool", "fc")
 # Codes of the network's input.
 CODES = 255.0
 
@@ -47,6 +51,8 @@ class AppearanceLosses:
     # Which of the people's sentences tells of this picture; those of the batch are refined by TGI, if it is on.
     text: float = 0.0
     smoothing: float = 0.1
+
+    RANGES: ClassVar = {"temperature": (1e-3, math.inf), "smoothing": (0, 1)}
 
 
 @dataclass(frozen=True)
@@ -80,7 +86,19 @@ class AppearanceSettings:
     losses: AppearanceLosses = field(default_factory=AppearanceLosses)
     augment: Augment = field(default_factory=Augment)
 
+    RANGES: ClassVar = {
+        **dict.fromkeys(("height", "width"), (32, math.inf)),
+        "identities": (2, math.inf),
+        **dict.fromkeys(("views", "warm_up", "steps"), (1, math.inf)),
+        "mean_keeps": (0, 1),
+        # Of stages.
+        "mscsa": (1, len(STAGES)),
+    }
+
     def __post_init__(self) -> None:
+        strange = sorted(set(self.frozen) - set(PARTS))
+        if strange:
+            raise ValueError(f"frozen has `{strange[0]}`, expected some of {', '.join(PARTS)}")
         if self.keeps_maps and not self.is_front_frozen:
             raise DatasetError("keeps_maps keeps what comes after in_first and conv1, so both must be in `frozen`")
 
@@ -98,11 +116,9 @@ class AppearanceSettings:
         return count
 
     @staticmethod
-    def of(raw: dict) -> AppearanceSettings:
-        """From a checkpoint or a JSON file; keys that are missing keep their defaults."""
-        parts = {"losses": lambda **v: AppearanceLosses(**v), "augment": lambda **v: Augment(**v)}
-        given = {k: parts[k](**v) if k in parts else tuple(v) if isinstance(v, list) else v for k, v in raw.items()}
-        return AppearanceSettings(**given)
+    def of(raw: dict, source: object = "settings") -> AppearanceSettings:
+        """From a checkpoint or a JSON file, `source`; keys that are missing keep their defaults."""
+        return merged(AppearanceSettings(), raw, source)
 
 
 class People:
@@ -295,6 +311,8 @@ class AppearanceRun:
             parts["text"] = text.float()
         self.known = torch.cat([vectors.detach(), self.known])[: settings.remembered]
         self.known_who = torch.cat([who, self.known_who])[: settings.remembered]
+        if not parts:
+            raise ValueError("settings: every loss is off")
         total = sum(getattr(weights, name) * value for name, value in parts.items())
         return total, {name: float(value.detach()) for name, value in parts.items()}
 
@@ -352,7 +370,7 @@ class AppearanceRun:
     def resume(self, path: Path) -> None:
         """Goes on from a checkpoint of the same settings; more people may have come since, if no loss counts them."""
         state = read_checkpoint(path, "mean", KIND)
-        same_settings(path, self.settings, AppearanceSettings.of(state["settings"]))
+        same_settings(path, self.settings, AppearanceSettings.of(state["settings"], path))
         take(self.net, state["net"], path)
         take(self.told, state["told"], path)
         is_same = state["people"] == self.people.names

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import cv2
 import numpy as np
@@ -27,6 +28,12 @@ class Augment:
     jpeg: float = 0.3
     noise: float = 0.04
     erase: float = 0.3
+
+    # A cut leaves something of the person.
+    RANGES: ClassVar = {
+        "crop": (0, 0.4),
+        **dict.fromkeys(("cut_legs", "gain", "cast", "contrast", "saturation", "coarse", "blur", "jpeg", "noise", "erase"), (0, 1)),
+    }
 
 
 def read_rgb(path: Path) -> np.ndarray:

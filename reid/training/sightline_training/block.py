@@ -7,10 +7,14 @@ from torch import nn
 from torch.nn import functional
 
 
+# Of attention.
+HEADS = 4
+
+
 class Block(nn.Module):
     """One layer of the trained part, norms first."""
 
-    def __init__(self, channels: int, dropout: float, heads: int = 4) -> None:
+    def __init__(self, channels: int, dropout: float, heads: int = HEADS) -> None:
         super().__init__()
         self.heads = heads
         self.first, self.second = nn.LayerNorm(channels), nn.LayerNorm(channels)

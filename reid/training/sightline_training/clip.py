@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import nn
@@ -37,10 +39,29 @@ class ClipSize:
     # The last two words are the markers of start and end.
     vocabulary: int = 49408
 
+    RANGES: ClassVar = {
+        **dict.fromkeys(("height", "width", "embed", "stages", "patch", "vision_width", "vision_layers", "text_width"), (1, math.inf)),
+        "channels": (2, math.inf),
+        # MSCSA's sentence of an identity has 12 tokens.
+        "context": (12, math.inf),
+        # Bytes in two forms and the two markers, up to all of CLIP's merges.
+        "vocabulary": (514, 49408),
+    }
+
     def __post_init__(self) -> None:
         if self.kind not in ("resnet", "vit"):
             raise ValueError(f"clip.kind is `{self.kind}`, expected `resnet` or `vit`")
         object.__setattr__(self, "stages", tuple(self.stages))
+        if len(self.stages) != 4:
+            raise ValueError(f"clip.stages is {list(self.stages)}, expected the blocks of four stages")
+        step = 16 if self.kind == "resnet" else self.patch
+        for key, value, by in (("height", self.height, step), ("width", self.width, step), ("channels", self.channels, 2)):
+            if value % by:
+                raise ValueError(f"clip.{key} is {value}, expected a multiple of {by}")
+        for key in ("embed", "text_width", "vision_width"):
+            value = getattr(self, key)
+            if value % heads_of(value):
+                raise ValueError(f"clip.{key} is {value}, expected less than 128 or a multiple of 64")
 
     @property
     def grid(self) -> tuple[int, int]:

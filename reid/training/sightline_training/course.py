@@ -44,6 +44,8 @@ def train(run: Run, out: Path, minutes: float | None, save_every_s: float, measu
 
     With `minutes` the learning rate follows the clock, and the result depends on the machine's speed.
     """
+    if minutes is not None and not minutes > 0:
+        raise DatasetError(f"the command line: `minutes` is {minutes:g}, expected more than 0")
     started, saved = time.monotonic(), time.monotonic()
     first, before = run.step, run.elapsed_s
     total, unit = (round(minutes * 60), "s") if minutes else (run.settings.steps, "step")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +14,7 @@ from sightline_training.ablation import ROWS
 from sightline_training.dataset import DatasetError, Picture
 from sightline_training.export import ExportError
 from sightline_training.published import read_published
+from sightline_training.settings import SettingsError, positive, read_table, written_over
 from sightline_training.system import SYSTEMS, FamilySettings, published, settings_from
 
 
@@ -22,16 +22,15 @@ def settings_of(args: argparse.Namespace, row: str | None) -> FamilySettings:
     """The paper's settings, changed by a file, by a row of the ablation table, and by switches, in this order."""
     settings = published(args.system)
     if args.settings is not None:
-        raw = json.loads(args.settings.read_text())
+        raw = read_table(args.settings)
         if raw.get("system", args.system) != args.system:
             raise ValueError(f"{args.settings}: settings of {raw['system']}, expected {args.system}")
-        settings = settings_from(raw, settings)
+        settings = settings_from(raw, settings, args.settings)
     if row is not None:
         if row not in ROWS[args.system]:
             raise ValueError(f"row `{row}` is unknown, expected one of {', '.join(ROWS[args.system])}")
-        settings = settings_from(ROWS[args.system][row], settings)
-    given = {key: getattr(args, key) for key in ("seed", "precision", "device") if getattr(args, key) is not None}
-    return replace(settings, **given)
+        settings = settings_from(ROWS[args.system][row], settings, f"row {row}")
+    return written_over(settings, None, {key: getattr(args, key) for key in ("seed", "precision", "device")})
 
 
 def training_pictures(args: argparse.Namespace) -> list[Picture]:
@@ -52,6 +51,8 @@ def run_one(args: argparse.Namespace, row: str | None, out: Path) -> dict[str, f
     from sightline_training.runner import Run, train
 
     settings = settings_of(args, row)
+    if args.steps is not None and args.steps < 0:
+        raise SettingsError(f"the command line: `steps` is {args.steps}, expected 0 or more")
     run = Run(settings, training_pictures(args), args.weights, args.steps)
     take_up(run, out, args.resume)
     print(f"{len(run.crops.pictures)} pictures of {len(run.crops.names)} people, {run.source}", file=sys.stderr)
@@ -113,7 +114,7 @@ def cost_command(args: argparse.Namespace) -> None:
 def parser() -> argparse.ArgumentParser:
     """The command line."""
     top = argparse.ArgumentParser(prog="sightline_training.family", description=__doc__)
-    top.add_argument("--threads", type=int, default=1, help="of PyTorch on the CPU; stands before the command")
+    top.add_argument("--threads", type=positive, default=1, help="of PyTorch on the CPU; stands before the command")
     commands = top.add_subparsers(required=True)
     for name, function in (("train", train_command), ("ablate", ablate_command)):
         command = commands.add_parser(name, help=function.__doc__)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import nn
@@ -29,6 +31,8 @@ class Losses:
     minp: float = 0.0
     smoothing: float = 0.05
     views_temperature: float = 0.1
+
+    RANGES: ClassVar = {"smoothing": (0, 1), "views_temperature": (1e-3, math.inf)}
 
 
 @contextmanager

@@ -12,6 +12,7 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -37,6 +38,8 @@ class MetricSettings:
     rate: float = 2e-3
     steps: int = 150
     seed: int = 0
+
+    RANGES: ClassVar = {"temperature": (1e-3, math.inf), **dict.fromkeys(("people", "views", "steps"), (1, math.inf))}
 
 
 def numbers_of(pictures: list[Picture]) -> np.ndarray:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import nn
@@ -31,6 +33,8 @@ class MscsaSettings:
     tgi_layers: int = 3
     tgi_heads: int = 4
 
+    RANGES: ClassVar = dict.fromkeys(("tgi_width", "tgi_heads"), (1, math.inf))
+
     def __post_init__(self) -> None:
         object.__setattr__(self, "after", tuple(self.after))
         if self.norm not in ("softmax", "mean"):
@@ -39,6 +43,8 @@ class MscsaSettings:
             raise ValueError(f"mscsa.form is `{self.form}`, expected `naive` or `associated`")
         if not set(self.after) <= {1, 2, 3}:
             raise ValueError(f"mscsa.after is {list(self.after)}, expected stages of 1, 2, 3")
+        if self.tgi_width % self.tgi_heads:
+            raise ValueError(f"mscsa.tgi_width is {self.tgi_width}, expected a multiple of mscsa.tgi_heads, {self.tgi_heads}")
 
 
 def zero_norm(channels: int) -> nn.BatchNorm2d:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from importlib.resources import files
+from typing import ClassVar
 
 import torch
 from torch import nn
 from torch.nn import functional
 
-from sightline_training.block import Block
+from sightline_training.block import HEADS, Block
 
 # Expansion, channels, repeats, stride of each group of blocks (Sandler et al., CVPR 2018, table 2).
 GROUPS = [(1, 16, 1, 1), (6, 24, 2, 2), (6, 32, 3, 2), (6, 64, 4, 2), (6, 96, 3, 1), (6, 160, 3, 2), (6, 320, 1, 1)]
@@ -27,6 +29,13 @@ class PictureSize:
     depth: int = 2
     dropout: float = 0.1
     frozen_blocks: int = 0
+
+    RANGES: ClassVar = {**dict.fromkeys(("height", "width", "channels"), (1, math.inf)), "dropout": (0, 0.9), "frozen_blocks": (0, 18)}
+
+    def __post_init__(self) -> None:
+        for key, by in (("height", 16), ("width", 16), ("channels", HEADS)):
+            if getattr(self, key) % by:
+                raise ValueError(f"picture.{key} is {getattr(self, key)}, expected a multiple of {by}")
 
 
 class Bottleneck(nn.Module):

@@ -5,7 +5,9 @@ All of it only trains; what is searched with is a plain CLIP.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import nn
@@ -33,6 +35,8 @@ class PropotSettings:
     ipp_layers: int = 3
     mlm_layers: int = 4
     temperature: float = 0.02
+
+    RANGES: ClassVar = {"temperature": (1e-3, math.inf)}
 
 
 class CrossBlock(nn.Module):

@@ -163,7 +163,7 @@ class Run:
         state = read_checkpoint(path, "identities", KIND)
         if state["identities"] != self.crops.names:
             raise DatasetError(f"{path}: a checkpoint of other people; give the data that it was trained on")
-        same_settings(path, self.settings, settings_from(state["settings"]), ("readers", "device"))
+        same_settings(path, self.settings, settings_from(state["settings"], source=path), ("readers", "device"))
         take(self.system, state["system"], path)
         self.phase, self.step, self.source = state["phase"], state["step"], state["source"]
         if state["optimiser"] is not None:
@@ -175,7 +175,7 @@ class Run:
 def load_system(path: Path) -> tuple[System, dict]:
     """The system of a checkpoint, ready to use, and the checkpoint's state."""
     state = read_checkpoint(path, "identities", KIND)
-    system = build(settings_from(state["settings"]), len(state["identities"]))
+    system = build(settings_from(state["settings"], source=path), len(state["identities"]))
     take(system, state["system"], path)
     return system.eval(), state
 

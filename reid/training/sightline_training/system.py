@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from abc import abstractmethod
-from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
+from typing import ClassVar
 
 import torch
 from torch import nn
@@ -13,6 +15,7 @@ from sightline_training.dataset import DatasetError
 from sightline_training.mscsa import MscsaSettings
 from sightline_training.picture_tower import MEAN, STD
 from sightline_training.propot import PropotSettings
+from sightline_training.settings import SettingsError, merged
 from sightline_training.vpm import VpmSettings
 
 SYSTEMS = ("mscsa", "propot", "vpm")
@@ -39,8 +42,12 @@ class Phase:
     views: int = 0
     batch: int = 64
 
+    RANGES: ClassVar = {"batch": (1, math.inf), "warm_up_from": (0, 1)}
+
     def __post_init__(self) -> None:
         object.__setattr__(self, "milestones", tuple(self.milestones))
+        if self.views > self.batch:
+            raise ValueError(f"phase.views is {self.views}, and a batch has {self.batch} pictures")
         for key, known in (("optimiser", ("adam", "adamw")), ("decay", ("cosine", "steps"))):
             if getattr(self, key) not in known:
                 raise ValueError(f"phase.{key} is `{getattr(self, key)}`, expected one of {', '.join(known)}")
@@ -54,6 +61,8 @@ class Changes:
     # Pixels added around before a piece of the first size is cut out.
     pad: int = 10
     erase: float = 0.5
+
+    RANGES: ClassVar = {"flip": (0, 1), "erase": (0, 1)}
 
 
 @dataclass(frozen=True)
@@ -78,6 +87,8 @@ class FamilySettings:
     # Threads that read pictures.
     readers: int = 1
     seed: int = 0
+
+    RANGES: ClassVar = {"readers": (1, 64)}
 
     def __post_init__(self) -> None:
         known = {
@@ -120,37 +131,12 @@ def published(system: str) -> FamilySettings:
     return FamilySettings(system="vpm", clip=replace(tower, width=384), main=main)
 
 
-def settings_from(raw: dict, base: FamilySettings | None = None) -> FamilySettings:
-    """Settings of a JSON file or a checkpoint over `base`, or over the paper's; an unknown key or a value of another type is refused."""
+def settings_from(raw: dict, base: FamilySettings | None = None, source: object = "settings") -> FamilySettings:
+    """Settings of a JSON file or a checkpoint, `source`, over `base`, or over the paper's."""
     system = raw.get("system", "mscsa") if isinstance(raw, dict) else "mscsa"
     if system not in SYSTEMS:
-        raise ValueError(f"settings: system is `{system}`, expected one of {', '.join(SYSTEMS)}")
-    return merged(base or published(system), raw, "")
-
-
-def merged(base, raw: dict, where: str):
-    """One dataclass with some of its values replaced."""
-    if not isinstance(raw, dict):
-        raise ValueError(f"settings: `{where.rstrip('.')}` is {raw!r}, expected a table")
-    known = {one.name for one in fields(base)}
-    changed = {}
-    for key, value in raw.items():
-        if key not in known:
-            raise ValueError(f"settings: `{where}{key}` is unknown, expected one of {', '.join(sorted(known))}")
-        own = getattr(base, key)
-        if is_dataclass(own):
-            value = merged(own, value, f"{where}{key}.")
-        elif isinstance(own, float) and type(value) is int:
-            value = float(value)
-        elif isinstance(own, tuple) and isinstance(value, (list, tuple)):
-            value = tuple(value)
-        elif type(value) is not type(own):
-            raise ValueError(f"settings: `{where}{key}` is {value!r}, expected {type(own).__name__}")
-        changed[key] = value
-    try:
-        return type(base)(**{**{one.name: getattr(base, one.name) for one in fields(base)}, **changed})
-    except ValueError as error:
-        raise ValueError(f"settings: {error}") from error
+        raise SettingsError(f"{source}: system is `{system}`, expected one of {', '.join(SYSTEMS)}")
+    return merged(base or published(system), raw, source)
 
 
 def as_table(settings: FamilySettings) -> dict:

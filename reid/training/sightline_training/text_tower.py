@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
+from typing import ClassVar
 
 import torch
 from safetensors.torch import load_file
@@ -12,7 +14,7 @@ from tokenizers import Tokenizer
 from torch import nn
 from torch.nn import functional
 
-from sightline_training.block import Block
+from sightline_training.block import HEADS, Block
 
 PAD = 0
 
@@ -26,6 +28,12 @@ class TextSize:
     depth: int = 2
     dropout: float = 0.1
     tokens: int = 64
+
+    RANGES: ClassVar = {"layers": (1, 6), "channels": (1, math.inf), "dropout": (0, 0.9), "tokens": (3, 512)}
+
+    def __post_init__(self) -> None:
+        if self.channels % HEADS:
+            raise ValueError(f"text.channels is {self.channels}, expected a multiple of {HEADS}")
 
 
 def minilm_folder() -> Path:

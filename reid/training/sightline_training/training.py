@@ -7,6 +7,7 @@ import os
 from collections import defaultdict
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -17,6 +18,7 @@ from sightline_training.augment import Augment, training_batch
 from sightline_training.checkpoint import read_checkpoint, same_settings, take
 from sightline_training.dataset import DatasetError, Picture
 from sightline_training.picture_tower import PictureSize, PictureTower, normalised
+from sightline_training.settings import merged
 from sightline_training.text_tower import PAD, TextSize, TextTower, padded, tokenizer
 from sightline_training.words import retold
 
@@ -44,11 +46,16 @@ class Settings:
     seed: int = 0
     bf16: bool = True
 
+    RANGES: ClassVar = {"identities": (2, math.inf), **dict.fromkeys(("views", "warm_up", "steps"), (1, math.inf))}
+
+    def __post_init__(self) -> None:
+        if self.picture.channels != self.text.channels:
+            raise ValueError(f"picture.channels is {self.picture.channels} and text.channels {self.text.channels}, expected the same")
+
     @staticmethod
-    def of(raw: dict) -> Settings:
-        """From a checkpoint or a JSON file; keys that are missing keep their defaults."""
-        parts = {"picture": PictureSize, "text": TextSize, "losses": L.Losses, "augment": Augment}
-        return Settings(**{key: parts[key](**value) if key in parts else value for key, value in raw.items()})
+    def of(raw: dict, source: object = "settings") -> Settings:
+        """From a checkpoint or a JSON file, `source`; keys that are missing keep their defaults."""
+        return merged(Settings(), raw, source)
 
 
 class Pair(nn.Module):
@@ -195,6 +202,8 @@ class Run:
             both = torch.cat([seen, told])
             logits = self.classifier(both * 16)
             parts["identity"] = nn.functional.cross_entropy(logits, torch.cat([who, asked]), label_smoothing=0.1)
+        if not parts:
+            raise ValueError("settings: every loss is off")
         total = sum(getattr(weights, name) * value for name, value in parts.items())
         return total, {name: float(value.detach()) for name, value in parts.items()}
 
@@ -234,7 +243,7 @@ class Run:
     def resume(self, path: Path) -> None:
         """Goes on from a checkpoint of the same settings; more people may have come since, if no loss counts them."""
         state = read_checkpoint(path, "pair", KIND)
-        same_settings(path, self.settings, Settings.of(state["settings"]))
+        same_settings(path, self.settings, Settings.of(state["settings"], path))
         take(self.pair, state["pair"], path, ELSEWHERE)
         if self.classifier is not None:
             if state.get("people") != self.sampler.people:
@@ -247,7 +256,7 @@ class Run:
 def load_pair(path: Path) -> tuple[Pair, Settings]:
     """The towers of a checkpoint, ready to use."""
     state = read_checkpoint(path, "pair", KIND)
-    settings = Settings.of(state["settings"])
+    settings = Settings.of(state["settings"], path)
     pair = Pair(settings)
     take(pair, state["pair"], path, ELSEWHERE)
     return pair.eval(), settings

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import nn
@@ -32,6 +34,8 @@ class VpmSettings:
     minp_beta: float = 2.0
     minp_lambda: float = 1e-4
     temperature: float = 0.02
+
+    RANGES: ClassVar = {"temperature": (1e-3, math.inf), **dict.fromkeys(("kan_hidden", "kan_grid", "kan_order"), (1, math.inf))}
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "kan_hidden", tuple(self.kan_hidden))
