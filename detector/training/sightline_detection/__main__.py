@@ -9,9 +9,10 @@ from pathlib import Path
 
 import torch
 
+from sightline_training.card import read_quality
+from sightline_training.parity import ExportError
 from sightline_training.settings import positive, written_over
 
-from sightline_detection.export import ExportError
 from sightline_detection.frames import read, unpack
 
 
@@ -73,8 +74,8 @@ def export(args: argparse.Namespace) -> None:
     """Writes the detector as the program ships it."""
     from sightline_detection.export import export as write
 
+    quality = read_quality(args.quality)
     net, height, width = network(args)
-    quality = json.loads(args.quality.read_text()) if args.quality else {}
     print(json.dumps(write(net, args.out, height, width, args.threshold, quality), indent=2))
 
 

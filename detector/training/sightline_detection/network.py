@@ -12,6 +12,7 @@ from pathlib import Path
 
 import onnx
 import torch
+from google.protobuf.message import DecodeError
 from onnx import numpy_helper
 from torch import nn
 from torch.nn import functional
@@ -134,7 +135,10 @@ def load_published(file: Path) -> Network:
 
     Raises `WeightsError` when the file's convolutions are not this network's.
     """
-    graph = onnx.load(str(file)).graph
+    try:
+        graph = onnx.load(str(file)).graph
+    except DecodeError as error:
+        raise WeightsError(f"{file}: not an ONNX file") from error
     values = {weight.name: numpy_helper.to_array(weight) for weight in graph.initializer}
     published = [node.input for node in graph.node if node.op_type == "Conv"]
     net = Network()

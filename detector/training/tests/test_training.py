@@ -12,6 +12,7 @@ import torch
 from onnx import helper, numpy_helper
 from torch import nn
 
+from sightline_training import parity
 from sightline_training.course import train
 
 from conftest import CHECKOUT
@@ -189,10 +190,10 @@ def test_an_export_that_differs_changes_nothing(tmp_path, monkeypatch, capsys):
     capsys.readouterr()
     before = tree()
     with monkeypatch.context() as patched:
-        patched.setattr(export, "GREATEST_DIFFERENCE", -1.0)
+        patched.setattr(parity, "GREATEST_DIFFERENCE", -1.0)
         assert command(352) == 1
     told = capsys.readouterr().err
-    assert told.startswith("error: the export differs from PyTorch") and told.count("\n") == 1
+    assert told.startswith("error: fp32 differs from PyTorch") and told.count("\n") == 1
     assert tree() == before and len(before) == 2
     assert command(352) == 0
     after = tree()

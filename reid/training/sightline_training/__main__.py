@@ -10,8 +10,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from sightline_training.card import add_provenance, read_plain, read_quality
 from sightline_training.dataset import read_any
-from sightline_training.export import ExportError
+from sightline_training.parity import ExportError
 from sightline_training.settings import positive, written_over
 
 
@@ -55,14 +56,13 @@ def export(args: argparse.Namespace) -> None:
     from sightline_training.picture_tower import normalised
     from sightline_training.training import load_pair
 
-    samples = None
+    quality, samples = read_quality(args.quality), None
+    files = {"calibration": args.calibration, "clauses": args.clauses}
+    tables = {name: read_plain(file) if file else None for name, file in files.items()}
     if args.data is not None:
         settings = load_pair(args.checkpoint)[1]
         size = (settings.picture.height, settings.picture.width)
         samples = normalised(torch.stack([plain(read_rgb(p.path), *size) for p in read_any(args.data)[:64]]))
-    quality = json.loads(args.quality.read_text()) if args.quality else {}
-    files = {"calibration": args.calibration, "clauses": args.clauses}
-    tables = {name: json.loads(file.read_text()) if file else None for name, file in files.items()}
     told = (quality, tables, args.licence, args.trained_on)
     print(json.dumps(export_pair(args.checkpoint, args.out, args.picture, args.text, samples, *told), indent=2))
 
@@ -157,6 +157,7 @@ def export_appearance(args: argparse.Namespace) -> None:
     from sightline_training.metric import read_metric
     from sightline_training.person_net import HEIGHT, WIDTH, load_published, with_metric
 
+    quality = read_quality(args.quality)
     if args.checkpoint is None:
         net, training = load_published(args.published), "none: the weights as given"
     else:
@@ -170,7 +171,6 @@ def export_appearance(args: argparse.Namespace) -> None:
     if args.data is not None:
         chunk = [plain(read_rgb(picture.path), HEIGHT, WIDTH) for picture in read_any(args.data)[:32]]
         samples = torch.stack(chunk) * CODES
-    quality = json.loads(args.quality.read_text()) if args.quality else {}
     parity = write(net, args.out, args.form, samples, training, quality, args.licence, args.trained_on)
     print(json.dumps({"appearance": parity}, indent=2))
 
@@ -180,12 +180,6 @@ def plot(args: argparse.Namespace) -> None:
     from sightline_training.plot import draw
 
     draw(args.log, args.out)
-
-
-def add_provenance(command: argparse.ArgumentParser) -> None:
-    """What a card says and nothing but its maker knows."""
-    command.add_argument("--licence", required=True, help="of the weights, as the card says it")
-    command.add_argument("--trained-on", required=True, help="the data of what was trained here, in words, for the card")
 
 
 def main() -> int:

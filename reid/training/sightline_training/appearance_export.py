@@ -7,7 +7,8 @@ from pathlib import Path
 import torch
 
 from sightline_training.appearance import CODES
-from sightline_training.export import Exported, beside, digest, lines, run, shrunk, to_onnx
+from sightline_training.card import beside, digest, lines
+from sightline_training.export import Exported, run, shrunk, to_onnx
 from sightline_training.person_net import DIMENSION, HEIGHT, WIDTH, PersonNet
 
 PUBLISHED = (

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import shutil
 import sys
 import tomllib
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import numpy as np
 import onnx
@@ -19,19 +15,14 @@ import onnxruntime
 import torch
 from onnx import TensorProto, numpy_helper
 
+from sightline_training.card import beside, digest, lines
+from sightline_training.parity import hold_against
 from sightline_training.picture_tower import MEAN, STD
 from sightline_training.text_tower import minilm_folder, padded, tokenizer
 from sightline_training.training import Pair, Settings, load_pair
 
-# Parity with PyTorch that an export must have: greatest difference in fp32, least cosine below it.
-GREATEST_DIFFERENCE = 1e-4
-LEAST_COSINE = {"fp16": 0.999, "int8": 0.99}
 # Weights smaller than this stay as they are: they save nothing.
 SMALL = 4096
-
-
-class ExportError(RuntimeError):
-    """An export that differs from its model."""
 
 
 @dataclass(frozen=True)
@@ -45,22 +36,6 @@ class Exported:
     def quality(self, data: str) -> dict[str, object]:
         """What every card says of its file."""
         return {"data": data, "parity": self.parity, "stored": self.stored}
-
-
-@contextmanager
-def beside(folder: Path) -> Iterator[Path]:
-    """A folder whose files take the places of those in `folder` once all are there and near enough; else nothing changes.
-
-    Cards come last: if the machine stops between, a card's sha256 is not the file's, which the program refuses.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(prefix=".export-", dir=folder) as name:
-        yield Path(name)
-        files = [file for file in Path(name).rglob("*") if file.is_file()]
-        for file in sorted(files, key=lambda file: file.suffix == ".toml"):
-            place = folder / file.relative_to(name)
-            place.parent.mkdir(exist_ok=True)
-            file.replace(place)
 
 
 def to_onnx(
@@ -151,19 +126,6 @@ def run(file: Path, name: str, values: np.ndarray) -> np.ndarray:
     return session.run(["vector"], {name: values})[0]
 
 
-def hold_against(expected: np.ndarray, found: np.ndarray, form: str) -> str:
-    """How near an export is to PyTorch, in words; an error if it is not near enough."""
-    if form == "fp32":
-        worst = float(np.abs(expected - found).max())
-        if worst > GREATEST_DIFFERENCE:
-            raise ExportError(f"fp32 differs from PyTorch by {worst:.2e}, expected at most {GREATEST_DIFFERENCE}")
-        return f"fp32 differs from PyTorch by at most {worst:.1e}"
-    least = float((expected * found).sum(1).min())
-    if least < LEAST_COSINE[form]:
-        raise ExportError(f"{form} has cosine {least:.5f} with PyTorch, expected at least {LEAST_COSINE[form]}")
-    return f"{form} has cosine {least:.5f} or more with PyTorch"
-
-
 def shrunk(file: Path, form: str, expected: np.ndarray, found: Callable[[], np.ndarray]) -> Exported:
     """A file in fp32 held against PyTorch, then stored in `form` and held again; `found` gives its output."""
     parity = hold_against(expected, found(), "fp32")
@@ -193,16 +155,6 @@ def export_text(pair: Pair, settings: Settings, folder: Path, form: str, texts: 
     to_onnx(module, ids[:2], file, "ids", {0: "N", 1: "L"})
     shutil.copyfile(minilm_folder() / "vocab.txt", folder / "vocab.txt")
     return shrunk(file, form, expected, lambda: run(file, "ids", ids.numpy()))
-
-
-def digest(file: Path) -> str:
-    """sha256, lowercase hex."""
-    return hashlib.sha256(file.read_bytes()).hexdigest()
-
-
-def lines(table: dict[str, object]) -> str:
-    """Keys and values as TOML."""
-    return "".join(f"{key} = {json.dumps(value, ensure_ascii=False)}\n" for key, value in table.items())
 
 
 def picture_card(settings: Settings, exported: Exported, licence: str, quality: dict[str, object]) -> str:

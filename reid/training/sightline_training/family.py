@@ -11,8 +11,9 @@ import numpy as np
 import torch
 
 from sightline_training.ablation import ROWS
+from sightline_training.card import add_provenance, read_quality
 from sightline_training.dataset import DatasetError, Picture
-from sightline_training.export import ExportError
+from sightline_training.parity import ExportError
 from sightline_training.published import read_published
 from sightline_training.settings import SettingsError, positive, read_table, written_over
 from sightline_training.system import SYSTEMS, FamilySettings, published, settings_from
@@ -90,13 +91,12 @@ def export_command(args: argparse.Namespace) -> None:
     from sightline_training.family_export import MOST_SAMPLES, export_family
     from sightline_training.runner import load_system
 
-    samples = None
+    quality, samples = read_quality(args.quality), None
     if args.data is not None:
         settings = load_system(args.checkpoint)[0].settings
         crops = Crops(read_published(args.data, "train"), settings)
         chosen = np.linspace(0, len(crops.pictures) - 1, min(MOST_SAMPLES, len(crops.pictures))).astype(int)
         samples = crops.plain(chosen).pictures
-    quality = json.loads(args.quality.read_text()) if args.quality else {}
     parity = export_family(
         args.checkpoint, args.out, args.picture, args.text, samples, quality, args.licence, args.trained_on
     )
@@ -146,8 +146,7 @@ def parser() -> argparse.ArgumentParser:
     command.add_argument("--picture", choices=("fp32", "fp16", "int8"), default="fp32")
     command.add_argument("--text", choices=("fp32", "fp16", "int8"), default="fp32")
     command.add_argument("--data", type=Path, help="pictures to fit int8 to and to hold the export against PyTorch with")
-    command.add_argument("--licence", required=True, help="of the weights, as the card says it")
-    command.add_argument("--trained-on", required=True, help="the data, in words, for the card")
+    add_provenance(command)
     command.add_argument("--quality", type=Path, help="JSON of what was measured, for the cards")
     command.set_defaults(run=export_command)
     command = commands.add_parser("cost", help=cost_command.__doc__)

@@ -10,10 +10,12 @@ import torch
 from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
 from torch import nn
 
+from sightline_training.card import beside, digest, lines
 from sightline_training.clip import unit
 from sightline_training.clip_words import clip_ids, merges
-from sightline_training.export import SENTENCES, ExportError, Exported, beside, digest, hold_against, lines, run, shrunk, to_onnx
+from sightline_training.export import SENTENCES, Exported, run, shrunk, to_onnx
 from sightline_training.mscsa import Mscsa, Unit
+from sightline_training.parity import ExportError, hold_against
 from sightline_training.runner import load_system
 from sightline_training.system import FamilySettings, System
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import onnx
 import torch
+from google.protobuf.message import DecodeError
 from onnx import numpy_helper
 from torch import nn
 from torch.nn import functional
@@ -186,7 +187,10 @@ class PersonNet(nn.Module):
 
 def published_weights(file: Path) -> dict[str, torch.Tensor]:
     """Weights of 0267's ONNX file by their names: as published, mended, or as this package exports it in fp32."""
-    graph = onnx.load(str(file)).graph
+    try:
+        graph = onnx.load(str(file)).graph
+    except DecodeError as error:
+        raise WeightsError(f"{file}: not an ONNX file") from error
     weights = {weight.name: torch.from_numpy(numpy_helper.to_array(weight).copy()) for weight in graph.initializer}
     # Of weights that are equal an export keeps one, and lends it to the others.
     for node in graph.node:

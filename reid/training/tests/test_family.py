@@ -10,13 +10,14 @@ import numpy as np
 import pytest
 import torch
 
-from sightline_training import export, family, family_export
+from sightline_training import family, family_export, parity
 from sightline_training.ablation import ROWS
 from sightline_training.clip_words import clip_ids
 from sightline_training.dataset import DatasetError, read_any
-from sightline_training.export import ExportError, run as run_onnx
+from sightline_training.export import run as run_onnx
 from sightline_training.family_data import Crops
 from sightline_training.family_export import export_family
+from sightline_training.parity import ExportError
 from sightline_training.runner import Run, load_system, rate_at, train
 from sightline_training.system import Phase, build, published, settings_from
 
@@ -161,7 +162,7 @@ def test_an_export_that_differs_changes_nothing(trained, tmp_path, monkeypatch):
 
     before = write("a few crops")
     real = family_export.export_words
-    fails = lambda *given: monkeypatch.setattr(export, "GREATEST_DIFFERENCE", -1.0) or real(*given)  # noqa: E731
+    fails = lambda *given: monkeypatch.setattr(parity, "GREATEST_DIFFERENCE", -1.0) or real(*given)  # noqa: E731
     monkeypatch.setattr(family_export, "export_words", fails)
     with pytest.raises(ExportError, match="differs from PyTorch"):
         write("others")

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from sightline_training import __main__ as command_line
-from sightline_training import export, retrieval
+from sightline_training import export, parity, retrieval
 from sightline_training.course import train
 from sightline_training.dataset import DatasetError, read_any
 from sightline_training.picture_tower import PictureSize, PictureTower
@@ -159,8 +159,8 @@ def test_an_export_that_differs_changes_nothing(trained, tmp_path, monkeypatch):
     before = tree(tmp_path)
     real = export.export_text
     # The picture side is there and near enough when the text side fails.
-    monkeypatch.setattr(export, "export_text", lambda *given: monkeypatch.setattr(export, "GREATEST_DIFFERENCE", -1.0) or real(*given))
-    with pytest.raises(export.ExportError, match="differs from PyTorch"):
+    monkeypatch.setattr(export, "export_text", lambda *given: monkeypatch.setattr(parity, "GREATEST_DIFFERENCE", -1.0) or real(*given))
+    with pytest.raises(parity.ExportError, match="differs from PyTorch"):
         exported(trained[0], tmp_path, quality={"note": "another"})
     assert tree(tmp_path) == before
     monkeypatch.undo()
@@ -188,7 +188,7 @@ def test_tables_of_a_card_come_from_files_and_are_missed_aloud(trained, tmp_path
     assert tomllib.loads(card.read_text())["clauses"] == table
     code, told = command()
     assert code == 0 and "give --clauses" in told and "clauses" not in tomllib.loads(card.read_text())
-    monkeypatch.setattr(export, "GREATEST_DIFFERENCE", -1.0)
+    monkeypatch.setattr(parity, "GREATEST_DIFFERENCE", -1.0)
     code, told = command()
     assert code == 1 and told.startswith("error: fp32 differs") and told.count("\n") == 1
 
