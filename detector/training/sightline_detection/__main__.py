@@ -9,9 +9,9 @@ from pathlib import Path
 
 import torch
 
-from sightline_training.card import read_quality
+from sightline_training.card import add_provenance, read_quality
 from sightline_training.parity import ExportError
-from sightline_training.settings import positive, written_over
+from sightline_training.settings import positive, share, written_over
 
 from sightline_detection.frames import read, unpack
 
@@ -50,11 +50,13 @@ def train(args: argparse.Namespace) -> None:
 def network(args: argparse.Namespace):
     """The network that was asked for, and its input's height and width."""
     from sightline_detection.network import load_published
-    from sightline_detection.training import load_checkpoint
+    from sightline_detection.training import Settings, load_checkpoint
 
     if args.checkpoint is not None:
         net, settings = load_checkpoint(args.checkpoint, args.share)
         return net, settings.height, settings.width
+    # Refuses sides that the network's strides do not divide.
+    Settings(width=args.width, height=args.height)
     net = load_published(args.published)
     net.fit_to(args.height, args.width)
     return net, args.height, args.width
@@ -73,10 +75,22 @@ def evaluate(args: argparse.Namespace) -> None:
 def export(args: argparse.Namespace) -> None:
     """Writes the detector as the program ships it."""
     from sightline_detection.export import export as write
+    from sightline_detection.network import origin
+    from sightline_detection.training import history
 
     quality = read_quality(args.quality)
+    if args.checkpoint is None:
+        source, training = f"detector/training, {origin(args.published)}", f"none: the weights as given, at {args.width}x{args.height}"
+    else:
+        noted, training = history(args.checkpoint, args.share)
+        noted = args.source or noted
+        if noted is None:
+            raise ExportError(f"{args.checkpoint}: does not say what it started from: give --source")
+        source = f"trained by detector/training, {noted}"
     net, height, width = network(args)
-    print(json.dumps(write(net, args.out, height, width, args.threshold, quality), indent=2))
+    said = {"licence": args.licence, "source": source}
+    quality = {"training": training, "data": args.trained_on, **quality}
+    print(json.dumps(write(net, args.out, (height, width), args.threshold, said, quality), indent=2))
 
 
 def add_network(command: argparse.ArgumentParser) -> None:
@@ -84,9 +98,9 @@ def add_network(command: argparse.ArgumentParser) -> None:
     start = command.add_mutually_exclusive_group(required=True)
     start.add_argument("--checkpoint", type=Path)
     start.add_argument("--published", type=Path, help="FastestDet.onnx")
-    command.add_argument("--share", type=float, default=1.0, help="how far from the published weights to the trained ones")
-    command.add_argument("--width", type=int, default=576, help="with --published: pixels of the input")
-    command.add_argument("--height", type=int, default=352)
+    command.add_argument("--share", type=share, default=1.0, help="how far from the published weights to the trained ones")
+    command.add_argument("--width", type=positive, default=576, help="with --published: pixels of the input")
+    command.add_argument("--height", type=positive, default=352)
 
 
 def main() -> int:
@@ -123,9 +137,11 @@ def main() -> int:
     command.set_defaults(run=evaluate)
     command = commands.add_parser("export", help="write the detector as ONNX with its card")
     add_network(command)
-    command.add_argument("--threshold", type=float, default=0.5)
+    command.add_argument("--threshold", type=share, default=0.5)
     command.add_argument("--out", type=Path, required=True, help="folder of the models")
     command.add_argument("--quality", type=Path, help="JSON of what was measured, for the card")
+    add_provenance(command)
+    command.add_argument("--source", help="what a checkpoint that does not say so started from: `from the weights of ...`")
     command.set_defaults(run=export)
     args = parser.parse_args()
     torch.set_num_threads(args.threads)

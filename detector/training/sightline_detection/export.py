@@ -14,8 +14,6 @@ from sightline_training.parity import hold_against
 from sightline_detection.boxes import NMS_IOU
 from sightline_detection.network import Network
 
-PUBLISHED = "FastestDet, github dog-qiuqiu/FastestDet @50473cd155cb088aa4a99e64ff6a4b3c24fa07e1 (BSD-3-Clause)"
-
 
 def run(file: Path, pictures: np.ndarray) -> np.ndarray:
     """The planes that an ONNX file gives, on one CPU thread."""
@@ -44,17 +42,10 @@ def to_onnx(net: Network, file: Path, height: int, width: int) -> str:
     return hold_against(expected, run(file, samples.numpy()), "fp32")
 
 
-def card(file: Path, height: int, width: int, threshold: float, quality: dict[str, object]) -> str:
-    """The detector's card."""
-    head = {
-        "name": "detector",
-        "task": "detect",
-        "family": "fastestdet",
-        "file": file.name,
-        "sha256": digest(file),
-        "licence": "BSD-3-Clause",
-        "source": f"detector/training, from the weights of {PUBLISHED}; see NOTICE",
-    }
+def card(file: Path, size: tuple[int, int], threshold: float, said: dict[str, str], quality: dict[str, object]) -> str:
+    """The detector's card; `said` is what its maker says and its training noted, licence and source."""
+    head = {"name": "detector", "task": "detect", "family": "fastestdet", "file": file.name, "sha256": digest(file), **said}
+    height, width = size
     picture = {
         "name": "pictures",
         "width": width,
@@ -73,13 +64,15 @@ def card(file: Path, height: int, width: int, threshold: float, quality: dict[st
 
 
 def export(
-    net: Network, folder: Path, height: int, width: int, threshold: float, quality: dict[str, object]
+    net: Network, folder: Path, size: tuple[int, int], threshold: float, said: dict[str, str], quality: dict[str, object]
 ) -> dict[str, object]:
-    """Writes `detector/model.onnx` and its card below `folder`, both or, if the export differs, none; what the card says of its quality."""
+    """Writes `detector/model.onnx` and its card below `folder`, for an input of this height and width; what the card says of its quality."""
+    if (folder / "detector/NOTICE").is_file():
+        said = {**said, "source": f"{said['source']}; see NOTICE"}
     with beside(folder) as new:
         own = new / "detector"
         own.mkdir()
         file = own / "model.onnx"
-        told = {**quality, "parity": to_onnx(net, file, height, width)}
-        (own / "model.toml").write_text(card(file, height, width, threshold, told))
+        told = {**quality, "parity": to_onnx(net, file, *size)}
+        (own / "model.toml").write_text(card(file, size, threshold, said, told))
     return told

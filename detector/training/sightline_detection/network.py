@@ -17,6 +17,8 @@ from onnx import numpy_helper
 from torch import nn
 from torch.nn import functional
 
+from sightline_training.card import digest
+
 # Output channels and blocks of the stages; cells are this many pixels of the input wide.
 STAGES = ((48, 4), (96, 8), (192, 4))
 WIDTH = 96
@@ -25,6 +27,11 @@ STRIDE = 16
 CLASSES = 80
 # The published input, pixels; sizes of boxes are learned as shares of it.
 PUBLISHED_SIDE = 352
+
+
+# What is known of files by their sha256; of others a card says the name and the sum.
+FASTESTDET = "FastestDet, github dog-qiuqiu/FastestDet @50473cd155cb088aa4a99e64ff6a4b3c24fa07e1 (BSD-3-Clause)"
+KNOWN = {"31cb14c017fce347cb4c846ec62fdf00d76bb3beecdf4be21e7116ac67feb880": FASTESTDET}
 
 
 class WeightsError(ValueError):
@@ -128,6 +135,14 @@ class Network(nn.Module):
         with torch.no_grad():
             self.box[-1].bias[2] -= math.log(width / PUBLISHED_SIDE)
             self.box[-1].bias[3] -= math.log(height / PUBLISHED_SIDE)
+
+
+def origin(published: Path | None) -> str:
+    """What weights these are, in words for a card."""
+    if published is None:
+        return "from nothing, weights by chance"
+    found = digest(published)
+    return f"from the weights of {KNOWN[found]}" if found in KNOWN else f"from the weights in {published.name}, sha256 {found}"
 
 
 def load_published(file: Path) -> Network:

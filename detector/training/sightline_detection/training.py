@@ -18,7 +18,7 @@ from sightline_training.settings import merged
 from sightline_detection import losses as L
 from sightline_detection.augment import Augment, Example, example
 from sightline_detection.frames import Frame, SceneError, read
-from sightline_detection.network import STRIDE, Network, load_published
+from sightline_detection.network import STRIDE, Network, load_published, origin
 
 KIND = "the detector"
 # Of the frames that show nobody, every n-th is trained on.
@@ -73,6 +73,8 @@ class Run:
 
     def __init__(self, settings: Settings, data: list[Path], published: Path | None) -> None:
         self.settings, self.data = settings, data
+        # What it started from; unknown where it goes on from a checkpoint that does not say.
+        self.source: str | None = origin(published)
         self.frames = self.look()
         self.net = network(settings, published).to(memory_format=torch.channels_last)
         self.start = [p.detach().clone() for p in self.net.parameters()]
@@ -150,6 +152,8 @@ class Run:
             "settings": asdict(self.settings),
             "step": self.step,
             "elapsed_s": self.elapsed_s,
+            "source": self.source,
+            "frames": len(self.frames),
             "net": self.net.state_dict(),
             "mean": dict(zip(names, self.mean)),
             "start": dict(zip(names, self.start)),
@@ -167,7 +171,7 @@ class Run:
         take(self.net, state["net"], path)
         self.mean, self.start = list(state["mean"].values()), list(state["start"].values())
         self.optimiser.load_state_dict(state["optimiser"])
-        self.step, self.elapsed_s = state["step"], state["elapsed_s"]
+        self.step, self.elapsed_s, self.source = state["step"], state["elapsed_s"], state.get("source")
 
 
 def load_checkpoint(path: Path, share: float = 1.0) -> tuple[Network, Settings]:
@@ -176,3 +180,10 @@ def load_checkpoint(path: Path, share: float = 1.0) -> tuple[Network, Settings]:
     net = Network()
     take(net, {name: torch.lerp(state["start"][name], value, share) for name, value in state["mean"].items()}, path)
     return net.eval(), Settings.of(state["settings"], path)
+
+
+def history(path: Path, share: float = 1.0) -> tuple[str | None, str]:
+    """What a checkpoint started from, if it says so, and how it was trained from there."""
+    state = read_checkpoint(path, "mean", KIND)
+    frames = f" on {state['frames']} frames" if "frames" in state else ""
+    return state.get("source"), f"{state['step']} steps{frames}, {share:g} of the way from the weights that it started from"

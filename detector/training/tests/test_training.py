@@ -16,7 +16,7 @@ from sightline_training import parity
 from sightline_training.course import train
 
 from conftest import CHECKOUT
-from sightline_detection import export, losses
+from sightline_detection import export, losses, network
 from sightline_detection.__main__ import main
 from sightline_detection.augment import Augment, example
 from sightline_detection.boxes import decoded
@@ -25,6 +25,7 @@ from sightline_detection.frames import NOBODY, SceneError, pictures, read, truth
 from sightline_detection.network import Network, WeightsError, load_published
 from sightline_detection.training import Run, Settings, load_checkpoint
 
+SAID = ("--licence", "MIT", "--trained-on", "drawn figures")
 SMALL = Settings(width=160, height=96, batch=4, rate=3e-3, draw_back=0.0, warm_up=2, steps=30, augment=Augment(cut=0.0))
 
 
@@ -177,9 +178,55 @@ def test_a_file_that_is_no_checkpoint_is_refused(tmp_path):
         load_checkpoint(tmp_path / "noise.pt")
 
 
+def test_a_card_says_what_the_training_did_and_what_its_maker_said(frames, tmp_path, monkeypatch, capsys):
+    def command(*words, said=SAID):
+        monkeypatch.setattr(sys, "argv", ["sightline_detection", *map(str, ("export", "--out", tmp_path / "models", *words, *said))])
+        code = main()
+        return code, capsys.readouterr().err
+
+    def written():
+        card = tomllib.loads((tmp_path / "models/detector/model.toml").read_text())
+        return card["licence"], card["source"], card["quality"]["training"], card["quality"]["data"]
+
+    run = Run(SMALL, [frames], None)
+    run.advance(0.0)
+    run.save(tmp_path / "last.pt")
+    for said in (SAID[:2], SAID[2:]):
+        with pytest.raises(SystemExit):
+            command("--checkpoint", tmp_path / "last.pt", said=said)
+        assert "are required: --" in capsys.readouterr().err and not (tmp_path / "models").exists()
+    assert command("--checkpoint", tmp_path / "last.pt") == (0, "")
+    trained = "1 steps on 12 frames, 1 of the way from the weights that it started from"
+    assert written() == ("MIT", "trained by detector/training, from nothing, weights by chance", trained, "drawn figures")
+    # What it started from goes with a training that goes on, and is missed where nobody wrote it down.
+    again = Run(SMALL, [frames], CHECKOUT / "models/detector/model.onnx")
+    again.resume(tmp_path / "last.pt")
+    assert again.source == "from nothing, weights by chance"
+    state = torch.load(tmp_path / "last.pt", weights_only=True)
+    torch.save({key: value for key, value in state.items() if key not in ("source", "frames")}, tmp_path / "old.pt")
+    before = written()
+    code, told = command("--checkpoint", tmp_path / "old.pt")
+    assert code == 1 and told == f"error: {tmp_path / 'old.pt'}: does not say what it started from: give --source\n" and written() == before
+    assert command("--checkpoint", tmp_path / "old.pt", "--source", "from a guess")[0] == 0 and "from a guess" in written()[1]
+    (tmp_path / "models/detector/NOTICE").write_text("BSD")
+    assert command("--published", CHECKOUT / "models/detector/model.onnx", "--width", 160, "--height", 96)[0] == 0
+    licence, source, training, _ = written()
+    assert source.startswith("detector/training, from the weights in model.onnx, sha256 9e70f82e") and source.endswith("; see NOTICE")
+    assert licence == "MIT" and training == "none: the weights as given, at 160x96"
+    assert command("--published", CHECKOUT / "models/detector/model.onnx", "--width", 100)[1].startswith("error: an input of 100 x 352")
+
+
+def test_fastestdets_weights_are_known_by_their_sum(tmp_path, monkeypatch):
+    assert tomllib.loads((CHECKOUT / "models/fastestdet/model.toml").read_text())["sha256"] in network.KNOWN
+    (tmp_path / "weights.onnx").write_bytes(b"")
+    assert "in weights.onnx, sha256 e3b0c442" in network.origin(tmp_path / "weights.onnx")
+    monkeypatch.setitem(network.KNOWN, "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855", network.FASTESTDET)
+    assert network.origin(tmp_path / "weights.onnx") == f"from the weights of {network.FASTESTDET}"
+
+
 def test_an_export_that_differs_changes_nothing(tmp_path, monkeypatch, capsys):
     def command(width):
-        words = ("export", "--published", CHECKOUT / "models/detector/model.onnx", "--out", tmp_path, "--width", width)
+        words = ("export", "--published", CHECKOUT / "models/detector/model.onnx", "--out", tmp_path, "--width", width, *SAID)
         monkeypatch.setattr(sys, "argv", ["sightline_detection", *map(str, words)])
         return main()
 
@@ -203,7 +250,8 @@ def test_an_export_that_differs_changes_nothing(tmp_path, monkeypatch, capsys):
 def test_the_export_loads_and_boxes_are_those_of_pytorch(frames, tmp_path):
     train(Run(dataclasses.replace(SMALL, steps=2), [frames], None), tmp_path / "run", None, 1e9)
     net, settings = load_checkpoint(tmp_path / "run/last.pt")
-    quality = export.export(net, tmp_path, settings.height, settings.width, 0.4, {"note": "a test"})
+    said = {"licence": "MIT", "source": "a test"}
+    quality = export.export(net, tmp_path, (settings.height, settings.width), 0.4, said, {"note": "a test"})
     assert "fp32" in quality["parity"]
     card = tomllib.loads((tmp_path / "detector/model.toml").read_text())
     assert card["input"]["width"] == 160 and card["output"]["score_threshold"] == 0.4

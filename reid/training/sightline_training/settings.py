@@ -76,6 +76,17 @@ def positive(text: str) -> int:
     return int(text)
 
 
+def share(text: str) -> float:
+    """A number of the command line from 0 to 1."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 <= value <= 1:
+        raise ArgumentTypeError(f"`{text}`, expected 0 to 1")
+    return value
+
+
 def expectation(kind: Any, value: object, limits: tuple[float, float]) -> str | None:
     """What a value of this type should be, if it is not; the limits are a number's, or of each of several."""
     if get_origin(kind) is tuple:
