@@ -43,6 +43,9 @@ def train(args: argparse.Namespace) -> None:
     run = Run(settings, args.data, args.published)
     take_up(run, args.out, args.resume)
     print(f"{len(run.frames)} frames, from step {run.step}", flush=True)
+    if args.held is not None:
+        # Better refused now than at the first checkpoint.
+        read(args.held)
     measure = None if args.held is None else lambda: summary(run.averaged(), args.held, settings.width, settings.height)
     loop(run, args.out, args.minutes, args.save_every_s, measure)
 
@@ -117,7 +120,7 @@ def main() -> int:
     command.set_defaults(run=scenes)
     command = commands.add_parser("unpack", help="cut filmed scenes into pictures with their truth")
     command.add_argument("scenes", type=Path, nargs="+", help="folders that `world scene` wrote")
-    command.add_argument("--every", type=int, default=1, help="every n-th frame")
+    command.add_argument("--every", type=positive, default=1, help="every n-th frame")
     command.add_argument("--out", type=Path, required=True)
     command.set_defaults(run=unpacked)
     command = commands.add_parser("train", help="train the detector")

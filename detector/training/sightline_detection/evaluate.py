@@ -38,6 +38,8 @@ def measured(net: Network, frames: list[Frame], width: int, height: int) -> Curv
     found, truths = [], []
     for frame in frames:
         picture = cv2.imread(str(frame.picture), cv2.IMREAD_COLOR)
+        if picture is None:
+            raise OSError(f"{frame.picture}: not a picture")
         found.append(detect(net, picture, width, height))
         truths.append(truth(frame, picture.shape[0]))
     return curve(found, truths)

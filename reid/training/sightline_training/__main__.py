@@ -11,9 +11,9 @@ import numpy as np
 import torch
 
 from sightline_training.card import add_provenance, read_plain, read_quality
-from sightline_training.dataset import read_any
+from sightline_training.dataset import DatasetError, read_any, read_held
 from sightline_training.parity import ExportError
-from sightline_training.settings import positive, written_over
+from sightline_training.settings import positive, share, written_over
 
 
 def settings_of(args: argparse.Namespace):
@@ -35,7 +35,7 @@ def train(args: argparse.Namespace) -> None:
     run = Run(settings, pictures)
     take_up(run, args.out, args.resume)
     print(f"{len(pictures)} pictures of {len(run.sampler.people)} people, from step {run.step}", flush=True)
-    held = read_any(args.held, "val") if args.held else None
+    held = read_held(args.held, "val") if args.held else None
     measure = None if held is None else lambda: evaluate(run.pair, settings, held)
     loop(run, args.out, args.minutes, args.save_every_s, measure)
 
@@ -46,7 +46,7 @@ def evaluate(args: argparse.Namespace) -> None:
     from sightline_training.training import load_pair
 
     pair, settings = load_pair(args.checkpoint)
-    print(json.dumps(measure(pair, settings, read_any(args.data, "test")), indent=2))
+    print(json.dumps(measure(pair, settings, read_held(args.data, "test")), indent=2))
 
 
 def export(args: argparse.Namespace) -> None:
@@ -77,6 +77,8 @@ def calibrate(args: argparse.Namespace) -> None:
 
     def parts(path: Path, split: str):
         pictures = [picture for picture in read_any(path, split) if picture.captions]
+        if not pictures:
+            raise DatasetError(f"{path}: no picture has a sentence")
         names = {name: number for number, name in enumerate(sorted({p.identity for p in pictures}))}
         who = np.array([names[picture.identity] for picture in pictures])
         tracks = C.tracks_of(picture_vectors(pair, settings, pictures), who)
@@ -108,7 +110,7 @@ def appearance(args: argparse.Namespace) -> None:
     run = AppearanceRun(settings, [picture for path in args.data for picture in read_any(path, "train")], args.published)
     take_up(run, args.out, args.resume)
     print(f"{len(run.people.names)} people, from step {run.step}", flush=True)
-    held = read_any(args.held, "val") if args.held else None
+    held = read_held(args.held, "val") if args.held else None
     measure = None if held is None else lambda: evaluate_appearance(run.averaged(), held)
     loop(run, args.out, args.minutes, args.save_every_s, measure)
 
@@ -125,7 +127,7 @@ def metric(args: argparse.Namespace) -> None:
     # One that the file has already goes.
     net.metric = None
     pictures = [picture for path in args.data for picture in read_any(path, "train")]
-    held = read_any(args.held, "val") if args.held else None
+    held = read_held(args.held, "val") if args.held else None
     who = M.numbers_of(pictures)
     vectors = vectors_of(net, [picture.path for picture in pictures])
     measured = {}
@@ -231,7 +233,7 @@ def main() -> int:
     start = command.add_mutually_exclusive_group(required=True)
     start.add_argument("--checkpoint", type=Path)
     start.add_argument("--published", type=Path, help="0267's ONNX file, as published or mended")
-    command.add_argument("--share", type=float, default=1.0, help="how far from the published weights to the trained ones")
+    command.add_argument("--share", type=share, default=1.0, help="how far from the published weights to the trained ones")
     command.add_argument("--metric", type=Path, help="map that stands behind the network, as `metric` writes it")
     command.add_argument("--out", type=Path, required=True, help="folder of the models")
     command.add_argument("--form", choices=("fp32", "fp16", "int8"), default="fp32")

@@ -38,6 +38,8 @@ def tracks_of(vectors: np.ndarray, who: np.ndarray, pictures: int = 2) -> Tracks
         for start in range(0, len(own) - pictures + 1, pictures):
             rows.append(vectors[own[start : start + pictures]])
             owners.append(person)
+    if not rows:
+        raise ValueError(f"nobody has the {pictures} pictures that make a track")
     return Tracks(np.stack(rows), np.array(owners))
 
 

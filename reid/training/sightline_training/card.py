@@ -22,7 +22,7 @@ KEY = re.compile(r"^[A-Za-z0-9_-]+$")
 def beside(folder: Path) -> Iterator[Path]:
     """A folder whose files take the places of those in `folder` once all are there and near enough; else nothing changes.
 
-    Cards come last: if the machine stops between, a card's sha256 is not the file's, which the program refuses.
+    Cards and lists come last: if the machine stops between, a card's sha256 is not the file's, which the program refuses.
     """
     was_there = folder.is_dir()
     folder.mkdir(parents=True, exist_ok=True)
@@ -30,7 +30,7 @@ def beside(folder: Path) -> Iterator[Path]:
         with TemporaryDirectory(prefix=".export-", dir=folder) as name:
             yield Path(name)
             files = [file for file in Path(name).rglob("*") if file.is_file()]
-            for file in sorted(files, key=lambda file: file.suffix == ".toml"):
+            for file in sorted(files, key=lambda file: file.suffix in (".toml", ".json")):
                 place = folder / file.relative_to(name)
                 place.parent.mkdir(exist_ok=True)
                 file.replace(place)

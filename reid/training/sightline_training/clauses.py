@@ -31,9 +31,12 @@ CROPS_A_TRACK = 4
 
 def session(folder: Path) -> onnxruntime.InferenceSession:
     """A shipped model on one thread."""
+    file = folder / "model.onnx"
+    if not file.is_file():
+        raise DatasetError(f"{file} is missing")
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
-    return onnxruntime.InferenceSession(str(folder / "model.onnx"), options, providers=["CPUExecutionProvider"])
+    return onnxruntime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
 
 
 def seen(folder: Path, pictures: list[Picture]) -> np.ndarray:
@@ -129,7 +132,7 @@ def main() -> int:
         table = fit(*pairs(args.models, args.fit))
         similar, holds = pairs(args.models, args.test)
         args.out.write_text(json.dumps(table, indent=2) + "\n")
-    except (DatasetError, OSError) as error:
+    except (OSError, ValueError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     error, rows = expected_error(np.interp(similar, table["similarity"], table["probability"]), holds)

@@ -75,34 +75,48 @@ def clauses_of(entry: dict) -> tuple[frozenset[tuple[str, str]], frozenset[str]]
     return frozenset(true), frozenset(unclear)
 
 
+def read_entries(file: Path, keys: set[str]) -> list[dict]:
+    """A JSON list of tables that have these keys, `captions` among them."""
+    try:
+        entries = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise DatasetError(f"{file}: {getattr(error, 'strerror', None) or error}") from error
+    if not isinstance(entries, list):
+        raise DatasetError(f"{file}: expected a list of entries")
+    for number, entry in enumerate(entries):
+        if not isinstance(entry, dict):
+            raise DatasetError(f"{file}: entry {number} is {str(entry)[:60]!r}, expected a table")
+        lacking = sorted(keys - set(entry))
+        if lacking:
+            raise DatasetError(f"{file}: entry {number} has no {', '.join(lacking)}")
+        if not isinstance(entry["captions"], list) or not all(isinstance(text, str) for text in entry["captions"]):
+            raise DatasetError(f"{file}: entry {number}: `captions` is not a list of sentences")
+    return entries
+
+
 def read_captions(file: Path, split: str | None = None) -> list[Picture]:
     """Reads a CUHK-PEDES file (a JSON list of id, file_path, captions, split); the synthetic world's adds clauses and cameras.
 
     Identities are told apart by folder as well, so that several sets can be joined. Of a published set the entries of one split are
     read; the world's sets are parted by seed, and each is read whole.
     """
-    try:
-        entries = json.loads(file.read_text())
-    except (OSError, json.JSONDecodeError) as error:
-        raise DatasetError(f"{file}: {error}") from error
-    if not isinstance(entries, list):
-        raise DatasetError(f"{file}: expected a list of entries")
     pictures = []
-    for number, entry in enumerate(entries):
-        missing = {"id", "file_path", "captions"} - set(entry)
-        if missing:
-            raise DatasetError(f"{file}: entry {number} has no {', '.join(sorted(missing))}")
+    for number, entry in enumerate(read_entries(file, {"id", "file_path", "captions"})):
         if split is not None and "clauses" not in entry and entry.get("split", split) != split:
             continue
-        path = file.parent / entry["file_path"]
+        path = file.parent / str(entry["file_path"])
         if not path.is_file():
             raise DatasetError(f"{file}: entry {number}: {path} is missing")
-        true, unclear = clauses_of(entry)
+        try:
+            camera = int(entry.get("camera", number))
+            true, unclear = clauses_of(entry)
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise DatasetError(f"{file}: entry {number}: camera or clauses are not as `world crops` writes them ({error})") from error
         pictures.append(
             Picture(
                 path=path,
                 identity=f"{file.parent.name}/{entry['id']}",
-                camera=int(entry.get("camera", number)),
+                camera=camera,
                 captions=tuple(text for text in entry["captions"] if text.strip()),
                 true_clauses=true,
                 unclear_parts=unclear,
@@ -157,3 +171,11 @@ def read_any(path: Path, split: str | None = None) -> list[Picture]:
     if parts:
         return [picture for part in parts for picture in read_captions(part / "captions.json", split)]
     return read_market(path)
+
+
+def read_held(path: Path, split: str) -> list[Picture]:
+    """Reads what a training is measured on, which must show somebody on two cameras: better known before it than after."""
+    pictures = read_any(path, split)
+    if len({(picture.identity, picture.camera) for picture in pictures}) == len({picture.identity for picture in pictures}):
+        raise DatasetError(f"{path}: nobody is on two cameras, so nothing can be measured")
+    return pictures

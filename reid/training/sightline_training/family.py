@@ -54,10 +54,11 @@ def run_one(args: argparse.Namespace, row: str | None, out: Path) -> dict[str, f
     settings = settings_of(args, row)
     if args.steps is not None and args.steps < 0:
         raise SettingsError(f"the command line: `steps` is {args.steps}, expected 0 or more")
-    run = Run(settings, training_pictures(args), args.weights, args.steps)
+    pictures = training_pictures(args)
+    sets = None if args.test is None else test_pictures(args.test)
+    run = Run(settings, pictures, args.weights, args.steps)
     take_up(run, out, args.resume)
     print(f"{len(run.crops.pictures)} pictures of {len(run.crops.names)} people, {run.source}", file=sys.stderr)
-    sets = None if args.test is None else test_pictures(args.test)
     train(run, out, args.save_every_s, None if sets is None else lambda system: measure(system, *sets))
     return {} if sets is None else measure(run.system, *sets)
 

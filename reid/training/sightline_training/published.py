@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import re
 from pathlib import Path
 
-from sightline_training.dataset import MARKET, DatasetError, Picture, pictures_in, read_any
+from sightline_training.dataset import MARKET, DatasetError, Picture, pictures_in, read_any, read_entries
 
 SPLITS = ("train", "query", "gallery")
 
@@ -52,9 +51,9 @@ def read_msmt(root: Path, split: str) -> list[Picture]:
     pictures = []
     for file in MSMT_LISTS[split]:
         try:
-            lines = (root / file).read_text().splitlines()
-        except OSError as error:
-            raise DatasetError(f"{root / file}: {error.strerror or error}") from error
+            lines = (root / file).read_text(encoding="utf-8").splitlines()
+        except (OSError, UnicodeDecodeError) as error:
+            raise DatasetError(f"{root / file}: {getattr(error, 'strerror', None) or error}") from error
         for number, line in enumerate(lines, 1):
             name, _, person = line.strip().rpartition(" ")
             if not name or not person.isdigit():
@@ -97,22 +96,11 @@ def read_occluded(root: Path, split: str) -> list[Picture]:
 def read_sentences(file: Path, split: str) -> list[Picture]:
     """CUHK-PEDES, ICFG-PEDES and RSTPReid: a JSON list, its pictures below `imgs`."""
     key = SENTENCES[file.name]
-    try:
-        entries = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise DatasetError(f"{file}: {error}") from error
-    if not isinstance(entries, list):
-        raise DatasetError(f"{file}: expected a list of entries")
     wanted = "train" if split == "train" else "test"
     pictures = []
-    for number, entry in enumerate(entries):
-        lacking = sorted({"id", "captions", "split", key} - set(entry)) if isinstance(entry, dict) else [key]
-        if lacking:
-            raise DatasetError(f"{file}: entry {number} has no {', '.join(lacking)}")
+    for number, entry in enumerate(read_entries(file, {"id", "captions", "split", key})):
         if entry["split"] != wanted:
             continue
-        if not isinstance(entry["captions"], list) or not all(isinstance(text, str) for text in entry["captions"]):
-            raise DatasetError(f"{file}: entry {number}: `captions` is not a list of sentences")
         path = file.parent / "imgs" / str(entry[key])
         if not path.is_file():
             raise DatasetError(f"{file}: entry {number}: {path} is missing")

@@ -102,6 +102,9 @@ class FamilySettings:
                 raise ValueError(f"{key} is `{getattr(self, key)}`, expected one of {', '.join(values)}")
         if self.precision == "fp16" and self.device != "cuda":
             raise ValueError("precision `fp16` trains on a GPU alone; use `bf16` on the CPU")
+        count = self.vpm.place[0]
+        if self.system == "vpm" and count > self.clip.vision_layers:
+            raise ValueError(f"vpm: prompts in {count} layers, the picture side has {self.clip.vision_layers}")
         kind = "resnet" if self.system == "mscsa" else "vit"
         if self.clip.kind != kind:
             raise ValueError(f"clip.kind is `{self.clip.kind}`, expected `{kind}` for {self.system}")

@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from sightline_training.dataset import DatasetError, clauses_of, read_any, read_captions, read_market
+from sightline_training.dataset import DatasetError, clauses_of, read_any, read_captions, read_held, read_market
 from sightline_training.published import read_published
 from sightline_training.training import clause_table
 
@@ -73,6 +73,9 @@ def test_a_published_sets_splits_are_kept_apart(crops, tmp_path):
     assert len(read_any(file, "train")) == 1 and len(read_any(crops, "train")) == 96
 
 
+GOOD = '"id": 1, "file_path": "there.jpg", "captions": ["x"]'
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -81,14 +84,27 @@ def test_a_published_sets_splits_are_kept_apart(crops, tmp_path):
         ('[{"id": 1, "file_path": "a.jpg"}]', "entry 0 has no captions"),
         ('[{"id": 1, "file_path": "a.jpg", "captions": ["x"]}]', "a.jpg is missing"),
         ("[]", "no entries"),
+        ("[3]", "entry 0 is '3', expected a table"),
+        ('["id", "file_path", "captions"]', "entry 0 is 'id', expected a table"),
+        ('[{"id": 1, "file_path": "a.jpg", "captions": "x"}]', "entry 0: `captions` is not a list of sentences"),
+        ('[{"id": 1, "file_path": "a.jpg", "captions": [3]}]', "entry 0: `captions` is not a list of sentences"),
+        ('[{"id": 1, "file_path": 3, "captions": ["x"]}]', "3 is missing"),
+        ('[{"id": 1, "file_path": ".", "captions": ["x"]}]', " is missing"),
+        (f'[{{{GOOD}, "camera": "gate"}}]', "entry 0: camera or clauses are not as `world crops` writes them"),
+        (f'[{{{GOOD}, "clauses": ["red coat"]}}]', "entry 0: camera or clauses are not as"),
+        (f'[{{{GOOD}, "clauses": [{{"part": "top", "sight": "clear"}}]}}]', "entry 0: camera or clauses are not as .*'kind'"),
+        (f'[{{{GOOD}, "absent": [3]}}]', "entry 0: camera or clauses are not as"),
+        ("\udcff", "can't decode"),
+        ("[" * 100_000, "recursion"),
     ],
 )
 def test_a_bad_file_is_refused_by_name(tmp_path, text, message):
     file = tmp_path / "captions.json"
-    file.write_text(text)
+    file.write_bytes(text.encode(errors="surrogateescape"))
+    (tmp_path / "there.jpg").write_bytes(b"a picture")
     with pytest.raises(DatasetError, match=message) as refused:
         read_captions(file)
-    assert str(file) in str(refused.value)
+    assert str(file) in str(refused.value) and "\n" not in str(refused.value)
 
 
 def test_a_set_without_clauses_leaves_them_open(tmp_path, crops):
@@ -97,3 +113,12 @@ def test_a_set_without_clauses_leaves_them_open(tmp_path, crops):
     file.write_text(json.dumps([{"id": 3, "file_path": "a.jpg", "captions": ["a man", " "], "split": "train"}]))
     (picture,) = read_captions(file, "train")
     assert picture.captions == ("a man",) and not picture.is_described
+
+
+def test_people_who_are_on_one_camera_are_not_measured_on(tmp_path):
+    for name in ("0001_c1_000000_00.jpg", "0001_c1_000000_01.jpg", "0002_c2_000000_00.jpg"):
+        (tmp_path / name).write_bytes(b"a picture")
+    with pytest.raises(DatasetError, match="nobody is on two cameras"):
+        read_held(tmp_path, "val")
+    (tmp_path / "0002_c1_000000_00.jpg").write_bytes(b"a picture")
+    assert len(read_held(tmp_path, "val")) == 4

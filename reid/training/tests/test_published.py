@@ -1,9 +1,12 @@
 """Readers of published datasets, on small folders laid out like them."""
 
 import json
+import shutil
+import sys
 
 import pytest
 
+from sightline_training import family
 from sightline_training.dataset import DatasetError
 from sightline_training.published import read_published
 
@@ -102,6 +105,68 @@ def test_sets_of_sentences(tmp_path, file):
     refused(tmp_path, "query", "no pictures of the split `query`")
     (tmp_path / file).write_text("{")
     refused(tmp_path, "query", file)
+
+
+MSMT_NAME = "0000/0000_000_01_0303morning_0008_0.jpg"
+WHOLE = {
+    "market": ["bounding_box_train/0002_c1s1_000151_01.jpg", "query/0005_c2_f0046182.jpg", "bounding_box_test/0005_c1_f0046182.jpg"],
+    "msmt": [f"train/{MSMT_NAME}", f"test/{MSMT_NAME}"],
+    "occluded": ["occluded_body_images/001/001_01.tif", "whole_body_images/001/001_01.tif"],
+    **{file: [f"imgs/{name}"] for file, (_, name, _) in LAYOUTS.items()},
+}
+
+
+def laid_out(kind, root):
+    """A small dataset of a kind."""
+    touch(root, *WHOLE[kind])
+    if kind == "msmt":
+        for name in ("list_train.txt", "list_val.txt", "list_query.txt", "list_gallery.txt"):
+            (root / name).write_text(f"{MSMT_NAME} 0\n")
+    if kind in LAYOUTS:
+        key, name, _ = LAYOUTS[kind]
+        entries = [{"id": 1, key: name, "captions": ["a man"], "split": split} for split in ("train", "test")]
+        (root / kind).write_text(json.dumps(entries))
+
+
+@pytest.mark.parametrize("kind", WHOLE)
+def test_a_dataset_that_lacks_any_of_its_files_is_refused_before_anything_is_written(kind, tmp_path, monkeypatch, capsys):
+    laid_out(kind, tmp_path / "whole")
+    for split in ("train", "query", "gallery"):
+        assert read_published(tmp_path / "whole", split)
+    parts = sorted(path.relative_to(tmp_path / "whole") for path in (tmp_path / "whole").rglob("*"))
+    for part in parts:
+        root = tmp_path / "broken" / str(part).replace("/", "-")
+        laid_out(kind, root)
+        shutil.rmtree(root / part) if (root / part).is_dir() else (root / part).unlink()
+        words = ("train", "--system", "mscsa", "--data", root, "--test", root, "--out", tmp_path / "run")
+        monkeypatch.setattr(sys, "argv", ["family", *map(str, words)])
+        assert family.main() == 1, part
+        told = capsys.readouterr().err
+        assert told.startswith("error: ") and str(root) in told and told.count("\n") == 1, told
+        assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("kind", WHOLE)
+def test_a_dataset_whose_files_are_noise_is_refused_in_one_line(kind, tmp_path):
+    laid_out(kind, tmp_path / "whole")
+    for path in sorted(tmp_path.rglob("*")):
+        if path.suffix in (".txt", ".json"):
+            before = path.read_bytes()
+            for noise in (b"\xff\xfe", b"[3]", b"[[]]", b"{", b"", b"0 0 0\n"):
+                path.write_bytes(noise)
+                for split in ("train", "query", "gallery"):
+                    try:
+                        read_published(tmp_path / "whole", split)
+                    except DatasetError as error:
+                        assert str(tmp_path) in str(error) and "\n" not in str(error)
+            path.write_bytes(before)
+        elif path.suffix in (".jpg", ".png", ".tif"):
+            other = path.with_name("somebody" + path.suffix)
+            path.rename(other)
+            with pytest.raises(DatasetError, match="somebody|missing|no pictures"):
+                for split in ("train", "query", "gallery"):
+                    read_published(tmp_path / "whole", split)
+            other.rename(path)
 
 
 def test_misnamed_pictures_of_sentences(tmp_path):
