@@ -231,7 +231,7 @@ class ResNet(nn.Module):
         x = self.avgpool(x)
         for number in (1, 2, 3):
             x = self.between(number, x, getattr(self, f"layer{number}")(x))
-        last = self.layer4(x)
+        last = self.between(4, x, self.layer4(x))
         return x, last, self.attnpool(last)
 
 

@@ -10,13 +10,13 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from sightline_training.ablation import ROWS
+from sightline_training.ablation import ROWS, row_done, table, write_tables, written
 from sightline_training.card import add_provenance, read_quality
 from sightline_training.dataset import DatasetError, Picture
 from sightline_training.parity import ExportError
 from sightline_training.published import read_published
-from sightline_training.settings import SettingsError, positive, read_table, written_over
-from sightline_training.system import SYSTEMS, FamilySettings, published, settings_from
+from sightline_training.settings import SettingsError, nearest, positive, read_table, written_over
+from sightline_training.system import SYSTEMS, FamilySettings, as_table, published, settings_from
 
 
 def settings_of(args: argparse.Namespace, row: str | None) -> FamilySettings:
@@ -29,7 +29,7 @@ def settings_of(args: argparse.Namespace, row: str | None) -> FamilySettings:
         settings = settings_from(raw, settings, args.settings)
     if row is not None:
         if row not in ROWS[args.system]:
-            raise ValueError(f"row `{row}` is unknown, expected one of {', '.join(ROWS[args.system])}")
+            raise ValueError(f"row `{row}` is unknown, the nearest is `{nearest(row, list(ROWS[args.system]))}`, of {', '.join(ROWS[args.system])}")
         settings = settings_from(ROWS[args.system][row], settings, f"row {row}")
     return written_over(settings, None, {key: getattr(args, key) for key in ("seed", "precision", "device")})
 
@@ -45,36 +45,65 @@ def test_pictures(path: Path) -> tuple[list[Picture], list[Picture]]:
     return (gallery, gallery) if asked == gallery else (asked, gallery)
 
 
-def run_one(args: argparse.Namespace, row: str | None, out: Path) -> dict[str, float]:
-    """One training, and its measures at the end where there is a test set."""
+def run_one(args: argparse.Namespace, row: str | None, out: Path) -> dict[str, float] | None:
+    """One training, and its measures at the end where there is a test set; nothing where it was stopped before."""
     from sightline_training.course import take_up
     from sightline_training.family_measures import measure
     from sightline_training.runner import Run, train
 
     settings = settings_of(args, row)
-    if args.steps is not None and args.steps < 0:
-        raise SettingsError(f"the command line: `steps` is {args.steps}, expected 0 or more")
     pictures = training_pictures(args)
     sets = None if args.test is None else test_pictures(args.test)
     run = Run(settings, pictures, args.weights, args.steps)
     take_up(run, out, args.resume)
     print(f"{len(run.crops.pictures)} pictures of {len(run.crops.names)} people, {run.source}", file=sys.stderr)
-    train(run, out, args.save_every_s, None if sets is None else lambda system: measure(system, *sets))
-    return {} if sets is None else measure(run.system, *sets)
+    last: dict[str, float] = {}
+
+    def measured(system) -> dict[str, float]:
+        last.update(measure(system, *sets))
+        return last
+
+    if not train(run, out, args.save_every_s, None if sets is None else measured):
+        print(f"{out}: stopped before the end; go on with --resume", file=sys.stderr)
+        return None
+    return last if sets is None or last else measured(run.system)
 
 
 def train_command(args: argparse.Namespace) -> None:
     """Trains a system."""
-    print(json.dumps(run_one(args, args.row, args.out), indent=2))
+    found = run_one(args, args.row, args.out)
+    if found is not None:
+        print(json.dumps(found, indent=2))
 
 
 def ablate_command(args: argparse.Namespace) -> None:
-    """Trains the rows of a paper's ablation table, one after another, and writes `ablation.json`."""
-    found = {}
-    for row in args.rows or ROWS[args.system]:
-        found[row] = run_one(args, row, args.out / row)
-        (args.out / "ablation.json").write_text(json.dumps(found, indent=2) + "\n")
-        print(row, json.dumps(found[row]), flush=True)
+    """Trains the rows of a paper's ablation table, one after another, and writes `ablation.json` and `ablation.md` after each."""
+    rows = args.rows or list(ROWS[args.system])
+    # All settings can be, before the first row takes its days.
+    made = {row: how_made(args, row) for row in dict.fromkeys([*ROWS[args.system], *rows])}
+    # With --resume rows that are done stay, also those that are not asked for now.
+    found = {row: done for row in ROWS[args.system] if args.resume and (done := row_done(args.out / row, made[row])) is not None}
+    told = f"trained on {', '.join(path.name for path in args.data)}, measured on {args.test.name}, percent"
+    for row in rows:
+        if row not in found:
+            measures = run_one(args, row, args.out / row)
+            if measures is None:
+                break
+            written(args.out / row / "measures.json", json.dumps({"made": made[row], "measures": measures}, indent=2) + "\n")
+            found[row] = measures
+        found = {one: found[one] for one in ROWS[args.system] if one in found}
+        write_tables(args.out, args.system, found, told)
+    print(table(args.system, found, told), end="")
+
+
+def how_made(args: argparse.Namespace, row: str) -> dict[str, object]:
+    """What a row's figures depend on, as JSON has it."""
+    settings = as_table(settings_of(args, row))
+    # Where it runs, and with how many readers, is no part of it.
+    for key in ("readers", "device"):
+        del settings[key]
+    data = {"data": [str(path) for path in args.data], "test": str(args.test), "weights": args.weights and str(args.weights), "steps": args.steps}
+    return json.loads(json.dumps({"settings": settings, **data}))
 
 
 def evaluate_command(args: argparse.Namespace) -> None:

@@ -18,7 +18,7 @@ from sightline_training.losses import product
 class MscsaSettings:
     """What stands between the stages. Each part is a switch."""
 
-    # Stages that are followed by a block, of 1, 2, 3; none is plain CLIP-ReID.
+    # Stages that are followed by a block, of 1 to 4 (a fourth hurts, says the paper); none is plain CLIP-ReID.
     after: tuple[int, ...] = (1, 2, 3)
     channel: bool = True
     spatial: bool = True
@@ -41,8 +41,8 @@ class MscsaSettings:
             raise ValueError(f"mscsa.norm is `{self.norm}`, expected `softmax` or `mean`")
         if self.form not in ("naive", "associated"):
             raise ValueError(f"mscsa.form is `{self.form}`, expected `naive` or `associated`")
-        if not set(self.after) <= {1, 2, 3}:
-            raise ValueError(f"mscsa.after is {list(self.after)}, expected stages of 1, 2, 3")
+        if not set(self.after) <= {1, 2, 3, 4}:
+            raise ValueError(f"mscsa.after is {list(self.after)}, expected stages of 1, 2, 3, 4")
         if self.tgi_width % self.tgi_heads:
             raise ValueError(f"mscsa.tgi_width is {self.tgi_width}, expected a multiple of mscsa.tgi_heads, {self.tgi_heads}")
 
@@ -145,7 +145,7 @@ class MscsaResNet(ResNet):
     def __init__(self, size: ClipSize, settings: MscsaSettings = MscsaSettings()) -> None:
         super().__init__(size)
         stem = size.channels
-        shapes = {1: (stem, stem * 4, 1), 2: (stem * 4, stem * 8, 2), 3: (stem * 8, stem * 16, 2)}
+        shapes = {1: (stem, stem * 4, 1), 2: (stem * 4, stem * 8, 2), 3: (stem * 8, stem * 16, 2), 4: (stem * 16, stem * 32, 1)}
         self.mscsa = nn.ModuleDict({str(stage): Mscsa(*shapes[stage], settings) for stage in settings.after})
 
     def between(self, stage: int, low: torch.Tensor, high: torch.Tensor) -> torch.Tensor:
@@ -205,7 +205,7 @@ def mscsa_macs(size: ClipSize, settings: MscsaSettings) -> int:
     """Multiplications and additions that the blocks cost for one picture."""
     total = 0
     stem, height, width = size.channels, size.height // 4, size.width // 4
-    shapes = {1: (stem, stem * 4, 1, 1), 2: (stem * 4, stem * 8, 1, 2), 3: (stem * 8, stem * 16, 2, 2)}
+    shapes = {1: (stem, stem * 4, 1, 1), 2: (stem * 4, stem * 8, 1, 2), 3: (stem * 8, stem * 16, 2, 2), 4: (stem * 16, stem * 32, 4, 1)}
     for stage in settings.after:
         low, high, shrunk, stride = shapes[stage]
         before = height * width // shrunk**2

@@ -48,8 +48,7 @@ def merged(base: T, raw: object, source: object = "settings", where: str = "") -
     changed = {name: getattr(base, name) for name in known}
     for key, value in raw.items():
         if key not in known:
-            (nearest,) = get_close_matches(key, known, 1, 0.0)
-            raise SettingsError(f"{source}: `{where}{key}` is unknown, the nearest known key is `{where}{nearest}`")
+            raise SettingsError(f"{source}: `{where}{key}` is unknown, the nearest known key is `{where}{nearest(key, known)}`")
         if is_dataclass(changed[key]):
             changed[key] = merged(changed[key], value, source, f"{where}{key}.")
             continue
@@ -61,6 +60,11 @@ def merged(base: T, raw: object, source: object = "settings", where: str = "") -
         return type(base)(**changed)
     except ValueError as error:
         raise SettingsError(f"{source}: {error}") from error
+
+
+def nearest(name: str, known: list[str]) -> str:
+    """The known name that is most like one."""
+    return get_close_matches(name, known, 1, 0.0)[0]
 
 
 def written_over(base: T, file: Path | None, given: dict[str, object]) -> T:

@@ -51,6 +51,8 @@ class Settings:
     def __post_init__(self) -> None:
         if self.picture.channels != self.text.channels:
             raise ValueError(f"picture.channels is {self.picture.channels} and text.channels {self.text.channels}, expected the same")
+        if self.views < 2 and self.losses.views:
+            raise ValueError(f"views is {self.views}, and losses.views compares those of a person: expected 2 or more, or losses.views 0")
 
     @staticmethod
     def of(raw: dict, source: object = "settings") -> Settings:
@@ -216,7 +218,7 @@ class Run:
         self.pair.train()
         total, parts = self.loss(self.step)
         if not torch.isfinite(total):
-            raise FloatingPointError(f"step {self.step}: the loss is {float(total)}")
+            raise FloatingPointError(f"step {self.step}: the loss is {float(total.detach())}")
         self.optimiser.zero_grad(set_to_none=True)
         total.backward()
         nn.utils.clip_grad_norm_([p for g in self.optimiser.param_groups for p in g["params"]], 5.0)

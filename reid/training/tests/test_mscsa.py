@@ -33,6 +33,14 @@ def test_the_cost_is_the_published_one():
             assert gmacs[name] == pytest.approx(gmacs["without"] + with_blocks[norm, form], abs=0.01)
 
 
+def test_a_fourth_block_is_a_switch_whose_cost_is_known():
+    whole, plain = (counted_macs(FULL, settings_of(after, "softmax", "naive")) for after in ((1, 2, 3, 4), (1, 2, 3)))
+    own = mscsa_macs(FULL, MscsaSettings(after=(4,), form="naive"))
+    assert own > 0 and whole - plain == pytest.approx(own, rel=1e-3)
+    with pytest.raises(ValueError, match="expected stages of 1, 2, 3, 4"):
+        MscsaSettings(after=(5,))
+
+
 def stirred(block):
     """A block as after some training: nothing is zero any more."""
     generator = torch.Generator().manual_seed(3)

@@ -32,6 +32,7 @@ WRONG = {
         ({"picture": {"height": 100}}, "picture.height is 100, expected a multiple of 16"),
         ({"picture": {"channels": 128}}, "picture.channels is 128 and text.channels 256"),
         ({"losses": {"smoothing": -1}}, "`losses.smoothing` is -1, expected 0 to 1"),
+        ({"views": 1}, "views is 1, and losses.views compares"),
         ([], "expected a table"),
     ],
     "appearance": [
@@ -51,6 +52,7 @@ WRONG = {
         ({"main": {"views": 65}}, "phase.views is 65, and a batch has 64"),
         ({"main": {"milestones": [1, "two"]}}, "expected a list, each int"),
         ({"readers": 0}, "`readers` is 0, expected 1 to 64"),
+        ({"clip": {"vision_layers": 6}}, "vpm: prompts in 8 layers, the picture side has 6"),
         ({"system": "mscsa"}, "settings of mscsa, expected vpm"),
     ],
 }
