@@ -92,7 +92,7 @@ class AppearanceSettings:
         **dict.fromkeys(("views", "warm_up", "steps"), (1, math.inf)),
         "mean_keeps": (0, 1),
         # Of stages.
-        "mscsa": (1, len(STAGES)),
+        "mscsa": (1, 3),
     }
 
     def __post_init__(self) -> None:

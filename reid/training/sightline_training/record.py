@@ -54,7 +54,7 @@ class Record:
             try:
                 if json.loads(line)["step"] <= step:
                     kept.append(line + "\n")
-            except ValueError:
+            except (KeyError, TypeError, ValueError):
                 continue
         part.write_text("".join(kept))
         part.replace(log)

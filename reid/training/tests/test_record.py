@@ -85,7 +85,7 @@ def test_a_signal_saves_and_the_training_goes_on_with_each_step_once(tmp_path):
     # Stopped: no time for a measure.
     assert steps_of(tmp_path) == [20] and steps_of(tmp_path, "image_map") == []
     with (tmp_path / "log.jsonl").open("a") as log:
-        log.write('{"step": 40, "loss": 9.0}\n{"step": 4')
+        log.write('{"step": 40, "loss": 9.0}\n3\n{}\n{"step": 4')
     run = Counting()
     with pytest.raises(DatasetError, match="last.pt: a training is there; go on with --resume"):
         take_up(run, tmp_path, False)
