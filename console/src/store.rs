@@ -1,6 +1,7 @@
 //! The store of this process as the one who answers: questions in, sink's answers out as JSON.
 
 use std::path::{Path, PathBuf};
+use std::sync::{PoisonError, RwLock, RwLockReadGuard};
 
 use sightline_sink as sink;
 use uuid::Uuid;
@@ -116,7 +117,8 @@ pub trait Store: Send + Sync + 'static {
 /// Answers from a store, with an encoder for picture queries if one is loaded.
 pub struct StoreAsk<S> {
     store: S,
-    encoder: Option<EncodeQueue>,
+    /// Held while a question is answered, so that it is encoded and compared by the same models.
+    encoder: RwLock<Option<EncodeQueue>>,
 }
 
 /// Why a search with examples has no probabilities.
@@ -125,7 +127,30 @@ const NO_EXAMPLES_TABLE: &str = "the table was measured on sentences without exa
 impl<S: Store> StoreAsk<S> {
     /// Puts a store and an encoder behind the API.
     pub fn new(store: S, encoder: Option<EncodeQueue>) -> Self {
-        Self { store, encoder }
+        Self {
+            store,
+            encoder: RwLock::new(encoder),
+        }
+    }
+
+    /// Lets the store move to other models by `step`, and encodes questions by `encoder` from then on, which is taken. Questions
+    /// wait meanwhile, and none is encoded by models that the store does not have. When the step fails all stays as it was.
+    ///
+    /// # Errors
+    /// That of `step`.
+    pub fn exchange<E>(
+        &self,
+        encoder: &mut Option<EncodeQueue>,
+        step: impl FnOnce() -> Result<(), E>,
+    ) -> Result<(), E> {
+        let mut held = self.encoder.write().unwrap_or_else(PoisonError::into_inner);
+        step()?;
+        *held = encoder.take();
+        Ok(())
+    }
+
+    fn encoder(&self) -> RwLockReadGuard<'_, Option<EncodeQueue>> {
+        self.encoder.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What each clause of a sentence is worth for each of the hits.
@@ -153,8 +178,8 @@ impl<S: Store> StoreAsk<S> {
     }
 
     /// The query's vector, where one has to be made.
-    fn encoded(&self, by: &By) -> Result<Option<QueryVector>, Error> {
-        let encoder = |missing: fn() -> Error| self.encoder.as_ref().ok_or_else(missing);
+    fn encoded(by: &By, encoder: Option<&EncodeQueue>) -> Result<Option<QueryVector>, Error> {
+        let encoder = |missing: fn() -> Error| encoder.ok_or_else(missing);
         Ok(Some(match by {
             By::Browse | By::Track(_) | By::Examples => return Ok(None),
             By::Picture(bytes) => encoder(no_picture_model)?.encode(bytes)?,
@@ -205,7 +230,8 @@ impl<S: Store> Ask for StoreAsk<S> {
         #[expect(clippy::cast_possible_truncation, reason = "a share between 0 and 1")]
         let min_size = question.min_height.map(|height| height as f32);
         filter.min_size = min_size;
-        let vector = self.encoded(&question.by)?;
+        let encoder = self.encoder();
+        let vector = Self::encoded(&question.by, encoder.as_ref())?;
         let query = sink::Query {
             kind: kind_of(question, vector.as_ref()),
             filter,
@@ -330,6 +356,7 @@ impl<S: Store> Ask for StoreAsk<S> {
 
     fn status(&self) -> Result<StatusResponse, Error> {
         let counts = self.store.counts().map_err(from_sink)?;
+        let encoder = self.encoder();
         let coverage = self
             .store
             .coverage(&sink::Filter::default())
@@ -341,11 +368,8 @@ impl<S: Store> Ask for StoreAsk<S> {
             sightings: counts.sightings,
             spool_records: counts.spool_records,
             cameras: coverage.into_iter().map(|camera| camera.camera).collect(),
-            image_model: self
-                .encoder
-                .as_ref()
-                .map(|encoder| encoder.model().to_owned()),
-            can_search_text: self.encoder.as_ref().is_some_and(EncodeQueue::reads_text),
+            image_model: encoder.as_ref().map(|it| it.model().to_owned()),
+            can_search_text: encoder.as_ref().is_some_and(EncodeQueue::reads_text),
         })
     }
 

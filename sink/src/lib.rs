@@ -46,5 +46,5 @@ pub use search::{Answer, Direction, Filter, Hit, Query, QueryKind};
 pub use spool::{Spool, SpoolStatus};
 pub use store::{
     Backup, CropLimits, Embed, Forget, ForgetReport, IndexNews, Migration, Restored, Retention,
-    ServerLimits, ServerOptions, Store, StoreOptions, StoreStatus, VectorSpec, Verified,
+    ServerLimits, ServerOptions, Store, StoreOptions, StoreStatus, VectorSpec, Verified, When,
 };

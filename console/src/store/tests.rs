@@ -10,6 +10,8 @@ use crate::words::Words;
 struct Fixed {
     folder: PathBuf,
     asked: Mutex<Vec<sink::Query>>,
+    /// The model that it is by; empty: it does not look.
+    model: Mutex<&'static str>,
 }
 
 impl Fixed {
@@ -17,6 +19,7 @@ impl Fixed {
         Self {
             folder: folder.to_owned(),
             asked: Mutex::default(),
+            model: Mutex::default(),
         }
     }
 }
@@ -25,6 +28,10 @@ impl Store for Fixed {
     fn query(&self, query: &sink::Query) -> sink::Result<sink::Answer> {
         query.check()?;
         self.asked.lock().unwrap().push(query.clone());
+        let held = *self.model.lock().unwrap();
+        if let sink::QueryKind::Vector { model, .. } = &query.kind {
+            assert!(held.is_empty() || held == model, "{model} of {held}");
+        }
         if query.limit == 7 {
             return Err(sink::Error::Query {
                 what: "track\nis not stored".into(),
@@ -185,6 +192,18 @@ impl EncodeQuery for SizeOf {
     }
 }
 
+/// A PNG of 16 x 32 pixels.
+fn picture() -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let mut png = png::Encoder::new(&mut bytes, 16, 32);
+    png.set_color(png::ColorType::Rgb);
+    png.write_header()
+        .unwrap()
+        .write_image_data(&[7; 16 * 32 * 3])
+        .unwrap();
+    bytes
+}
+
 fn question(request: SearchRequest) -> Question {
     Question::try_from(request).unwrap()
 }
@@ -257,15 +276,8 @@ fn a_picture_is_encoded_and_asked_by_its_vector_and_model() {
     let folder = tempfile::tempdir().unwrap();
     let encoder = EncodeQueue::start("size@0123456789ab".into(), || Ok(SizeOf)).unwrap();
     let ask = StoreAsk::new(Fixed::new(folder.path()), Some(encoder));
-    let mut bytes = Vec::new();
-    let mut png = png::Encoder::new(&mut bytes, 16, 32);
-    png.set_color(png::ColorType::Rgb);
-    png.write_header()
-        .unwrap()
-        .write_image_data(&[7; 16 * 32 * 3])
-        .unwrap();
     ask.search(&question(SearchRequest {
-        image: Some(PictureBytes(bytes)),
+        image: Some(PictureBytes(picture())),
         ..Default::default()
     }))
     .unwrap();
@@ -280,6 +292,59 @@ fn a_picture_is_encoded_and_asked_by_its_vector_and_model() {
         ask.status().unwrap().image_model.as_deref(),
         Some("size@0123456789ab")
     );
+}
+
+/// Says that it is a model.
+struct Named(&'static str);
+
+impl EncodeQuery for Named {
+    fn encode(&mut self, _: &Picture) -> Result<QueryVector, Error> {
+        Ok(QueryVector {
+            name: "appearance".into(),
+            model: self.0.into(),
+            values: vec![1.0],
+            ..QueryVector::default()
+        })
+    }
+}
+
+#[test]
+fn no_question_fails_or_meets_another_model_while_the_store_moves() {
+    let folder = tempfile::tempdir().unwrap();
+    let start = |name: &'static str| EncodeQueue::start(name.into(), move || Ok(Named(name)));
+    let store = Fixed::new(folder.path());
+    *store.model.lock().unwrap() = "old";
+    let ask = StoreAsk::new(store, Some(start("old").unwrap()));
+    let by_picture = question(SearchRequest {
+        image: Some(PictureBytes(picture())),
+        ..Default::default()
+    });
+    let is_over = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        for _ in 0..3 {
+            scope.spawn(|| {
+                while !is_over.load(std::sync::atomic::Ordering::Relaxed) {
+                    assert_eq!(ask.search(&by_picture).unwrap().hits.len(), 1);
+                }
+            });
+        }
+        for name in ["new", "newer", "newest"] {
+            let mut encoder = Some(start(name).unwrap());
+            let refused = ask.exchange(&mut encoder, || Err("a full disk"));
+            assert_eq!(
+                refused,
+                Err("a full disk"),
+                "and all goes on by the old one"
+            );
+            ask.exchange(&mut encoder, || {
+                *ask.store.model.lock().unwrap() = name;
+                Ok::<(), Error>(())
+            })
+            .unwrap();
+            assert_eq!(ask.status().unwrap().image_model.as_deref(), Some(name));
+        }
+        is_over.store(true, std::sync::atomic::Ordering::Relaxed);
+    });
 }
 
 #[test]

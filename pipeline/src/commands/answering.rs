@@ -12,6 +12,7 @@ use sightline_console::{
 use sightline_sink::SiteMap;
 use sightline_sink::log::is_filled_from_log;
 
+use super::mover::as_moved;
 use super::search::{Needs, start_encoders};
 use crate::cli::StoreAccess;
 use crate::config::{Config, Purpose};
@@ -175,6 +176,7 @@ impl Who {
                 folder.display()
             );
         }
+        let config = &as_moved(config.clone())?;
         let question = request.cloned().map(Question::try_from).transpose()?;
         let needs = question.map_or_else(Needs::default, |it| Needs::of(&it, config));
         let vectors = flow::vectors_of(config).context(

@@ -12,7 +12,7 @@ use sightline_sink::log::{ReceiveStatus, require_topics};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
-use super::mover::{Mover, OwnEncoders};
+use super::mover::{Mover, OwnEncoders, as_moved};
 use super::search::{Needs, start_encoders};
 use super::serving::Serving;
 use crate::cli::{IndexArgs, stdout};
@@ -51,7 +51,7 @@ struct Summary<'a> {
 /// A bad configuration, a store that cannot be used, topics that would lose what they are given.
 pub fn run(args: &IndexArgs) -> Result<()> {
     let begin = Instant::now();
-    let config = Config::load(&args.config, Purpose::Site)?;
+    let config = as_moved(Config::load(&args.config, Purpose::Site)?)?;
     let _log = logs::start(config.observe.format, config.observe.level)?;
     let notifier = Notifier::from_env().context("NOTIFY_SOCKET cannot be reached")?;
     let mut signals = Signals::new([SIGTERM, SIGINT])?;
@@ -79,8 +79,9 @@ pub fn run(args: &IndexArgs) -> Result<()> {
     let store = SiteStore::open_to_run(&config, vectors, Box::new(OwnEncoders::new(&config)))?;
     health.set_store_open(true);
     let ask = Arc::new(StoreAsk::new(store.clone(), Some(encoder)));
-    let serving = Serving::start(&config, Some(ask), &metrics, &health)?;
-    let mover = Mover::start(&config, store.clone(), &metrics)?;
+    let serving = Serving::start(&config, Some(ask.clone()), &metrics, &health)?;
+    let mover = Mover::start(&config, &store, &ask, &metrics)?;
+    drop(ask);
     let heartbeat = progress.always("index", INDEX_DEADLINE);
     let mut watchdog = Watchdog::new(progress, Notifier::from_env()?);
     notifier.ready();

@@ -6,12 +6,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, anyhow};
+use anyhow::{Result, anyhow, bail};
+use sightline_console::StoreAsk;
 use sightline_console::picture::Picture;
 use sightline_reid::ImageEncoder;
-use sightline_sink::{Embed, Migration, VectorSpec};
+use sightline_sink::{Embed, Migration, VectorSpec, When};
 
 use super::embed::rows_of;
+use super::search::{Needs, start_encoders};
 use crate::config::Config;
 use crate::flow::{self, SiteStore, Store};
 use crate::models::runtime;
@@ -27,7 +29,7 @@ const RETRY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs
 const TICK: Duration = Duration::from_millis(50);
 
 /// A store that can move while it is in use.
-pub(super) trait Moves: Send + 'static {
+pub(super) trait Moves: sightline_console::Store + Clone {
     fn begin_migration(&self, to: &[VectorSpec]) -> Result<()>;
     fn migrate(
         &self,
@@ -35,6 +37,7 @@ pub(super) trait Moves: Send + 'static {
         most_per_second: Option<NonZeroU32>,
         go_on: &dyn Fn() -> bool,
     ) -> Result<Migration>;
+    fn switch_when(&self, embed: &mut dyn Embed, when: When<'_>) -> Result<()>;
 }
 
 macro_rules! moves {
@@ -52,12 +55,36 @@ macro_rules! moves {
             ) -> Result<Migration> {
                 <$store>::migrate(self, embed, most_per_second, go_on)
             }
+
+            fn switch_when(&self, embed: &mut dyn Embed, when: When<'_>) -> Result<()> {
+                <$store>::switch_when(self, embed, when)
+            }
         }
     };
 }
 
 moves!(Store);
 moves!(SiteStore);
+
+/// The configuration with the models that its store is by: those of `[migrate]` once the store has moved to them.
+///
+/// # Errors
+/// When the store cannot be asked.
+pub(super) fn as_moved(config: Config) -> Result<Config> {
+    if !config.migrate.is_used() {
+        return Ok(config);
+    }
+    let target = config.migrated(&config.migrate);
+    // Whoever moves the store says what is wrong with a model that is not there.
+    let Ok(vectors) = flow::vectors_of(&target) else {
+        return Ok(config);
+    };
+    let options = flow::store_options(&target, vectors)?;
+    if !sightline_sink::Store::is_by(&config.store.folder, &options)? {
+        return Ok(config);
+    }
+    Ok(target)
+}
 
 /// The thread that embeds stored pictures anew.
 pub(super) struct Mover {
@@ -66,14 +93,15 @@ pub(super) struct Mover {
 }
 
 impl Mover {
-    /// Begins where `[migrate]` names other models than the store has. What goes wrong is logged and tried again; it
-    /// ends nothing else.
+    /// Begins where `[migrate]` names other models than the store has, and lets the store and `ask` move to them when it is
+    /// complete. What goes wrong is logged and tried again; it ends nothing else.
     ///
     /// # Errors
     /// When the card of a model is missing, or the machine refuses another thread.
-    pub(super) fn start(
+    pub(super) fn start<S: Moves>(
         config: &Config,
-        store: impl Moves,
+        store: &S,
+        ask: &Arc<StoreAsk<S>>,
         metrics: &Arc<Metrics>,
     ) -> Result<Option<Self>> {
         if !config.migrate.is_used() {
@@ -82,7 +110,9 @@ impl Mover {
         let target = config.migrated(&config.migrate);
         let (held, to) = (flow::vectors_of(config)?, flow::vectors_of(&target)?);
         if held == to {
-            tracing::info!("the store is by the models of [migrate] already; the section can go");
+            tracing::info!(
+                "the store is by the models of [migrate]; name them under [models], and the section can go"
+            );
             return Ok(None);
         }
         let (stop, metrics) = (Arc::new(AtomicBool::new(false)), metrics.clone());
@@ -91,12 +121,14 @@ impl Mover {
             target,
             held,
             to,
+            store: store.clone(),
+            ask: ask.clone(),
             metrics,
             is_over,
         };
         let thread = std::thread::Builder::new()
             .name("store-move".to_owned())
-            .spawn(move || work.run(&store))?;
+            .spawn(move || work.run())?;
         Ok(Some(Self { stop, thread }))
     }
 
@@ -111,18 +143,20 @@ impl Mover {
     }
 }
 
-struct Work {
+struct Work<S> {
     target: Config,
     held: Vec<VectorSpec>,
     to: Vec<VectorSpec>,
+    store: S,
+    ask: Arc<StoreAsk<S>>,
     metrics: Arc<Metrics>,
     is_over: Arc<AtomicBool>,
 }
 
-impl Work {
-    fn run(&self, store: &impl Moves) {
+impl<S: Moves> Work<S> {
+    fn run(&self) {
         let mut pause = RETRY.0;
-        while let Err(error) = self.keep_in_step(store) {
+        while let Err(error) = self.make_and_move() {
             let error = format!("{error:#}");
             tracing::warn!(
                 error,
@@ -134,27 +168,40 @@ impl Work {
         }
     }
 
-    /// Embeds what there is, and then what comes, until it is over.
-    fn keep_in_step(&self, store: &impl Moves) -> Result<()> {
+    /// Embeds what there is, and then what came meanwhile, until the store can move, or it is over.
+    fn make_and_move(&self) -> Result<()> {
         let mut encoders = NewEncoders::load(&self.target, &self.to, &self.held)?;
-        store.begin_migration(&self.to)?;
+        self.store.begin_migration(&self.to)?;
         let most = Some(self.target.migrate.most_per_second);
-        let mut was_complete = false;
         while self.goes_on() {
-            let status = store.migrate(&mut encoders, most, &|| self.goes_on())?;
+            let status = self
+                .store
+                .migrate(&mut encoders, most, &|| self.goes_on())?;
             self.metrics.take_migration(&status);
-            // Of an empty store there is nothing to say.
-            let is_complete = status.done > 0 && status.left == 0 && status.tracks_left == 0;
-            if is_complete && !was_complete {
-                tracing::info!(
-                    sightings = status.done,
-                    without_picture = status.without_picture,
-                    "the store is complete by the new models: stop this process, and `sightline store migrate` moves it in seconds"
-                );
+            // An empty store has time.
+            if status.done > 0 && status.left == 0 && status.tracks_left == 0 {
+                return self.hand_over(&mut encoders);
             }
-            was_complete |= is_complete;
             self.wait(LOOK_EVERY);
         }
+        Ok(())
+    }
+
+    /// Lets the store and those who ask it go on by the new models.
+    fn hand_over(&self, encoders: &mut NewEncoders) -> Result<()> {
+        // Nobody waits for them to be loaded.
+        let mut queries = Some(start_encoders(&self.target, &Needs::all(&self.target))?);
+        let mut waited = Duration::ZERO;
+        self.store.switch_when(encoders, &mut |step| {
+            let begin = Instant::now();
+            let done = self.ask.exchange(&mut queries, step);
+            waited = begin.elapsed();
+            done
+        })?;
+        tracing::info!(
+            questions_waited_ms = waited.as_millis(),
+            "the store is by the new models: name them under [models] before the next start, and take [migrate] out"
+        );
         Ok(())
     }
 
@@ -195,57 +242,73 @@ impl NewEncoders {
         }
         Ok(Self(encoders))
     }
+
+    fn find(&mut self, kind: &VectorSpec) -> Option<&mut ImageEncoder> {
+        let mut encoders = self.0.iter_mut();
+        encoders.find(|encoder| {
+            encoder.vector_name() == kind.name && encoder.model_id().as_str() == kind.model
+        })
+    }
 }
 
-/// The encoders of the configuration, loaded when something comes that is by others.
+/// The encoders of the configuration and of `[migrate]`, each loaded when something comes that the store has by it and that is
+/// by another one.
 pub(super) struct OwnEncoders {
-    config: Config,
-    loaded: Option<NewEncoders>,
+    configs: [Config; 2],
+    loaded: NewEncoders,
 }
 
 impl OwnEncoders {
     pub(super) fn new(config: &Config) -> Self {
         Self {
-            config: config.clone(),
-            loaded: None,
+            configs: [config.clone(), config.migrated(&config.migrate)],
+            loaded: NewEncoders(Vec::new()),
         }
     }
 
-    fn load(&mut self) -> Result<&mut NewEncoders> {
-        let encoders = match self.loaded.take() {
-            Some(encoders) => encoders,
-            None => {
+    fn load(&mut self, kind: &VectorSpec) -> Result<()> {
+        for config in &self.configs {
+            let is_by = flow::vectors_of(config).is_ok_and(|vectors| vectors.contains(kind));
+            if is_by {
                 tracing::warn!(
-                    "boxes send sightings by other models: they are embedded anew here, which costs time; give the boxes this machine's models"
+                    model = kind.model,
+                    "sightings by other models come in and are embedded anew here, which costs time; give whoever makes them this model"
                 );
-                NewEncoders::load(&self.config, &flow::vectors_of(&self.config)?, &[])?
+                let only = std::slice::from_ref(kind);
+                let loaded = NewEncoders::load(config, only, &[])?;
+                self.loaded.0.extend(loaded.0);
+                return Ok(());
             }
-        };
-        Ok(self.loaded.insert(encoders))
+        }
+        bail!(
+            "model `{}` is neither in [models] nor in [migrate]",
+            kind.model
+        )
     }
 }
 
 impl Embed for OwnEncoders {
     fn embed(
         &mut self,
-        vector: &str,
+        kind: &VectorSpec,
         pictures: &[Vec<u8>],
     ) -> Result<Vec<Option<Vec<f32>>>, String> {
-        let encoders = self.load().map_err(|error| format!("{error:#}"))?;
-        encoders.embed(vector, pictures)
+        if self.loaded.find(kind).is_none() {
+            self.load(kind).map_err(|error| format!("{error:#}"))?;
+        }
+        self.loaded.embed(kind, pictures)
     }
 }
 
 impl Embed for NewEncoders {
     fn embed(
         &mut self,
-        vector: &str,
+        kind: &VectorSpec,
         pictures: &[Vec<u8>],
     ) -> Result<Vec<Option<Vec<f32>>>, String> {
-        let mut encoders = self.0.iter_mut();
-        let encoder = encoders
-            .find(|encoder| encoder.vector_name() == vector)
-            .ok_or("no model for these was loaded; this is a bug")?;
+        let encoder = self
+            .find(kind)
+            .ok_or_else(|| format!("model `{}` was not loaded; this is a bug", kind.model))?;
         let mut rows = vec![None; pictures.len()];
         let decoded = pictures.iter().map(|bytes| Picture::decode(bytes).ok());
         let (at, readable): (Vec<usize>, Vec<Picture>) = decoded

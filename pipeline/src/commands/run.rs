@@ -12,7 +12,7 @@ use sightline_console::{Ask, StoreAsk};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
-use super::mover::Mover;
+use super::mover::{Mover, OwnEncoders, as_moved};
 use super::search::{Needs, start_encoders};
 use super::serving::Serving;
 use crate::cli::{ExitStatus, RunArgs};
@@ -43,7 +43,7 @@ const EVENT_QUEUE: usize = 1024;
 /// # Errors
 /// A bad configuration, a model or a store that cannot be used, or a stage that failed.
 pub fn run(args: &RunArgs) -> Result<()> {
-    let config = Config::load(&args.config, Purpose::Live)?;
+    let config = as_moved(Config::load(&args.config, Purpose::Live)?)?;
     if config.cameras.is_empty() {
         bail!(
             "{}: no camera is configured; add a table [cameras.<id>] with `url`",
@@ -69,24 +69,29 @@ pub fn run(args: &RunArgs) -> Result<()> {
     let environment = runtime::environment(Some(&config.models.onnxruntime))?;
     let detector = flow::load_detector(environment, &config)?;
     let encoders = Encoders::load(environment, &config)?;
-    let outlet = Outlet::open_to_run(&config, encoders.vectors()?)?;
+    let outlet = Outlet::open_to_run(
+        &config,
+        encoders.vectors()?,
+        Box::new(OwnEncoders::new(&config)),
+    )?;
     let ask = match outlet.store() {
         Some(store) => {
             let encoder = start_encoders(&config, &Needs::all(&config))?;
-            let ask: Arc<dyn Ask> = Arc::new(StoreAsk::new(store.clone(), Some(encoder)));
-            Some(ask)
+            Some(Arc::new(StoreAsk::new(store.clone(), Some(encoder))))
         }
         // Questions go to whoever indexes the log.
         None => None,
     };
     health.set_models_loaded(true);
     health.set_store_open(true);
-    let serving = Serving::start(&config, ask, &metrics, &health)?;
-    let mover = match outlet.store() {
-        Some(store) => Mover::start(&config, store.clone(), &metrics)?,
+    let answers = ask.clone().map(|ask| ask as Arc<dyn Ask>);
+    let serving = Serving::start(&config, answers, &metrics, &health)?;
+    let mover = match (outlet.store(), &ask) {
+        (Some(store), Some(ask)) => Mover::start(&config, store, ask, &metrics)?,
         // The store is moved where it is.
-        None => None,
+        _ => None,
     };
+    drop(ask);
 
     let times = Arc::new(StageTimes::default());
     let queues = metrics.queues.clone();
@@ -245,7 +250,7 @@ impl Control<'_> {
     }
 
     fn take(&mut self, live: &mut Live, flow: &LiveFlow) -> Result<()> {
-        let new = Config::load(self.path, Purpose::Live)?;
+        let new = as_moved(Config::load(self.path, Purpose::Live)?)?;
         let changes = self.config.diff(&new);
         if !changes.restart_required.is_empty() {
             bail!(

@@ -7,6 +7,7 @@ use anyhow::{Result, bail};
 use serde::Serialize;
 use sightline_sink::{Backup, Restored, Verified};
 
+use super::mover::as_moved;
 use crate::cli::{
     StoreAccess, StoreArgs, StoreBackupArgs, StoreCommand, StoreRestoreArgs, StoreVerifyArgs,
     stdout,
@@ -38,7 +39,7 @@ pub(super) fn configuration(access: &StoreAccess) -> Result<Config> {
     if let Some(folder) = &access.store {
         config.store.folder.clone_from(folder);
     }
-    Ok(config)
+    as_moved(config)
 }
 
 /// A store that is not there is not made.

@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result};
 use sightline_sink::log::require_topics;
 use sightline_sink::spool::Limits;
 use sightline_sink::{
-    Error, Publisher, PublisherOptions, SinkStatus, VectorSpec, Writer, log::PublisherStatus,
+    Embed, Error, Publisher, PublisherOptions, SinkStatus, VectorSpec, Writer, log::PublisherStatus,
 };
 
 use super::store::Store;
@@ -51,13 +51,17 @@ impl Outlet {
         Self::open_log(config)
     }
 
-    /// As [`Outlet::open`], for a process that runs on: its store takes out tracks that are too old by itself.
+    /// As [`Outlet::open`], for a process that runs on; see [`Store::open_to_run`].
     ///
     /// # Errors
     /// As [`Outlet::open`].
-    pub fn open_to_run(config: &Config, vectors: Vec<VectorSpec>) -> Result<Self> {
+    pub fn open_to_run(
+        config: &Config,
+        vectors: Vec<VectorSpec>,
+        embed: Box<dyn Embed + Send>,
+    ) -> Result<Self> {
         if !config.kafka.is_used() {
-            return Ok(Self::Store(Store::open_to_run(config, vectors)?));
+            return Ok(Self::Store(Store::open_to_run(config, vectors, embed)?));
         }
         Self::open_log(config)
     }

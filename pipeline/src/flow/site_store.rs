@@ -10,7 +10,7 @@ use sightline_console::StoreCounts;
 use sightline_sink::log::ReceiveStatus;
 use sightline_sink::{
     Answer, CameraCoverage, Embed, Filter, Forget, ForgetReport, IndexNews, Migration, PersonId,
-    PersonRecord, Query, Receiver, ReceiverOptions, StoreStatus, TrackId, VectorSpec,
+    PersonRecord, Query, Receiver, ReceiverOptions, StoreStatus, TrackId, VectorSpec, When,
 };
 
 use super::store::{EXPIRE_EVERY, now_ns, store_options};
@@ -133,6 +133,14 @@ impl SiteStore {
         go_on: &dyn Fn() -> bool,
     ) -> Result<Migration> {
         Ok(self.store.migrate(embed, most_per_second, go_on)?)
+    }
+
+    /// Moves to the other models; see the sink's.
+    ///
+    /// # Errors
+    /// As [`SiteStore::migrate`]; the store is by its old models then.
+    pub fn switch_when(&self, embed: &mut dyn Embed, when: When<'_>) -> Result<()> {
+        Ok(self.store.switch_when(embed, when)?)
     }
 
     /// A hash over everything that is searchable; see the sink's digest.

@@ -13,7 +13,7 @@ use sightline_sink::{
     Answer, Backup, CameraCoverage, CropLimits, Embed, Event, Filter, Forget, ForgetReport,
     IndexNews, Migration, PersonId, PersonRecord, Query, Retention, Searchable, ServerLimits,
     ServerOptions, Sink, SinkOptions, SinkStatus, StoreOptions, TrackId, VectorSpec, Verified,
-    Writer,
+    When, Writer,
 };
 
 use super::EventWriter;
@@ -45,39 +45,35 @@ impl Store {
     /// # Errors
     /// When another process holds it, it was made for another model, it is damaged, or the disk refuses.
     pub fn open(config: &Config, vectors: Vec<VectorSpec>) -> Result<Self> {
-        Self::open_with(config, vectors, None)
+        let options = sink_options(config, vectors)?;
+        Self::with(config, Sink::open(&config.store.folder, options)?)
     }
 
-    /// As [`Store::open`], for a process that runs on: it takes out tracks that are too old by itself.
+    /// As [`Store::open`], for a process that runs on: it takes out tracks that are too old by itself, and sightings by other
+    /// models than the store's, as there are after a move, are embedded anew by `embed`.
     ///
     /// # Errors
     /// As [`Store::open`].
-    pub fn open_to_run(config: &Config, vectors: Vec<VectorSpec>) -> Result<Self> {
-        Self::open_with(config, vectors, Some(EXPIRE_EVERY))
-    }
-
-    fn open_with(
+    pub fn open_to_run(
         config: &Config,
         vectors: Vec<VectorSpec>,
-        expire_every: Option<Duration>,
+        embed: Box<dyn Embed + Send>,
     ) -> Result<Self> {
-        let settings = &config.store;
-        let mut options = SinkOptions::new(store_options(config, vectors)?);
-        options.spool = Limits {
-            max_bytes: settings.spool_bytes.get(),
-            keep_free_bytes: settings.keep_free_bytes,
-            ..Limits::default()
-        };
-        options.expire_every = expire_every;
-        options.sync_after = Duration::from_millis(u64::from(settings.sync_ms.get()));
-        let sink = Sink::open(&settings.folder, options)?;
+        let mut options = sink_options(config, vectors)?;
+        options.expire_every = Some(EXPIRE_EVERY);
+        let sink = Sink::open_embedding(&config.store.folder, options, embed)?;
+        Self::with(config, sink)
+    }
+
+    fn with(config: &Config, sink: Sink) -> Result<Self> {
+        let folder = config.store.folder.as_path();
         let recovery = sink.recovery();
         if !recovery.is_clean() {
-            tracing::warn!(store = %settings.folder.display(), ?recovery, "the spool was mended");
+            tracing::warn!(store = %folder.display(), ?recovery, "the spool was mended");
         }
         Ok(Self {
             sink: Arc::new(sink),
-            folder: settings.folder.as_path().into(),
+            folder: folder.into(),
         })
     }
 
@@ -148,6 +144,14 @@ impl Store {
         Ok(self.sink.migrate(embed, most_per_second, go_on)?)
     }
 
+    /// Moves to the other models; see the sink's.
+    ///
+    /// # Errors
+    /// As [`Store::migrate`]; the store is by its old models then.
+    pub fn switch_when(&self, embed: &mut dyn Embed, when: When<'_>) -> Result<()> {
+        Ok(self.sink.switch_when(embed, when)?)
+    }
+
     /// How the move stands; none when there is none.
     pub fn migration(&self) -> Option<Migration> {
         self.sink.migration()
@@ -210,6 +214,18 @@ impl Store {
 pub(super) fn now_ns() -> i64 {
     let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH);
     since_1970.map_or(0, |time| i64::try_from(time.as_nanos()).unwrap_or(i64::MAX))
+}
+
+fn sink_options(config: &Config, vectors: Vec<VectorSpec>) -> Result<SinkOptions> {
+    let settings = &config.store;
+    let mut options = SinkOptions::new(store_options(config, vectors)?);
+    options.spool = Limits {
+        max_bytes: settings.spool_bytes.get(),
+        keep_free_bytes: settings.keep_free_bytes,
+        ..Limits::default()
+    };
+    options.sync_after = Duration::from_millis(u64::from(settings.sync_ms.get()));
+    Ok(options)
 }
 
 /// What the store of a configuration is made for.

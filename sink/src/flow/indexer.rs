@@ -41,6 +41,13 @@ fn thread_cpu_ns() -> u64 {
     time.tv_sec.unsigned_abs() * 1_000_000_000 + time.tv_nsec.unsigned_abs()
 }
 
+/// Read and not yet applied.
+struct Batch {
+    events: Vec<(u64, Event)>,
+    /// The same where some were by other models than the store's, and were embedded anew.
+    embedded: Option<Vec<(u64, Event)>>,
+}
+
 /// Applied and not yet acknowledged.
 struct Pending {
     through: u64,
@@ -54,7 +61,10 @@ pub(super) fn run(shared: &Shared) {
         through: acknowledged,
         since: None,
     };
-    let mut batch: Vec<(u64, Event)> = Vec::with_capacity(shared.options.batch_records);
+    let mut batch = Batch {
+        events: Vec::with_capacity(shared.options.batch_records),
+        embedded: None,
+    };
     let mut delay = RETRY.0;
     while !shared.intake.must_stop() {
         match step(shared, &mut reader, &mut batch, &mut pending) {
@@ -63,7 +73,7 @@ pub(super) fn run(shared: &Shared) {
                 shared.progress().index_trouble = None;
             }
             Err(error) => {
-                tracing::warn!(%error, waiting = batch.len(), "indexing failed, trying again");
+                tracing::warn!(%error, waiting = batch.events.len(), "indexing failed, trying again");
                 shared.progress().index_trouble = Some(error.to_string());
                 shared.intake.pause(delay);
                 delay = (delay * 2).min(RETRY.1);
@@ -81,26 +91,32 @@ pub(super) fn run(shared: &Shared) {
 fn step(
     shared: &Shared,
     reader: &mut Reader,
-    batch: &mut Vec<(u64, Event)>,
+    batch: &mut Batch,
     pending: &mut Pending,
 ) -> Result<()> {
-    while batch.len() < shared.options.batch_records {
+    while batch.events.len() < shared.options.batch_records {
         let Some(next) = reader.try_next()? else {
             break;
         };
-        batch.push(next);
+        batch.events.push(next);
     }
-    let is_idle = batch.is_empty();
-    if let Some((last, _)) = batch.last() {
+    let is_idle = batch.events.is_empty();
+    if let Some((last, _)) = batch.events.last() {
         let last = *last;
         let begin = Begin::now();
-        let applied = shared.store.apply(batch)?;
-        let events = batch.len() as u64;
-        batch.clear();
+        let (applied, embedded) = shared.store.apply_embedding(
+            &batch.events,
+            shared.embed.as_ref(),
+            &mut batch.embedded,
+        )?;
+        let events = batch.events.len() as u64;
+        batch.events.clear();
+        batch.embedded = None;
         pending.through = last;
         pending.since.get_or_insert_with(Instant::now);
         let mut progress = shared.progress();
         progress.applied.add(applied);
+        progress.embedded += embedded;
         begin.count(&mut progress.indexing, events);
         progress.searchable_now(last);
         drop(progress);

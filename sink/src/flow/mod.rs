@@ -24,8 +24,8 @@ use crate::coverage::CameraCoverage;
 use crate::persons::{Feedback, Join, Verdict, WalkingTime};
 use crate::spool::{Limits, Recovery, Spool, SpoolStatus};
 use crate::store::{
-    Applied, Backup, Embed, Expired, Forget, ForgetReport, IndexNews, Migration, Store,
-    StoreOptions, StoreStatus, VectorSpec, Verified,
+    Applied, Backup, Embed, Embedder, Expired, Forget, ForgetReport, IndexNews, Migration, Store,
+    StoreOptions, StoreStatus, VectorSpec, Verified, When,
 };
 use crate::threads::Threads;
 use crate::{Answer, Event, PersonId, PersonRecord, Query, Result, TrackId};
@@ -80,6 +80,8 @@ pub struct SinkStatus {
     pub store: StoreStatus,
     /// What was indexed since the sink was opened.
     pub applied: Applied,
+    /// Sightings by other models than the store's that were embedded anew since the sink was opened.
+    pub embedded: u64,
     /// What indexing took since the sink was opened.
     pub indexing: IndexingTime,
     /// The last failure of the indexer or of a sync, if it has not succeeded since.
@@ -112,6 +114,8 @@ struct Shared {
     intake: Arc<Intake>,
     options: SinkOptions,
     store: Store,
+    /// See [`Sink::open_embedding`].
+    embed: Option<Embedder>,
     progress: Mutex<Progress>,
 }
 
@@ -131,6 +135,7 @@ const NEWS: usize = 1024;
 struct Progress {
     news: Vec<Searchable>,
     applied: Applied,
+    embedded: u64,
     indexing: IndexingTime,
     index_trouble: Option<String>,
 }
@@ -152,7 +157,25 @@ impl Sink {
     ///
     /// As [`Store::open`] and [`Spool::open`].
     pub fn open(dir: impl AsRef<Path>, options: SinkOptions) -> Result<Self> {
-        let dir = dir.as_ref().to_path_buf();
+        Self::open_with(dir.as_ref(), options, None)
+    }
+
+    /// As [`Sink::open`]. Sightings by other models than the store's, as they come before and after a move to other models, are
+    /// embedded anew by `embed` from the pictures that they carry, in place of being refused.
+    ///
+    /// # Errors
+    ///
+    /// As [`Sink::open`].
+    pub fn open_embedding(
+        dir: impl AsRef<Path>,
+        options: SinkOptions,
+        embed: Box<dyn Embed + Send>,
+    ) -> Result<Self> {
+        Self::open_with(dir.as_ref(), options, Some(Embedder::new(embed)))
+    }
+
+    fn open_with(dir: &Path, options: SinkOptions, embed: Option<Embedder>) -> Result<Self> {
+        let dir = dir.to_path_buf();
         let store = Store::open(&dir, &options.store)?;
         let (spool, recovery) = Spool::open(dir.join("spool"), options.spool)?;
         let intake = Intake::new(dir, spool, options.sync_after, options.sync_records);
@@ -160,6 +183,7 @@ impl Sink {
             intake: Arc::new(intake),
             options,
             store,
+            embed,
             progress: Mutex::default(),
         });
         let mut threads = shared.intake.start("sink")?;
@@ -326,6 +350,15 @@ impl Sink {
         store.migrate(embed, most_per_second, go_on)
     }
 
+    /// Moves to the other models; see [`Store::switch_when`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Store::switch_when`].
+    pub fn switch_when(&self, embed: &mut dyn Embed, when: When<'_>) -> Result<()> {
+        self.shared.store.switch_when(embed, when)
+    }
+
     /// How the move to other models stands; none when there is none.
     pub fn migration(&self) -> Option<Migration> {
         self.shared.store.migration()
@@ -402,16 +435,22 @@ impl Sink {
     ///
     /// When the store cannot be asked.
     pub fn status(&self) -> Result<SinkStatus> {
-        let (applied, indexing, trouble) = {
+        let (applied, embedded, indexing, trouble) = {
             let progress = self.shared.progress();
             let trouble = self.shared.intake.trouble();
             let trouble = trouble.or_else(|| progress.index_trouble.clone());
-            (progress.applied, progress.indexing, trouble)
+            (
+                progress.applied,
+                progress.embedded,
+                progress.indexing,
+                trouble,
+            )
         };
         Ok(SinkStatus {
             spool: self.shared.intake.spool.status(),
             store: self.shared.store.status()?,
             applied,
+            embedded,
             indexing,
             trouble,
         })

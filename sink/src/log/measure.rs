@@ -166,9 +166,10 @@ fn fill(edge: &Path, events: &[Event]) -> Result<()> {
 /// Upserts the points of a store into an empty one, bare; says how long that takes.
 fn upsert(from: &Store, into: &Store) -> Result<Duration> {
     let mut took = Duration::ZERO;
+    let (from, into) = (from.index(), into.index());
     for (from, into) in [
-        (from.exemplars(), into.exemplars()),
-        (from.tracklets(), into.tracklets()),
+        (&from.exemplars, &into.exemplars),
+        (&from.tracklets, &into.tracklets),
     ] {
         from.pages(&Where::default(), true, &mut |page| {
             let points = page.into_iter().map(|found| Point {

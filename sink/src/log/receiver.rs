@@ -1,6 +1,5 @@
 //! The site's end of the log: from its partitions into the store, and committed when it is durable there.
 
-use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -18,7 +17,7 @@ use super::whole::Next;
 use super::{claim, forgotten};
 use crate::flow::IndexingTime;
 use crate::persons::{FollowCounts, Verdict};
-use crate::store::{Applied, Embed, Forget, ForgetReport, Store};
+use crate::store::{Applied, Embed, Embedder, Forget, ForgetReport, Store};
 use crate::threads::Threads;
 use crate::{Error, Event, Result, TrackId};
 
@@ -102,21 +101,6 @@ pub struct Receiver {
     threads: Threads,
 }
 
-/// See [`Receiver::start_embedding`].
-pub(super) struct Embedder(Mutex<Box<dyn Embed + Send>>);
-
-impl Embedder {
-    pub(super) fn locked(&self) -> MutexGuard<'_, Box<dyn Embed + Send>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl fmt::Debug for Embedder {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str("Embedder")
-    }
-}
-
 #[derive(Debug)]
 pub(super) struct Shared {
     pub(super) store: Arc<Store>,
@@ -194,7 +178,7 @@ impl Receiver {
         options: ReceiverOptions,
         embed: Box<dyn Embed + Send>,
     ) -> Result<Self> {
-        Self::begin(store, options, Some(Embedder(Mutex::new(embed))))
+        Self::begin(store, options, Some(Embedder::new(embed)))
     }
 
     fn begin(store: Arc<Store>, options: ReceiverOptions, embed: Option<Embedder>) -> Result<Self> {

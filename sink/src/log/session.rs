@@ -472,17 +472,9 @@ impl<'s> Session<'s> {
         embedded: &mut Option<Vec<(u64, Event)>>,
     ) -> Result<Applied> {
         let Shared { store, embed, .. } = &**self.shared;
-        let is_by_others = |(_, event): &(u64, Event)| store.is_by_others(event);
-        if embedded.is_none()
-            && let Some(embedder) = embed
-            && events.iter().any(is_by_others)
-        {
-            let mut fresh = events.to_vec();
-            let count = store.embed_anew(&mut fresh, embedder.locked().as_mut())?;
-            self.shared.standing.status().embedded += count;
-            *embedded = Some(fresh);
-        }
-        store.apply(embedded.as_deref().unwrap_or(events))
+        let (applied, count) = store.apply_embedding(events, embed.as_ref(), embedded)?;
+        self.shared.standing.status().embedded += count;
+        Ok(applied)
     }
 
     /// Begins to make durable and to commit what was applied, while indexing goes on.

@@ -1,14 +1,14 @@
 //! Tracks by time, and a track as a hit.
 
 use super::answer::Hit;
+use super::moment::Moment;
 use super::query::Filter;
 use crate::Result;
-use crate::store::Store;
 use crate::store::engine::Order;
 use crate::store::points::{ExemplarPayload, TrackletPayload, from_payload};
 
 /// The newest tracks that pass.
-pub(super) fn browse(store: &Store, filter: &Filter, limit: usize) -> Result<Vec<Hit>> {
+pub(super) fn browse(store: &Moment<'_>, filter: &Filter, limit: usize) -> Result<Vec<Hit>> {
     let mut fetch = limit;
     loop {
         let newest = Order {
@@ -39,7 +39,7 @@ pub(super) fn browse(store: &Store, filter: &Filter, limit: usize) -> Result<Vec
 
 /// A track as it is shown; its rank is given later.
 pub(super) fn hit(
-    store: &Store,
+    store: &Moment<'_>,
     track: TrackletPayload,
     best: Option<(f32, ExemplarPayload)>,
     similarity: Option<f32>,

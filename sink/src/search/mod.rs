@@ -11,6 +11,7 @@ mod browse;
 mod example_tests;
 mod filter;
 mod measure;
+mod moment;
 mod people;
 #[cfg(test)]
 mod people_tests;

@@ -3,10 +3,10 @@
 use std::collections::{HashMap, HashSet};
 
 use super::answer::Hit;
+use super::moment::Moment;
 use super::probe::{Probe, vector_of};
 use super::query::Filter;
 use super::rank::{Candidate, TRACKS_A_CALL, add_best, similarity_of};
-use crate::store::Store;
 use crate::store::engine::Condition;
 use crate::store::points::{TrackletPayload, from_payload};
 use crate::{Result, TrackId};
@@ -23,7 +23,7 @@ struct Views {
 /// The persons of ranked tracks, each at its best track and with the similarity of all its tracks that pass the filter,
 /// or of that track alone where that is more, best first; a track without a person stands for itself. Without a probe the order stays.
 pub(super) fn of_tracks(
-    store: &Store,
+    store: &Moment<'_>,
     filter: &Filter,
     probe: Option<&Probe>,
     tracks: Vec<Hit>,
@@ -59,7 +59,7 @@ pub(super) fn of_tracks(
 
 /// Everything that was seen of these persons.
 fn views(
-    store: &Store,
+    store: &Moment<'_>,
     filter: &Filter,
     probe: &Probe,
     mut persons: Vec<String>,

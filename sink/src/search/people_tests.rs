@@ -95,7 +95,8 @@ fn persons_are_ranked_over_all_their_views() {
         if number(*track) % 4 != 3 {
             let fields = Map::from_iter([("person".to_owned(), person_of(*track).into())]);
             store
-                .tracklets()
+                .index()
+                .tracklets
                 .set_payload(track.tracklet_point(), fields)
                 .unwrap();
         }

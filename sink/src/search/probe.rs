@@ -1,7 +1,7 @@
 //! From what is asked to the vector that is looked for.
 
+use super::moment::Moment;
 use super::query::Direction;
-use crate::store::Store;
 use crate::store::points::normalised;
 use crate::{Error, Result, TrackId};
 
@@ -21,13 +21,13 @@ pub(super) struct Probe {
 
 /// A vector of the store's own kind, checked against it.
 pub(super) fn probe(
-    store: &Store,
+    store: &Moment<'_>,
     name: &str,
     model: Option<&str>,
     values: &[f32],
     without: Vec<TrackId>,
 ) -> Result<Probe> {
-    let specs = &store.options().vectors;
+    let specs = store.vectors();
     let refused = |what: String| Err(Error::Query { what });
     let Some(spec) = specs.iter().find(|spec| spec.name == name) else {
         let names: Vec<_> = specs.iter().map(|spec| spec.name.as_str()).collect();
@@ -60,7 +60,7 @@ pub(super) fn probe(
 
 /// A track's mean vector, or why there is none.
 pub(super) fn mean_of(
-    store: &Store,
+    store: &Moment<'_>,
     track: TrackId,
     name: &str,
 ) -> Result<Result<Vec<f32>, String>> {
@@ -83,7 +83,7 @@ pub(super) fn vector_of(vectors: Vec<(String, Vec<f32>)>, name: &str) -> Option<
 
 /// What right and wrong tracks, and a description where there is one, look for together; or why nothing.
 pub(super) fn of_examples(
-    store: &Store,
+    store: &Moment<'_>,
     name: &str,
     also: Option<&Direction>,
     like: &[TrackId],
@@ -130,7 +130,7 @@ fn add(values: &mut [f32], other: &[f32], weight: f32) {
 
 /// The mean of tracks' vectors, of length one; none of no tracks.
 fn centre(
-    store: &Store,
+    store: &Moment<'_>,
     name: &str,
     tracks: &[TrackId],
 ) -> Result<Result<Option<Vec<f32>>, String>> {

@@ -8,6 +8,7 @@ use std::collections::HashMap;
 
 use super::answer::{Answer, Hit};
 use super::browse::{browse, hit};
+use super::moment::Moment;
 use super::people;
 use super::probe::{Probe, mean_of, of_examples, probe, vector_of};
 use super::query::{Filter, MAX_LIMIT, Query, QueryKind};
@@ -46,6 +47,7 @@ struct Ranked {
 
 /// Answers a query with tracks.
 pub(crate) fn answer(store: &Store, query: &Query) -> Result<Answer> {
+    let store = &Moment::of(store);
     query.check()?;
     let ranked = rank(store, query, query.limit)?;
     said(store, query, ranked, None)
@@ -53,6 +55,7 @@ pub(crate) fn answer(store: &Store, query: &Query) -> Result<Answer> {
 
 /// Answers a query with persons, each by the track that fits best.
 pub(crate) fn persons(store: &Store, query: &Query) -> Result<Answer> {
+    let store = &Moment::of(store);
     query.check()?;
     let wanted = query.limit.saturating_mul(TRACKS_A_PERSON).min(MAX_LIMIT);
     let mut ranked = rank(store, query, wanted)?;
@@ -71,7 +74,7 @@ pub(crate) fn persons(store: &Store, query: &Query) -> Result<Answer> {
     said(store, query, ranked, Some(persons))
 }
 
-fn rank(store: &Store, query: &Query, limit: usize) -> Result<Ranked> {
+fn rank(store: &Moment<'_>, query: &Query, limit: usize) -> Result<Ranked> {
     let filter = &query.filter;
     let searched = store.tracklets().count(&filter.for_tracklets())?;
     let probe = match &query.kind {
@@ -127,7 +130,7 @@ fn rank(store: &Store, query: &Query, limit: usize) -> Result<Ranked> {
     })
 }
 
-fn said(store: &Store, query: &Query, ranked: Ranked, persons: Option<u64>) -> Result<Answer> {
+fn said(store: &Moment<'_>, query: &Query, ranked: Ranked, persons: Option<u64>) -> Result<Answer> {
     let Ranked {
         mut hits,
         searched,
@@ -162,7 +165,7 @@ fn said(store: &Store, query: &Query, ranked: Ranked, persons: Option<u64>) -> R
 }
 
 fn nearest(
-    store: &Store,
+    store: &Moment<'_>,
     filter: &Filter,
     probe: &Probe,
     searched: u64,
@@ -276,6 +279,7 @@ pub(crate) fn similarities(
     values: &[f32],
     tracks: &[TrackId],
 ) -> Result<Vec<Option<f32>>> {
+    let store = &Moment::of(store);
     let probe = probe(store, name, Some(model), values, Vec::new())?;
     let mut candidates = HashMap::new();
     add_tracks(store, &probe, tracks, &mut candidates)?;
@@ -315,7 +319,7 @@ pub(super) fn similarity_of(to_mean: Option<f32>, to_best: Option<f32>) -> f32 {
 
 /// Adds tracks that only the list of sightings found.
 fn add_tracks(
-    store: &Store,
+    store: &Moment<'_>,
     probe: &Probe,
     tracks: &[TrackId],
     candidates: &mut HashMap<TrackId, Candidate>,
@@ -368,7 +372,7 @@ fn undecided(
 
 /// Finds the best sighting of each candidate that waits for it.
 pub(super) fn add_best(
-    store: &Store,
+    store: &Moment<'_>,
     filter: &Filter,
     probe: &Probe,
     of_exemplars: &Where,

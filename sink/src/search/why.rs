@@ -1,9 +1,9 @@
 //! Why an answer is empty.
 
+use super::moment::Moment;
 use super::query::Query;
 use crate::Result;
 use crate::coverage::CameraCoverage;
-use crate::store::Store;
 use crate::store::engine::Where;
 
 /// Most cameras that are named in a sentence.
@@ -11,7 +11,7 @@ const MOST_NAMED: usize = 8;
 
 /// Says why nothing was found: the most basic reason that holds.
 pub(super) fn empty(
-    store: &Store,
+    store: &Moment<'_>,
     query: &Query,
     coverage: &[CameraCoverage],
     searched: u64,

@@ -4,32 +4,74 @@
 //! sightings are taken in all the same: vectors of two models never meet, and nothing is left out meanwhile.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::fmt;
+use std::sync::{Mutex, PoisonError};
 
 use half::f16;
 
-use super::Store;
 use super::migrate::{Embed, LEAST_QUALITY, PICTURES_AT_ONCE, checked};
 use super::options::VectorSpec;
 use super::points::{ExemplarPayload, from_payload, normalised};
 use super::remove::of_tracks;
+use super::{Applied, Store};
 use crate::event::NamedVector;
 use crate::{Error, Event, Result, Sighting, TrackId};
+
+/// Embeds pictures by the store's models, for one caller at a time.
+pub(crate) struct Embedder(Mutex<Box<dyn Embed + Send>>);
+
+impl Embedder {
+    pub(crate) fn new(embed: Box<dyn Embed + Send>) -> Self {
+        Self(Mutex::new(embed))
+    }
+}
+
+impl fmt::Debug for Embedder {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("Embedder")
+    }
+}
 
 /// Of a track: the sightings' numbers with their weights and vectors.
 type Looks = BTreeMap<u32, (f32, Vec<f32>)>;
 
 impl Store {
+    /// As [`Store::apply`]. Sightings by other models are embedded first where there is an `embedder`; what came of it is kept in
+    /// `embedded` for another attempt. Says how many there were.
+    pub(crate) fn apply_embedding(
+        &self,
+        events: &[(u64, Event)],
+        embedder: Option<&Embedder>,
+        embedded: &mut Option<Vec<(u64, Event)>>,
+    ) -> Result<(Applied, u64)> {
+        let _models = self.same_models();
+        let known = embedded.as_deref().unwrap_or(events);
+        let is_by_others = |(_, event): &(u64, Event)| self.is_by_others(event);
+        let mut count = 0;
+        if let Some(Embedder(embed)) = embedder
+            && known.iter().any(is_by_others)
+        {
+            let mut fresh = events.to_vec();
+            let mut embed = embed.lock().unwrap_or_else(PoisonError::into_inner);
+            count = self.embed_anew(&mut fresh, embed.as_mut())?;
+            *embedded = Some(fresh);
+        }
+        let applied = self.apply(embedded.as_deref().unwrap_or(events))?;
+        Ok((applied, count))
+    }
+
     /// Whether an event's vectors are of kinds that the store has, some by another model.
     pub(crate) fn is_by_others(&self, event: &Event) -> bool {
+        let index = self.index();
         let Event::Sighting(sighting) = event else {
             return false;
         };
         let is_known = |vector: &NamedVector| {
-            let mut specs = self.options.vectors.iter();
+            let mut specs = index.vectors.iter();
             specs.any(|spec| spec.name == vector.name)
         };
         vectors(sighting).all(is_known)
-            && vectors(sighting).any(|vector| self.options.fits(vector).is_err())
+            && vectors(sighting).any(|vector| index.fits(vector).is_err())
     }
 
     /// Gives sightings by other models vectors by the store's. One without a picture, or with one that cannot be read, keeps its
@@ -39,11 +81,8 @@ impl Store {
     /// # Errors
     ///
     /// [`Error::Embed`] when the model fails; when the engine refuses. Some events may have been changed then.
-    pub(crate) fn embed_anew(
-        &self,
-        events: &mut [(u64, Event)],
-        embed: &mut dyn Embed,
-    ) -> Result<u64> {
+    fn embed_anew(&self, events: &mut [(u64, Event)], embed: &mut dyn Embed) -> Result<u64> {
+        let index = self.index();
         let mut sightings: Vec<&mut Sighting> = Vec::new();
         for (_, event) in events {
             // Of what is forgotten nothing is looked at.
@@ -54,10 +93,9 @@ impl Store {
                 sightings.push(sighting);
             }
         }
-        for spec in &self.options.vectors {
-            let is_other = |vector: &NamedVector| {
-                vector.name == spec.name && self.options.fits(vector).is_err()
-            };
+        for spec in &index.vectors {
+            let is_other =
+                |vector: &NamedVector| vector.name == spec.name && index.fits(vector).is_err();
             let mut some: Vec<&mut Sighting> = sightings
                 .iter_mut()
                 .filter(|sighting| vectors(sighting).any(is_other))
@@ -93,7 +131,7 @@ impl Store {
                 vector: spec.name.clone(),
                 what,
             };
-            let rows = embed.embed(&spec.name, &pictures).map_err(failed)?;
+            let rows = embed.embed(spec, &pictures).map_err(failed)?;
             if rows.len() != some.len() {
                 let what = format!("{} vectors for {} pictures", rows.len(), some.len());
                 return Err(failed(what));
@@ -122,11 +160,13 @@ impl Store {
         spec: &VectorSpec,
         tracks: &BTreeSet<TrackId>,
     ) -> Result<HashMap<TrackId, Looks>> {
+        let index = self.index();
         const AT_ONCE: usize = 256;
         let mut looks: HashMap<TrackId, Looks> = HashMap::new();
         let tracks: Vec<TrackId> = tracks.iter().copied().collect();
         for some in tracks.chunks(AT_ONCE) {
-            self.exemplars
+            index
+                .exemplars
                 .pages(&of_tracks(some), true, &mut |points| {
                     for point in points {
                         let sighting: ExemplarPayload = from_payload(point.payload)?;
@@ -191,7 +231,7 @@ mod tests {
     impl Embed for Fake {
         fn embed(
             &mut self,
-            _: &str,
+            _: &VectorSpec,
             pictures: &[Vec<u8>],
         ) -> Result<Vec<Option<Vec<f32>>>, String> {
             self.0.clone()?;
@@ -242,7 +282,7 @@ mod tests {
             }
         }
         let id = of(&events[0]).track.tracklet_point();
-        let held = store.tracklets.retrieve(&[id], true).unwrap();
+        let held = store.index().tracklets.retrieve(&[id], true).unwrap();
         let (_, mean) = &held[0].vectors[0];
         let sum = normalised(&sum);
         sum.iter().zip(mean).map(|(a, b)| a * b).sum()

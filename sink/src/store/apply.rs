@@ -129,6 +129,7 @@ impl Store {
         pictures: Vec<Option<String>>,
         tracklets: &mut HashMap<TrackId, Tracklet>,
     ) -> Result<()> {
+        let index = self.index();
         let mut exemplars: HashMap<SightingId, (&Sighting, ExemplarPayload)> = HashMap::new();
         for (sighting, crop) in sightings.iter().zip(pictures) {
             let tracklet = Tracklet::of(sighting, crop.clone());
@@ -146,7 +147,7 @@ impl Store {
                 points::point(points::exemplar_id(id), &sighting.vectors, &payload)
             })
             .collect::<Result<_>>()?;
-        self.exemplars.upsert(points)
+        index.exemplars.upsert(points)
     }
 
     /// Why the store can never take an event; none when it can.
@@ -197,10 +198,11 @@ impl Store {
     }
 
     fn check_models(&self, sighting: &Sighting) -> Result<(), String> {
+        let index = self.index();
         let vectors = sighting.vectors.iter().chain(&sighting.state.vectors);
         vectors
             .into_iter()
-            .try_for_each(|vector| self.options.fits(vector))
+            .try_for_each(|vector| index.fits(vector))
     }
 
     fn apply_tracklets(
@@ -208,9 +210,10 @@ impl Store {
         tracklets: HashMap<TrackId, Tracklet>,
         applied: &mut Applied,
     ) -> Result<()> {
+        let index = self.index();
         let ids: Vec<Uuid> = tracklets.keys().map(TrackId::tracklet_point).collect();
         let mut stored: HashMap<TrackId, TrackletPayload> = HashMap::new();
-        for found in self.tracklets.retrieve(&ids, false)? {
+        for found in index.tracklets.retrieve(&ids, false)? {
             let payload: TrackletPayload = from_payload(found.payload)?;
             stored.insert(payload.track, payload);
         }
@@ -225,7 +228,9 @@ impl Store {
                             ("size".to_owned(), size.into()),
                             ("best".to_owned(), points::to_json(&best)?),
                         ]);
-                        self.tracklets.set_payload(track.tracklet_point(), fields)?;
+                        index
+                            .tracklets
+                            .set_payload(track.tracklet_point(), fields)?;
                     }
                     continue;
                 }
@@ -240,6 +245,6 @@ impl Store {
                 &tracklet.payload,
             )?);
         }
-        self.tracklets.upsert(writes)
+        index.tracklets.upsert(writes)
     }
 }

@@ -67,13 +67,14 @@ impl Store {
     ///
     /// When the disk or the engine refuses, or there is something in `to`.
     pub fn backup(&self, to: &Path, at_ns: i64, is_dry_run: bool) -> Result<Backup> {
+        let index = self.index();
         let what = "write a backup";
         self.flush()?;
         let status = self.status()?;
         let mut backup = Backup {
             format: FORMAT,
             at_ns,
-            vectors: self.options.vectors.clone(),
+            vectors: index.vectors.clone(),
             exemplars: status.exemplars,
             tracklets: status.tracklets,
             crops: status.crops.crops,
@@ -87,8 +88,8 @@ impl Store {
         }
         fs_err::create_dir_all(to).map_err(Error::io(what))?;
         for (name, engine) in [
-            ("exemplars", &self.exemplars),
-            ("tracklets", &self.tracklets),
+            ("exemplars", &index.exemplars),
+            ("tracklets", &index.tracklets),
         ] {
             let hash = write_points(engine.as_ref(), &to.join(name))?;
             backup.files.insert(name.to_owned(), hash);

@@ -165,6 +165,7 @@ fn a_look_at_a_store_names_what_is_wrong() {
     let name = store.crops.names().remove(3);
     fs_err::write(store.crops.find(&name).unwrap(), "torn").unwrap();
     store
+        .index()
         .tracklets
         .delete_ids(&[track(3).tracklet_point()])
         .unwrap();

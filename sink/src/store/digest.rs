@@ -21,8 +21,9 @@ impl Store {
     ///
     /// When the engine cannot be read.
     pub fn digest(&self) -> Result<String> {
+        let index = self.index();
         let mut hash = Sha256::new();
-        for engine in [&self.exemplars, &self.tracklets] {
+        for engine in [&index.exemplars, &index.tracklets] {
             digest_points(engine.as_ref(), &mut hash)?;
         }
         for name in self.crops.names() {

@@ -59,10 +59,11 @@ impl Store {
     ///
     /// When the disk or the engine refuses; what is left goes the next time.
     pub fn expire(&self, now_ns: Option<i64>) -> Result<Expired> {
+        let index = self.index();
         let retention = self.options.retention;
         let mut expired = Expired::default();
         if let Some(max_age) = retention.max_age {
-            let newest = self.tracklets.ordered(
+            let newest = index.tracklets.ordered(
                 &Where::default(),
                 Order {
                     is_falling: true,
@@ -99,7 +100,8 @@ impl Store {
     /// Takes out own pictures of tracks that another writer of the same points took out: those from before the oldest sighting.
     fn expire_left_pictures(&self) -> Result<u64> {
         let _writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
-        let oldest = self
+        let index = self.index();
+        let oldest = index
             .exemplars
             .ordered(&Where::default(), BY_CAPTURE, 1)?
             .into_iter()
@@ -125,9 +127,10 @@ impl Store {
     ///
     /// When the engine refuses to count.
     pub fn bytes(&self) -> Result<u64> {
+        let index = self.index();
         let points =
-            self.exemplars.count(&Where::default())? + self.tracklets.count(&Where::default())?;
-        let values: usize = self.options.vectors.iter().map(|spec| spec.dimension).sum();
+            index.exemplars.count(&Where::default())? + index.tracklets.count(&Where::default())?;
+        let values: usize = index.vectors.iter().map(|spec| spec.dimension).sum();
         let point_bytes = (values * size_of::<f32>()) as u64 + POINT_BYTES;
         Ok(points * point_bytes + self.crops.status().bytes)
     }
@@ -135,6 +138,7 @@ impl Store {
     /// Takes out the tracks that ended first; with `oldest_ns` only those that ended before it. Says whether any did.
     fn expire_some(&self, oldest_ns: Option<i64>, expired: &mut Expired) -> Result<bool> {
         let _writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        let index = self.index();
         let filter = Where::all_of(
             // Rounded up; what is not older by nanoseconds is left out below.
             oldest_ns
@@ -143,7 +147,7 @@ impl Store {
                 .collect(),
         );
         let mut tracks = BTreeSet::new();
-        for found in self.tracklets.ordered(&filter, BY_END, AT_ONCE)? {
+        for found in index.tracklets.ordered(&filter, BY_END, AT_ONCE)? {
             let payload: TrackletPayload = from_payload(found.payload)?;
             if oldest_ns.is_none_or(|ns| payload.end_ns < ns) {
                 tracks.insert(payload.track);

@@ -108,6 +108,7 @@ impl Store {
         tell: impl FnOnce(&[Forgotten]) -> Result<()>,
     ) -> Result<ForgetReport> {
         let _writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        let index = self.index();
         let asked = &self.with_site(asked)?;
         let tracks = self.tracks_asked(asked)?;
         let mut report = ForgetReport {
@@ -128,9 +129,9 @@ impl Store {
         };
         if is_dry_run {
             for some in report.tracks.chunks(MAX_FORGOTTEN) {
-                report.sightings += self.exemplars.count(&of_tracks(some))?;
+                report.sightings += index.exemplars.count(&of_tracks(some))?;
                 let ids: Vec<_> = some.iter().map(TrackId::tracklet_point).collect();
-                report.tracklets += self.tracklets.retrieve(&ids, false)?.len() as u64;
+                report.tracklets += index.tracklets.retrieve(&ids, false)?.len() as u64;
             }
             return Ok(report);
         }
@@ -221,9 +222,10 @@ impl Store {
     }
 
     fn remove_for_good(&self, tracks: &BTreeSet<TrackId>) -> Result<Removed> {
+        let index = self.index();
         let removed = self.remove_tracks(tracks, Pictures::LookAtAll)?;
-        self.exemplars.scrub()?;
-        self.tracklets.scrub()?;
+        index.exemplars.scrub()?;
+        index.tracklets.scrub()?;
         if let Some(next) = self.next() {
             next.generation.exemplars.scrub()?;
             next.generation.tracklets.scrub()?;
@@ -251,6 +253,7 @@ impl Store {
 
     /// With the site of a camera that is named without one: the only one of which there are tracks by a camera of this name.
     fn with_site(&self, asked: &Forget) -> Result<Forget> {
+        let index = self.index();
         let Forget::Camera(stretch) = asked else {
             return Ok(asked.clone());
         };
@@ -259,7 +262,7 @@ impl Store {
         }
         let mut filter = Where::all_of(vec![Condition::is("camera", &stretch.camera)]);
         let mut sites = Vec::new();
-        while let Some(found) = self.tracklets.page(&filter, None, 1, false)?.0.pop() {
+        while let Some(found) = index.tracklets.page(&filter, None, 1, false)?.0.pop() {
             let track: TrackletPayload = from_payload(found.payload)?;
             filter.must_not.push(Condition::is("site", &track.site));
             sites.push(track.site);
@@ -280,8 +283,9 @@ impl Store {
     }
 
     fn tracks_in(&self, stretch: &Stretch) -> Result<BTreeSet<TrackId>> {
+        let index = self.index();
         // Rounded outwards to microseconds, then held against the nanoseconds.
-        let found = self.tracklets.every(&Where::all_of(vec![
+        let found = index.tracklets.every(&Where::all_of(vec![
             Condition::is("camera", &stretch.camera),
             Condition::at_most("start_us", stretch.to_ns.div_euclid(1000)),
             Condition::at_least("end_us", stretch.from_ns.div_euclid(1000)),
@@ -297,12 +301,13 @@ impl Store {
     }
 
     fn looks_of(&self, tracks: &[TrackId]) -> Result<Vec<Look>> {
+        let index = self.index();
         let some = &tracks[..tracks.len().min(MOST_LOOKED_FOR)];
         let ids: Vec<_> = some.iter().map(TrackId::tracklet_point).collect();
         let mut looks = Vec::new();
-        for record in self.tracklets.retrieve(&ids, true)? {
+        for record in index.tracklets.retrieve(&ids, true)? {
             for (name, values) in record.vectors {
-                let spec = self.options.vectors.iter().find(|spec| spec.name == name);
+                let spec = index.vectors.iter().find(|spec| spec.name == name);
                 if let Some(spec) = spec {
                     let model = spec.model.clone();
                     looks.push(Look {
@@ -318,6 +323,7 @@ impl Store {
 
     /// Looks for what was forgotten, as somebody would who wants to find it.
     fn prove(&self, tracks: &[TrackId], looks: &[Look], removed: &Removed) -> Result<Proof> {
+        let index = self.index();
         let mut proof = Proof::default();
         let forgotten: BTreeSet<TrackId> = tracks.iter().copied().collect();
         let found = |what: String| Error::NotForgotten {
@@ -348,8 +354,8 @@ impl Store {
         }
         for some in tracks.chunks(MAX_FORGOTTEN) {
             let ids: Vec<_> = some.iter().map(TrackId::tracklet_point).collect();
-            let mut points = self.tracklets.retrieve(&ids, false)?.len() as u64
-                + self.exemplars.count(&of_tracks(some))?;
+            let mut points = index.tracklets.retrieve(&ids, false)?.len() as u64
+                + index.exemplars.count(&of_tracks(some))?;
             if let Some(next) = self.next() {
                 points += next.generation.tracklets.retrieve(&ids, false)?.len() as u64
                     + next.generation.exemplars.count(&of_tracks(some))?;

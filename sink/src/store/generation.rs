@@ -16,7 +16,8 @@ use super::engine::server::{self, Client, Server, Wanted};
 use super::engine::{Collection, EXEMPLARS, Engine, TRACKLETS};
 use super::identity;
 use super::noted::{self, Noted};
-use super::options::{Manifest, StoreOptions, VectorSpec};
+use super::options::{self, Manifest, StoreOptions, VectorSpec};
+use crate::event::NamedVector;
 use crate::{Error, Result};
 
 const FORMAT: u32 = 1;
@@ -26,9 +27,18 @@ const WHAT: &str = "write down where points lie";
 
 /// The points of a store by one set of models.
 #[derive(Debug)]
-pub(super) struct Generation {
-    pub(super) exemplars: Box<dyn Engine>,
-    pub(super) tracklets: Box<dyn Engine>,
+pub(crate) struct Generation {
+    /// The kinds of vectors, each with its model.
+    pub(crate) vectors: Vec<VectorSpec>,
+    pub(crate) exemplars: Box<dyn Engine>,
+    pub(crate) tracklets: Box<dyn Engine>,
+}
+
+impl Generation {
+    /// The spec that a vector of an event must meet.
+    pub(super) fn fits(&self, vector: &NamedVector) -> Result<(), String> {
+        options::fits(&self.vectors, vector)
+    }
 }
 
 /// What `migration.json` says.
@@ -91,6 +101,20 @@ impl Place {
         Ok((self.open_in_folder(&index, vectors)?, identity))
     }
 
+    /// Whether the generation that is searched is by these models. Nothing is opened in a folder, which may be held.
+    pub(super) fn is_by(&self, vectors: &[VectorSpec]) -> Result<bool> {
+        let found = match &self.client {
+            None => Manifest::of(vectors).check(&current_index(&self.dir)?),
+            Some(_) if Noted::read(&self.dir)?.is_none() => return Ok(false),
+            Some(client) => self.open_noted(client, vectors).map(drop),
+        };
+        match found {
+            Ok(()) => Ok(true),
+            Err(Error::Mismatch { .. }) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Opens the generation that a migration makes, with whatever is in it already.
     pub(super) fn open_next(&self, note: &Note) -> Result<Generation> {
         if let Some(client) = &self.client {
@@ -108,6 +132,7 @@ impl Place {
                 )?))
             };
             return Ok(Generation {
+                vectors: note.vectors.clone(),
                 exemplars: open(EXEMPLARS)?,
                 tracklets: open(TRACKLETS)?,
             });
@@ -247,6 +272,7 @@ impl Place {
             Ok(Box::new(Embedded::open(&path, vectors, self.exact_points)?))
         };
         Ok(Generation {
+            vectors: vectors.to_vec(),
             exemplars: open(EXEMPLARS)?,
             tracklets: open(TRACKLETS)?,
         })
@@ -295,6 +321,7 @@ impl Place {
         }
         let site = options.site.as_deref().unwrap_or_default();
         let generation = Generation {
+            vectors: vectors.to_vec(),
             exemplars: Box::new(exemplars),
             tracklets: Box::new(tracklets),
         };

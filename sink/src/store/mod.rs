@@ -35,20 +35,22 @@ mod verify;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
 use std::time::Duration;
 
 use serde::Serialize;
 
+pub(crate) use anew::Embedder;
 pub use apply::Applied;
 pub use backup::Backup;
 pub use crops::CropStatus;
 pub use engine::server::{ServerLimits, ServerOptions};
 pub use expire::{Expired, Retention};
 pub use forget::{Forget, ForgetReport, Proof};
+pub(crate) use generation::Generation;
 pub use list::verify_list;
-pub use migrate::{Embed, Migration};
+pub use migrate::{Embed, Migration, When};
 pub use options::{CropLimits, StoreOptions, VectorSpec};
 pub use restore::Restored;
 pub use verify::Verified;
@@ -57,9 +59,9 @@ use crate::coverage::{CameraCoverage, CoverageBook};
 use crate::persons::{Followed, PersonBook};
 use crate::{Answer, Error, PersonId, Query, Result, TrackId};
 use crops::Crops;
-use engine::{Engine, Where};
+use engine::Where;
 use forgotten::ForgottenBook;
-use generation::{Generation, Place};
+use generation::Place;
 use lock::Lock;
 use migrate::Next;
 
@@ -97,9 +99,10 @@ pub struct Store {
     dir: PathBuf,
     /// What only this store is called.
     identity: String,
+    /// What it was opened with; the kinds of vectors are the index's.
     options: StoreOptions,
-    exemplars: Box<dyn Engine>,
-    tracklets: Box<dyn Engine>,
+    /// What is searched and written.
+    index: RwLock<Arc<Generation>>,
     place: Place,
     /// What other models make of it; none while the store does not move to others.
     next: RwLock<Option<Arc<Next>>>,
@@ -111,8 +114,12 @@ pub struct Store {
     persons: Option<Mutex<PersonBook>>,
     /// What others decide of persons; none where nobody else does.
     followed: Option<Mutex<Followed>>,
+    /// The store moved to other models, and association has not been told what its tracks look like by them.
+    must_relook: AtomicBool,
     /// Whose tracks are by what was decided, as far as it is not written yet.
     persons_due: Mutex<BTreeMap<TrackId, PersonId>>,
+    /// Held by who makes vectors fit the store's models and writes them then, and alone by who moves it to others. Taken before `writer`.
+    models: RwLock<()>,
     /// One writer at a time: a tracklet is read, joined and written.
     writer: Mutex<()>,
     /// Of batches that were applied, until somebody asks; see [`IndexNews`].
@@ -136,10 +143,6 @@ impl Store {
         noted::check_place(dir, options.server.as_ref())?;
         let place = Place::new(dir, options)?;
         let (current, identity) = place.open_current(&options.vectors)?;
-        let Generation {
-            exemplars,
-            tracklets,
-        } = current;
         let mut note = place.note()?;
         if let Some(given_up) = note.take_if(|note| note.is_abandoned) {
             place.delete(given_up.to)?;
@@ -150,7 +153,7 @@ impl Store {
             let current = place.current()?;
             if current == note.from {
                 let generation = place.open_next(note)?;
-                next = Some(Arc::new(Next::new(generation, note.clone())));
+                next = Some(Arc::new(Next::new(Arc::new(generation), note.clone())));
             } else if current != note.to {
                 return Err(Error::Mismatch {
                     path: dir.join("migration.json"),
@@ -163,8 +166,7 @@ impl Store {
         }
         let is_moving = next.is_some();
         let store = Self {
-            exemplars,
-            tracklets,
+            index: RwLock::new(Arc::new(current)),
             place,
             next: RwLock::new(next),
             crops: Crops::open(&dir.join("crops"), options.crops)?,
@@ -173,18 +175,25 @@ impl Store {
             expired: AtomicU64::new(0),
             persons: persons::open(dir, options.persons.as_ref())?,
             followed: followed::open(dir, options.follows_persons)?,
+            must_relook: AtomicBool::new(note.is_some() && !is_moving),
             persons_due: Mutex::default(),
             dir: dir.to_path_buf(),
             identity,
-            options: options.clone(),
+            options: StoreOptions {
+                vectors: Vec::new(),
+                ..options.clone()
+            },
+            models: RwLock::default(),
             writer: Mutex::new(()),
             write_times: Mutex::default(),
             _lock: lock,
         };
         store.regain_persons()?;
         store.finish_forgetting()?;
-        if let Some(note) = note.filter(|_| !is_moving) {
-            store.finish_switch(&note)?;
+        if note.is_some() && !is_moving {
+            store.relook_if_due()?;
+            store.flush()?;
+            store.clear_away(true)?;
         }
         Ok(store)
     }
@@ -193,6 +202,16 @@ impl Store {
     pub fn is_in(dir: &Path) -> bool {
         let has_index = generation::current_index(dir).is_ok_and(|index| index.is_dir());
         has_index || noted::file(dir).is_file()
+    }
+
+    /// Whether the store in a folder is by these models; false where there is none. Nothing is made, changed or held.
+    ///
+    /// # Errors
+    ///
+    /// When its description cannot be read, or the server cannot be asked.
+    pub fn is_by(dir: impl AsRef<Path>, options: &StoreOptions) -> Result<bool> {
+        let dir = dir.as_ref();
+        Ok(Self::is_in(dir) && Place::new(dir, options)?.is_by(&options.vectors)?)
     }
 
     /// Makes everything applied so far durable. Events may be applied meanwhile, most of the time; graphs may be built.
@@ -209,10 +228,11 @@ impl Store {
 
     /// As [`Store::flush`]. The caller holds the writer's lock.
     fn flush_held(&self) -> Result<()> {
+        let index = self.index();
         // Crops first: a point never outlives the picture it names.
         self.crops.flush()?;
-        self.exemplars.flush()?;
-        self.tracklets.flush()?;
+        index.exemplars.flush()?;
+        index.tracklets.flush()?;
         if let Some(next) = self.next() {
             next.flush()?;
         }
@@ -228,8 +248,9 @@ impl Store {
     ///
     /// When the disk or the engine refuses.
     pub fn optimize(&self) -> Result<bool> {
-        let exemplars = self.exemplars.optimize()?;
-        let tracklets = self.tracklets.optimize()?;
+        let index = self.index();
+        let exemplars = index.exemplars.optimize()?;
+        let tracklets = index.tracklets.optimize()?;
         let mut is_done = exemplars || tracklets;
         if let Some(next) = self.next() {
             is_done |= next.generation.exemplars.optimize()?;
@@ -300,11 +321,12 @@ impl Store {
     ///
     /// When the engine refuses to count.
     pub fn status(&self) -> Result<StoreStatus> {
+        let index = self.index();
         let counts = self.place.client.as_ref().map(|client| client.counts());
         let counts = counts.unwrap_or_default();
         Ok(StoreStatus {
-            exemplars: self.exemplars.count(&Where::default())?,
-            tracklets: self.tracklets.count(&Where::default())?,
+            exemplars: index.exemplars.count(&Where::default())?,
+            tracklets: index.tracklets.count(&Where::default())?,
             crops: self.crops.status(),
             forgotten: self.forgotten.tracks(),
             expired: self.expired.load(Ordering::Relaxed),
@@ -328,16 +350,14 @@ impl Store {
         self.options.server.is_some()
     }
 
-    pub(crate) fn options(&self) -> &StoreOptions {
-        &self.options
+    /// What is searched now. Whoever holds it goes on with it while the store moves to other models.
+    pub(crate) fn index(&self) -> Arc<Generation> {
+        Arc::clone(&self.index.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    pub(crate) fn exemplars(&self) -> &dyn Engine {
-        self.exemplars.as_ref()
-    }
-
-    pub(crate) fn tracklets(&self) -> &dyn Engine {
-        self.tracklets.as_ref()
+    /// As long as it is held the store stays with the models that it has now.
+    pub(crate) fn same_models(&self) -> RwLockReadGuard<'_, ()> {
+        self.models.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn crops(&self) -> &Crops {

@@ -1,6 +1,7 @@
 //! Persons in the store: sightings go through association, and its decisions into the tracklets' payloads.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::atomic::Ordering;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use serde_json::Map;
@@ -19,6 +20,7 @@ use crate::{Error, PersonId, PersonRecord, Result, SightingId, TrackId};
 impl Store {
     /// Takes events through association, and writes whose each track is.
     pub(super) fn associate<'e>(&self, events: impl Iterator<Item = &'e Event>) -> Result<()> {
+        self.relook_if_due()?;
         let Some(mut book) = self.book_of_persons() else {
             return self.write_persons_of(events);
         };
@@ -53,6 +55,11 @@ impl Store {
     /// When the disk or the engine refuses.
     pub fn settle_persons(&self) -> Result<()> {
         let _writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        self.settle_persons_held()
+    }
+
+    /// As [`Store::settle_persons`]. The caller holds the writer's lock.
+    pub(super) fn settle_persons_held(&self) -> Result<()> {
         let Some(mut book) = self.book_of_persons() else {
             return Ok(());
         };
@@ -60,7 +67,7 @@ impl Store {
         book.finish(&mut decisions)?;
         drop(book);
         self.write_persons(latest(&decisions))?;
-        self.tracklets.flush()
+        self.index().tracklets.flush()
     }
 
     /// Takes somebody's word on two tracks: they are one person, or they are not. It stands from now on. False
@@ -71,6 +78,7 @@ impl Store {
     /// When the disk or the engine refuses.
     pub fn say_word(&self, tracks: [TrackId; 2], verdict: Verdict) -> Result<bool> {
         let _writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        let index = self.index();
         let Some(mut book) = self.book_of_persons() else {
             if self.follows_persons() {
                 return Err(Error::Query {
@@ -84,7 +92,7 @@ impl Store {
         let is_taken = book.say_word(tracks, verdict, &mut decisions)?;
         drop(book);
         self.write_persons(latest(&decisions))?;
-        self.tracklets.flush()?;
+        index.tracklets.flush()?;
         Ok(is_taken)
     }
 
@@ -159,13 +167,22 @@ impl Store {
         Ok(known)
     }
 
-    /// Tells association what its tracks look like by the models of the generation that is searched now.
-    pub(super) fn relook_persons(&self) -> Result<()> {
+    /// Tells association what its tracks look like by the models that the store moved to, before it is given anything by them.
+    pub(super) fn relook_if_due(&self) -> Result<()> {
+        if self.must_relook.load(Ordering::Relaxed) {
+            self.relook_persons()?;
+            self.must_relook.store(false, Ordering::Relaxed);
+        }
+        Ok(())
+    }
+
+    fn relook_persons(&self) -> Result<()> {
+        let index = self.index();
         let looks = |tracks: &[TrackId], sightings: &[SightingId]| -> Result<Looks> {
             let points: Vec<_> = tracks.iter().map(TrackId::tracklet_point).collect();
-            let mut of_tracks = looks_of(self.tracklets.as_ref(), &points)?;
+            let mut of_tracks = looks_of(index.tracklets.as_ref(), &points)?;
             let points: Vec<_> = sightings.iter().copied().map(exemplar_id).collect();
-            let mut of_sightings = looks_of(self.exemplars.as_ref(), &points)?;
+            let mut of_sightings = looks_of(index.exemplars.as_ref(), &points)?;
             let tracks = tracks.iter().filter_map(|track| {
                 let look = of_tracks.remove(&track.tracklet_point());
                 look.map(|look| (*track, look))
@@ -196,12 +213,13 @@ impl Store {
 
     /// Every track that belongs to a person now; an id that was renamed leads to the one that holds.
     pub(super) fn tracks_of(&self, person: PersonId) -> Result<BTreeSet<TrackId>> {
+        let index = self.index();
         let person = self.current_person(person);
         let record = self.person(person);
         let compared = record.into_iter().flat_map(|record| record.tracks);
         let mut tracks: BTreeSet<TrackId> = compared.map(|known| known.track).collect();
         let filter = Where::all_of(vec![Condition::is("person", &person)]);
-        for found in self.tracklets.every(&filter)? {
+        for found in index.tracklets.every(&filter)? {
             let payload: TrackletPayload = from_payload(found.payload)?;
             tracks.insert(payload.track);
         }
@@ -227,7 +245,7 @@ impl Store {
         let tracks: BTreeSet<TrackId> = said.iter().flat_map(|pair| pair.tracks).collect();
         let points: Vec<Uuid> = tracks.iter().map(TrackId::tracklet_point).collect();
         let mut crops: HashMap<TrackId, String> = HashMap::with_capacity(points.len());
-        for record in self.tracklets.retrieve(&points, false)? {
+        for record in self.index().tracklets.retrieve(&points, false)? {
             let payload: TrackletPayload = from_payload(record.payload)?;
             crops.extend(payload.best.crop.map(|crop| (payload.track, crop)));
         }
@@ -275,6 +293,7 @@ impl Store {
         &self,
         writes: BTreeMap<TrackId, PersonId>,
     ) -> Result<Vec<TrackId>> {
+        let index = self.index();
         const AT_ONCE: usize = 256;
         let mut missing = Vec::new();
         let mut due = self.persons_due();
@@ -287,7 +306,7 @@ impl Store {
                 .map(|(track, _)| track.tracklet_point())
                 .collect();
             let mut held: BTreeMap<TrackId, Option<String>> = BTreeMap::new();
-            for found in self.tracklets.retrieve(&ids, false)? {
+            for found in index.tracklets.retrieve(&ids, false)? {
                 let payload: TrackletPayload = from_payload(found.payload)?;
                 held.insert(payload.track, payload.person);
             }
@@ -296,7 +315,9 @@ impl Store {
                 let is_there = held.get(&track);
                 if is_there.is_some_and(|held| held.as_ref() != Some(&person)) {
                     let fields = Map::from_iter([("person".to_owned(), person.into())]);
-                    self.tracklets.set_payload(track.tracklet_point(), fields)?;
+                    index
+                        .tracklets
+                        .set_payload(track.tracklet_point(), fields)?;
                     if let Some(next) = self.next() {
                         next.note_changed([(track, 0)]);
                     }

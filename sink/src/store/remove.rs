@@ -63,10 +63,11 @@ impl Store {
     }
 
     fn remove_some(&self, tracks: &[TrackId], mode: Pictures) -> Result<Removed> {
+        let index = self.index();
         let of_tracks = of_tracks(tracks);
         let mut removed = Removed::default();
         let mut pictures: BTreeMap<String, i64> = BTreeMap::new();
-        for found in self.exemplars.every(&of_tracks)? {
+        for found in index.exemplars.every(&of_tracks)? {
             let payload: ExemplarPayload = from_payload(found.payload)?;
             removed.sightings += 1;
             if let Some(name) = payload.crop {
@@ -75,7 +76,7 @@ impl Store {
             }
         }
         let ids: Vec<_> = tracks.iter().map(TrackId::tracklet_point).collect();
-        for found in self.tracklets.retrieve(&ids, false)? {
+        for found in index.tracklets.retrieve(&ids, false)? {
             let payload: TrackletPayload = from_payload(found.payload)?;
             removed.tracklets += 1;
             if let Some(name) = payload.best.crop {
@@ -99,21 +100,22 @@ impl Store {
             next.generation.exemplars.delete(&of_tracks)?;
             next.generation.tracklets.delete_ids(&ids)?;
         }
-        self.exemplars.delete(&of_tracks)?;
-        self.tracklets.delete_ids(&ids)?;
+        index.exemplars.delete(&of_tracks)?;
+        index.tracklets.delete_ids(&ids)?;
         Ok(removed)
     }
 
     /// Pictures that points of these tracks name, whoever has them.
     pub(super) fn pictures_of(&self, tracks: &[TrackId]) -> Result<Vec<PictureHash>> {
+        let index = self.index();
         let mut names = BTreeSet::new();
         for some in tracks.chunks(AT_ONCE) {
-            for found in self.exemplars.every(&of_tracks(some))? {
+            for found in index.exemplars.every(&of_tracks(some))? {
                 let payload: ExemplarPayload = from_payload(found.payload)?;
                 names.extend(payload.crop);
             }
             let ids: Vec<_> = some.iter().map(TrackId::tracklet_point).collect();
-            for found in self.tracklets.retrieve(&ids, false)? {
+            for found in index.tracklets.retrieve(&ids, false)? {
                 let payload: TrackletPayload = from_payload(found.payload)?;
                 names.extend(payload.best.crop);
             }
@@ -127,6 +129,7 @@ impl Store {
     /// Takes out pictures of forgotten tracks that lie here, as far as no other track shows the same. The points that named
     /// them may be gone: somebody else took them out, who does not have the pictures. The caller holds the writer's lock.
     pub(super) fn remove_pictures(&self, hashes: &[PictureHash]) -> Result<()> {
+        let index = self.index();
         let names = hashes.iter().map(crops::name_of);
         let here: Vec<String> = names.filter(|it| self.crops.find(it).is_some()).collect();
         if here.is_empty() {
@@ -134,7 +137,7 @@ impl Store {
         }
         let of_these = Where::all_of(vec![Condition::any("crop", &here)]);
         let mut shown = BTreeSet::new();
-        for found in self.exemplars.every(&of_these)? {
+        for found in index.exemplars.every(&of_these)? {
             let payload: ExemplarPayload = from_payload(found.payload)?;
             if !self.forgotten.has(payload.track) {
                 shown.extend(payload.crop);
@@ -152,11 +155,12 @@ impl Store {
         tracks: &[TrackId],
         pictures: &BTreeMap<String, i64>,
     ) -> Result<BTreeSet<String>> {
+        let index = self.index();
         if pictures.is_empty() {
             return Ok(BTreeSet::new());
         }
         let names: Vec<&String> = pictures.keys().collect();
-        let others = self.exemplars.every(&Where {
+        let others = index.exemplars.every(&Where {
             must: vec![Condition::any("crop", &names)],
             must_not: vec![Condition::any("track", tracks)],
         })?;

@@ -93,6 +93,7 @@ impl Store {
     }
 
     fn take_backup(&self, from: &Path, restored: &mut Restored) -> Result<()> {
+        let index = self.index();
         let status = self.status()?;
         if status.exemplars + status.tracklets > 0 {
             return Err(Error::Query {
@@ -127,13 +128,13 @@ impl Store {
                 pictures: Vec::new(),
             })?;
         }
-        let mut writes = Writes::new(self.exemplars.as_ref(), &forgotten);
+        let mut writes = Writes::new(index.exemplars.as_ref(), &forgotten);
         read_points(&from.join("exemplars"), |point| {
             let payload: ExemplarPayload = from_payload(point.payload.clone())?;
             writes.put(point, payload.track)
         })?;
         (restored.exemplars, restored.forgotten) = writes.finish()?;
-        let mut writes = Writes::new(self.tracklets.as_ref(), &forgotten);
+        let mut writes = Writes::new(index.tracklets.as_ref(), &forgotten);
         read_points(&from.join("tracklets"), |point| {
             let payload: TrackletPayload = from_payload(point.payload.clone())?;
             writes.put(point, payload.track)

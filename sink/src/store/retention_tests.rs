@@ -239,7 +239,7 @@ fn kept(
     let store = Store::open(dir.path(), &options).unwrap();
     store.apply(all).unwrap();
     store.expire(now_ns).unwrap();
-    let tracks = store.tracklets.every(&Where::default()).unwrap();
+    let tracks = store.index().tracklets.every(&Where::default()).unwrap();
     let mut tracks: Vec<TrackId> = tracks
         .into_iter()
         .map(|found| {

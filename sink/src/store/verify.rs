@@ -37,10 +37,11 @@ impl Store {
     ///
     /// When the disk or the engine refuses to be read.
     pub fn verify(&self) -> Result<Verified> {
+        let index = self.index();
         let mut verified = Verified::default();
         let mut tracks = BTreeSet::new();
         let all = Where::default();
-        self.tracklets.pages(&all, true, &mut |page| {
+        index.tracklets.pages(&all, true, &mut |page| {
             for found in page {
                 verified.tracklets += 1;
                 match from_payload::<TrackletPayload>(found.payload.clone()) {
@@ -54,7 +55,7 @@ impl Store {
             Ok(())
         })?;
         let mut named = BTreeSet::new();
-        self.exemplars.pages(&all, true, &mut |page| {
+        index.exemplars.pages(&all, true, &mut |page| {
             for found in page {
                 verified.exemplars += 1;
                 match from_payload::<ExemplarPayload>(found.payload.clone()) {
@@ -97,6 +98,7 @@ impl Store {
     }
 
     fn check_point(&self, found: &Found, track: TrackId, verified: &mut Verified) {
+        let index = self.index();
         const CLOSE: f64 = 1e-3;
         if self.forgotten.has(track) {
             note(
@@ -105,7 +107,7 @@ impl Store {
             );
         }
         for (name, values) in &found.vectors {
-            let spec = self.options.vectors.iter().find(|spec| spec.name == *name);
+            let spec = index.vectors.iter().find(|spec| spec.name == *name);
             let square: f64 = values.iter().map(|value| f64::from(*value).powi(2)).sum();
             if spec.is_none_or(|spec| spec.dimension != values.len()) {
                 let what = format!(

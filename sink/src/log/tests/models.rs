@@ -3,13 +3,17 @@
 use sha2::{Digest as _, Sha256};
 
 use super::*;
-use crate::store::Embed;
+use crate::store::{Embed, VectorSpec};
 
 /// The model of the site.
 struct Fake;
 
 impl Embed for Fake {
-    fn embed(&mut self, _: &str, pictures: &[Vec<u8>]) -> Result<Vec<Option<Vec<f32>>>, String> {
+    fn embed(
+        &mut self,
+        _: &VectorSpec,
+        pictures: &[Vec<u8>],
+    ) -> Result<Vec<Option<Vec<f32>>>, String> {
         let look = |picture: &Vec<u8>| {
             let hash = Sha256::digest(picture);
             hash.iter()

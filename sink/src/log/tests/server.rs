@@ -84,10 +84,12 @@ fn assert_server_holds(stores: &[&Store], events: &[Event]) {
     let numbered: Vec<_> = (1..).zip(events.iter().cloned()).collect();
     embedded.apply(&numbered).unwrap();
     for store in stores {
-        let exemplars = points(store.exemplars());
+        let exemplars = points(store.index().exemplars.as_ref());
         assert_eq!(exemplars.len() as u64, sightings(events));
-        assert!(exemplars == points(embedded.exemplars()));
-        assert!(points(store.tracklets()) == points(embedded.tracklets()));
+        assert!(exemplars == points(embedded.index().exemplars.as_ref()));
+        assert!(
+            points(store.index().tracklets.as_ref()) == points(embedded.index().tracklets.as_ref())
+        );
         assert_covers(store, events);
         for (payload, _) in exemplars.values() {
             let name = payload["crop"].as_str().unwrap();
@@ -99,7 +101,7 @@ fn assert_server_holds(stores: &[&Store], events: &[Event]) {
 
 /// A track of which one indexer has a picture and the other has none, if there is one.
 fn a_picture_of(one: &Indexer, other: &Indexer) -> Option<(TrackId, String)> {
-    let pictures = points(one.store.exemplars());
+    let pictures = points(one.store.index().exemplars.as_ref());
     let mut pictures = pictures.values().map(|(payload, _)| {
         let track = serde_json::from_value(payload["track"].clone()).unwrap();
         (track, payload["crop"].as_str().unwrap().to_owned())

@@ -1,6 +1,6 @@
 //! The work of a change of models: what is left to do, and pictures made into vectors by the new models.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::PoisonError;
 
 use uuid::Uuid;
@@ -22,14 +22,14 @@ pub(in crate::store) const LEAST_QUALITY: f32 = 1e-3;
 
 /// Makes vectors of pictures by the models that a store moves to.
 pub trait Embed {
-    /// One vector a picture (JPEG) for a kind of vectors, in order; none for a picture that cannot be read.
+    /// One vector a picture (JPEG) of this kind and by its model, in order; none for a picture that cannot be read.
     ///
     /// # Errors
     ///
-    /// One line, when the model itself fails.
+    /// One line, when the model is not at hand, or fails.
     fn embed(
         &mut self,
-        vector: &str,
+        kind: &VectorSpec,
         pictures: &[Vec<u8>],
     ) -> Result<Vec<Option<Vec<f32>>>, String>;
 }
@@ -37,9 +37,10 @@ pub trait Embed {
 impl Store {
     /// What the new generation holds and the old one does not hold any more, goes.
     pub(super) fn take_out_strays(&self, next: &Next) -> Result<()> {
+        let index = self.index();
         for (old, new) in [
-            (&self.exemplars, &next.generation.exemplars),
-            (&self.tracklets, &next.generation.tracklets),
+            (&index.exemplars, &next.generation.exemplars),
+            (&index.tracklets, &next.generation.tracklets),
         ] {
             new.pages(&Where::default(), false, &mut |points| {
                 let ids: Vec<Uuid> = points.iter().map(|point| point.id).collect();
@@ -66,8 +67,9 @@ impl Store {
         next: Option<&Generation>,
         work: &mut Work,
     ) -> Result<()> {
+        let index = self.index();
         let all = Where::default();
-        self.exemplars.pages(&all, false, &mut |points| {
+        index.exemplars.pages(&all, false, &mut |points| {
             let ids: Vec<Uuid> = points.iter().map(|point| point.id).collect();
             let lacking: HashSet<Uuid> = match next {
                 Some(next) => next.exemplars.missing(&ids)?,
@@ -88,7 +90,7 @@ impl Store {
                 }
             }
             // The end of a track has no picture, and no vector that could be lost.
-            for point in self.exemplars.retrieve(&bare, true)? {
+            for point in index.exemplars.retrieve(&bare, true)? {
                 let mut names = point.vectors.iter().map(|(name, _)| name);
                 if names.any(|name| !self.stays(to, name)) {
                     work.without_picture += 1;
@@ -96,7 +98,7 @@ impl Store {
             }
             Ok(())
         })?;
-        self.tracklets.pages(&all, false, &mut |points| {
+        index.tracklets.pages(&all, false, &mut |points| {
             let ids: Vec<Uuid> = points.iter().map(|point| point.id).collect();
             let held = match next {
                 Some(next) => next.tracklets.retrieve(&ids, false)?,
@@ -120,41 +122,61 @@ impl Store {
     pub(super) fn migrate_tracks(
         &self,
         next: &Next,
-        tracks: &BTreeMap<TrackId, u64>,
+        tracks: &[TrackId],
         embed: &mut dyn Embed,
     ) -> Result<u64> {
-        let tracks: Vec<TrackId> = tracks.keys().copied().collect();
-        let of_tracks = of_tracks(&tracks);
+        let made = self.made_of(next, tracks, embed)?;
+        let _writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        self.put_made(next, tracks, made)
+    }
+
+    /// The sightings of tracks that the new generation lacks, as they are in it.
+    pub(super) fn made_of(
+        &self,
+        next: &Next,
+        tracks: &[TrackId],
+        embed: &mut dyn Embed,
+    ) -> Result<Embedded> {
         let mut sightings = Vec::new();
-        self.exemplars.pages(&of_tracks, true, &mut |points| {
-            sightings.extend(points);
-            Ok(())
-        })?;
+        self.index()
+            .exemplars
+            .pages(&of_tracks(tracks), true, &mut |points| {
+                sightings.extend(points);
+                Ok(())
+            })?;
         let ids: Vec<Uuid> = sightings.iter().map(|point| point.id).collect();
         let lacking = next.generation.exemplars.missing(&ids)?;
         sightings.retain(|point| lacking.contains(&point.id));
-        let mut made = Vec::with_capacity(sightings.len());
-        let (mut pictures, mut unreadable) = (0, 0);
+        let mut made = Embedded::default();
         let mut rest = sightings.into_iter().peekable();
         while rest.peek().is_some() {
             let some: Vec<Found> = rest.by_ref().take(PICTURES_AT_ONCE).collect();
             let embedded = self.embed_some(next, some, embed)?;
-            pictures += embedded.pictures;
-            unreadable += embedded.unreadable;
-            made.extend(embedded.points);
+            made.pictures += embedded.pictures;
+            made.unreadable += embedded.unreadable;
+            made.points.extend(embedded.points);
         }
-        let _writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        Ok(made)
+    }
+
+    /// Writes what was made of tracks, and their means. The caller holds the writer's lock.
+    pub(super) fn put_made(
+        &self,
+        next: &Next,
+        tracks: &[TrackId],
+        mut made: Embedded,
+    ) -> Result<u64> {
         // Whatever was deleted meanwhile stays away.
-        let ids: Vec<Uuid> = made.iter().map(|point| point.id).collect();
-        let gone = self.exemplars.missing(&ids)?;
-        made.retain(|point| !gone.contains(&point.id));
-        let done = made.len() as u64;
-        next.generation.exemplars.upsert(made)?;
-        self.write_tracklets(next, &tracks)?;
+        let ids: Vec<Uuid> = made.points.iter().map(|point| point.id).collect();
+        let gone = self.index().exemplars.missing(&ids)?;
+        made.points.retain(|point| !gone.contains(&point.id));
+        let done = made.points.len() as u64;
+        next.generation.exemplars.upsert(made.points)?;
+        self.write_tracklets(next, tracks)?;
         let mut work = next.work();
         work.done += done;
-        work.unreadable += unreadable;
-        Ok(pictures)
+        work.unreadable += made.unreadable;
+        Ok(made.pictures)
     }
 
     /// Sightings as they are in the new generation: vectors of models that stay are taken along.
@@ -186,12 +208,10 @@ impl Store {
             if pictures.is_empty() {
                 break;
             }
-            let rows = embed
-                .embed(&spec.name, &pictures)
-                .map_err(|what| Error::Embed {
-                    vector: spec.name.clone(),
-                    what,
-                })?;
+            let rows = embed.embed(spec, &pictures).map_err(|what| Error::Embed {
+                vector: spec.name.clone(),
+                what,
+            })?;
             if rows.len() != pictures.len() {
                 return Err(Error::Embed {
                     vector: spec.name.clone(),
@@ -223,6 +243,7 @@ impl Store {
 
     /// Writes tracks with the means of their sightings in the new generation. The caller holds the writer's lock.
     fn write_tracklets(&self, next: &Next, tracks: &[TrackId]) -> Result<()> {
+        let index = self.index();
         let mut means: HashMap<(TrackId, String), Vec<f32>> = HashMap::new();
         let of_tracks = of_tracks(tracks);
         let changed: Vec<&VectorSpec> = self.that_change(next).collect();
@@ -246,7 +267,7 @@ impl Store {
         })?;
         let ids: Vec<Uuid> = tracks.iter().map(TrackId::tracklet_point).collect();
         let mut points = Vec::with_capacity(tracks.len());
-        for found in self.tracklets.retrieve(&ids, true)? {
+        for found in index.tracklets.retrieve(&ids, true)? {
             let track: TrackletPayload = from_payload(found.payload.clone())?;
             let mut vectors = self.that_stay(next, found.vectors);
             for spec in &changed {
@@ -273,9 +294,10 @@ impl Store {
     }
 
     /// The kinds of vectors that have to be made.
-    fn that_change<'a>(&'a self, next: &'a Next) -> impl Iterator<Item = &'a VectorSpec> {
+    fn that_change<'a>(&self, next: &'a Next) -> impl Iterator<Item = &'a VectorSpec> + use<'a> {
+        let index = self.index();
         let specs = next.note.vectors.iter();
-        specs.filter(|spec| !self.options.vectors.contains(spec))
+        specs.filter(move |spec| !index.vectors.contains(spec))
     }
 
     /// Those of a point's vectors that are as they were.
@@ -287,13 +309,15 @@ impl Store {
 
     /// Whether a kind of vectors is by the same model before and after.
     fn stays(&self, to: &[VectorSpec], name: &str) -> bool {
+        let index = self.index();
         let mut specs = to.iter();
-        specs.any(|spec| spec.name == name && self.options.vectors.contains(spec))
+        specs.any(|spec| spec.name == name && index.vectors.contains(spec))
     }
 }
 
 /// Sightings with their new vectors.
-struct Embedded {
+#[derive(Debug, Default)]
+pub(super) struct Embedded {
     points: Vec<Point>,
     pictures: u64,
     unreadable: u64,

@@ -7,10 +7,13 @@
 
 mod embed;
 #[cfg(test)]
+mod search_tests;
+#[cfg(test)]
 mod tests;
 
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -29,6 +32,9 @@ const TRACKS_AT_ONCE: usize = 8;
 
 /// How long a pause lasts before somebody is asked whether to go on.
 const SHORT: Duration = Duration::from_millis(20);
+
+/// Takes the step that it is given, at a moment that suits; see [`Store::switch_when`].
+pub type When<'w> = &'w mut dyn FnMut(&mut dyn FnMut() -> Result<()>) -> Result<()>;
 
 /// How a migration stands, or what one would be.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -55,7 +61,7 @@ pub struct Migration {
 /// The generation that is made, and what is left to do.
 #[derive(Debug)]
 pub(super) struct Next {
-    pub(super) generation: Generation,
+    pub(super) generation: Arc<Generation>,
     pub(super) note: Note,
     work: Mutex<Work>,
 }
@@ -74,7 +80,7 @@ struct Work {
 }
 
 impl Next {
-    pub(super) fn new(generation: Generation, note: Note) -> Self {
+    pub(super) fn new(generation: Arc<Generation>, note: Note) -> Self {
         Self {
             generation,
             note,
@@ -120,7 +126,7 @@ impl Store {
     pub fn migration_plan(&self, to: &[VectorSpec]) -> Result<Migration> {
         self.check_target(to)?;
         let next = self.next();
-        let generation = next.as_ref().map(|next| &next.generation);
+        let generation = next.as_ref().map(|next| next.generation.as_ref());
         let mut work = Work::default();
         self.look_for_work(to, generation, &mut work)?;
         Ok(self.status_of(to, &work))
@@ -148,7 +154,7 @@ impl Store {
         let note = Note::new(self.place.current()?, to);
         self.place.claim(&note)?;
         self.place.write_note(&note)?;
-        let generation = self.place.open_next(&note)?;
+        let generation = Arc::new(self.place.open_next(&note)?);
         let mut next = self.next.write().unwrap_or_else(PoisonError::into_inner);
         *next = Some(Arc::new(Next::new(generation, note)));
         Ok(())
@@ -187,8 +193,9 @@ impl Store {
                 break;
             }
             // What is not durable is not there after a kill.
+            let ids: Vec<TrackId> = tracks.keys().copied().collect();
             let pictures = match self
-                .migrate_tracks(&next, &tracks, embed)
+                .migrate_tracks(&next, &ids, embed)
                 .and_then(|pictures| next.flush().map(|()| pictures))
             {
                 Ok(pictures) => pictures,
@@ -218,41 +225,95 @@ impl Store {
         Some(self.status_of(&next.note.vectors, &work))
     }
 
-    /// Embeds the little that may be left, and lets the new generation take the place of the old, which goes. Gives
-    /// the store by its new models. A kill at any moment leaves the one or the other, and the next opening by the
-    /// right models ends what is left to do.
+    /// Embeds the little that may be left, and lets the new generation take the place of the old, which goes. Writing waits
+    /// for it; a search that is under way ends by the old models, and one that begins afterwards is by the new ones. A kill
+    /// at any moment leaves the one or the other, and the next opening by the right models ends what is left to do.
     ///
     /// # Errors
     ///
     /// As [`Store::migrate`]; the old generation is searched then.
-    pub fn switch(self, embed: &mut dyn Embed) -> Result<Self> {
-        // What waits for association has the old model's vectors.
+    pub fn switch(&self, embed: &mut dyn Embed) -> Result<()> {
+        self.switch_when(embed, &mut |step| step())
+    }
+
+    /// As [`Store::switch`]. `when` is given the one step after which searches are by the new models, and takes it when it suits
+    /// those who ask; it is short.
+    ///
+    /// # Errors
+    ///
+    /// As [`Store::switch`], and that of `when`.
+    pub fn switch_when(&self, embed: &mut dyn Embed, when: When<'_>) -> Result<()> {
         self.settle_persons()?;
         if self.is_shared() {
             // Others write to the same collections, and nobody noted what.
             self.next_or_refuse()?.work().is_scanned = false;
         }
+        // Nearly all of it while others write on.
         self.migrate(embed, None, &|| true)?;
-        let next = self.next_or_refuse()?;
-        let note = next.note.clone();
-        {
-            let _writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
-            let left = next.work().todo.len();
-            if left > 0 {
-                return Err(Error::Query {
-                    what: format!("{left} tracks changed while the store was to move; ask again"),
-                });
-            }
-            self.flush_held()?;
-            self.place.switch(&note)?;
-        }
-        let options = StoreOptions {
-            vectors: note.vectors,
-            ..self.options.clone()
+        let old = self.exchange(embed, when)?;
+        let Some(old) = Arc::into_inner(old) else {
+            tracing::warn!("somebody reads the old index still; it is deleted at the next start");
+            return Ok(());
         };
-        let dir = self.dir.clone();
-        drop((next, self));
-        Self::open(dir, &options)
+        drop(old);
+        let is_done = !self.must_relook.load(Ordering::Relaxed);
+        if let Err(error) = self.flush().and_then(|()| self.clear_away(is_done)) {
+            tracing::warn!(%error, "the old index is deleted at the next start");
+        }
+        Ok(())
+    }
+
+    /// Puts the new generation in the place of the old one, while nobody writes. Gives the old one.
+    fn exchange(&self, embed: &mut dyn Embed, when: When<'_>) -> Result<Arc<Generation>> {
+        let _models = self.models.write().unwrap_or_else(PoisonError::into_inner);
+        let _writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        let next = self.next_or_refuse()?;
+        // What waits for association has the old models' vectors.
+        self.settle_persons_held()?;
+        loop {
+            let tracks = next.take(TRACKS_AT_ONCE);
+            if tracks.is_empty() {
+                break;
+            }
+            let ids: Vec<TrackId> = tracks.keys().copied().collect();
+            let made = self.made_of(&next, &ids, embed);
+            if let Err(error) = made.and_then(|made| self.put_made(&next, &ids, made)) {
+                next.note_changed(tracks);
+                return Err(error);
+            }
+        }
+        self.flush_held()?;
+        let mut old = None;
+        when(&mut || {
+            old = Some(self.take_place(&next)?);
+            Ok(())
+        })?;
+        let old = old.ok_or_else(|| Error::Query {
+            what: "the step to the new models was not taken".to_owned(),
+        })?;
+        *self.next.write().unwrap_or_else(PoisonError::into_inner) = None;
+        self.must_relook.store(true, Ordering::Relaxed);
+        tracing::info!(generation = next.note.to, "the store moved to other models");
+        if let Err(error) = self.relook_if_due() {
+            tracing::warn!(%error, "association takes nothing in until it knows what its tracks look like by the new models");
+        }
+        Ok(old)
+    }
+
+    /// From here on the new generation is searched. Gives the old one, which nobody reads any more.
+    fn take_place(&self, next: &Next) -> Result<Arc<Generation>> {
+        let old = self.put_in_place(Arc::clone(&next.generation));
+        // A server is asked by an alias: whoever asks by the old models has to be done before it leads elsewhere.
+        if !is_free(&old) {
+            tracing::warn!(
+                "somebody reads the old index for long, and the store moves nevertheless"
+            );
+        }
+        if let Err(error) = self.place.switch(&next.note) {
+            self.put_in_place(old);
+            return Err(error);
+        }
+        Ok(old)
     }
 
     /// Gives a migration up: what was made goes.
@@ -275,14 +336,19 @@ impl Store {
         self.place.strike_note()
     }
 
-    /// What is left to do after the new generation took its place: persons are told of the new looks, the old
-    /// generation goes.
-    pub(super) fn finish_switch(&self, note: &Note) -> Result<()> {
-        self.relook_persons()?;
-        self.flush()?;
-        self.place.delete(note.from)?;
-        self.place.strike_note()?;
-        tracing::info!(generation = note.to, "the store moved to other models");
+    fn put_in_place(&self, generation: Arc<Generation>) -> Arc<Generation> {
+        let mut index = self.index.write().unwrap_or_else(PoisonError::into_inner);
+        std::mem::replace(&mut *index, generation)
+    }
+
+    /// The old generation, which nobody has open any more, goes; with `is_done` nothing else is left to do.
+    pub(super) fn clear_away(&self, is_done: bool) -> Result<()> {
+        if let Some(note) = self.place.note()? {
+            self.place.delete(note.from)?;
+        }
+        if is_done {
+            self.place.strike_note()?;
+        }
         Ok(())
     }
 
@@ -298,8 +364,9 @@ impl Store {
     }
 
     fn check_target(&self, to: &[VectorSpec]) -> Result<()> {
+        let index = self.index();
         StoreOptions::new(to.to_vec()).check()?;
-        if sorted(to) == sorted(&self.options.vectors) {
+        if sorted(to) == sorted(&index.vectors) {
             return Err(Error::Query {
                 what: "the store is by these models already".to_owned(),
             });
@@ -320,8 +387,9 @@ impl Store {
     }
 
     fn status_of(&self, to: &[VectorSpec], work: &Work) -> Migration {
+        let index = self.index();
         Migration {
-            from: self.options.vectors.clone(),
+            from: index.vectors.clone(),
             to: to.to_vec(),
             done: work.done,
             left: work.todo.values().sum(),
@@ -335,4 +403,17 @@ impl Store {
             },
         }
     }
+}
+
+/// Waits until nobody else reads a generation; false when that takes long.
+fn is_free(generation: &Arc<Generation>) -> bool {
+    const LONG: Duration = Duration::from_secs(30);
+    let begin = Instant::now();
+    while Arc::strong_count(generation) > 1 {
+        if begin.elapsed() >= LONG {
+            return false;
+        }
+        std::thread::sleep(SHORT);
+    }
+    true
 }

@@ -438,7 +438,7 @@ fn pictures_of_the_forgotten_go_from_every_disk_also_where_the_points_are_gone_a
             .all(|it| other.crops().find(&picture(it)).is_some())
     );
     assert_eq!(
-        other.exemplars().count(&Where::default()).unwrap(),
+        other.index().exemplars.count(&Where::default()).unwrap(),
         4,
         "its points are gone"
     );
