@@ -173,14 +173,25 @@ impl<S: Moves> Work<S> {
         let mut encoders = NewEncoders::load(&self.target, &self.to, &self.held)?;
         self.store.begin_migration(&self.to)?;
         let most = Some(self.target.migrate.most_per_second);
+        let has_others = self.target.store.qdrant.is_some() && !self.target.migrate.one_writer;
+        let mut is_said = false;
         while self.goes_on() {
             let status = self
                 .store
                 .migrate(&mut encoders, most, &|| self.goes_on())?;
             self.metrics.take_migration(&status);
             // An empty store has time.
-            if status.done > 0 && status.left == 0 && status.tracks_left == 0 {
+            let is_complete = status.done > 0 && status.left == 0 && status.tracks_left == 0;
+            if is_complete && !has_others {
                 return self.hand_over(&mut encoders);
+            }
+            if is_complete && !is_said {
+                is_said = true;
+                tracing::info!(
+                    sightings = status.done,
+                    without_picture = status.without_picture,
+                    "the store is complete by the new models: stop everybody who writes to these collections, and `sightline store migrate` moves them in seconds; where nobody else does, `one_writer = true` under [migrate] moves them without a stop"
+                );
             }
             self.wait(LOOK_EVERY);
         }

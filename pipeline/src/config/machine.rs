@@ -134,6 +134,8 @@ pub struct MigrateConfig {
     /// Most stored pictures embedded a second by the new models, so that cameras have the rest of the machine.
     #[schemars(range(min = 1, max = 100_000))]
     pub most_per_second: NonZeroU32,
+    /// Nobody else writes to the collections on the server, so the store moves by itself once it is complete. In a folder it always does.
+    pub one_writer: bool,
 }
 
 impl MigrateConfig {
@@ -151,6 +153,7 @@ impl Default for MigrateConfig {
             joint: None,
             text: None,
             most_per_second: at_least_one(5),
+            one_writer: false,
         }
     }
 }
