@@ -1,8 +1,9 @@
 //! What association costs a track when very many are stored already.
 //!
 //! `cargo run --release --locked --workspace --example association -- [TRACKS]` (default 100000): people walk past 40
-//! cameras, a track every 1.5 s, each with 4 sightings of 256 values. After 1,000, 10,000 and TRACKS tracks it
-//! prints the CPU time a track takes, all of its sightings together, and what is held in memory.
+//! cameras, a track every 1.5 s, each with 4 sightings of 256 values. At 3,000, 10,000, 30,000 and TRACKS tracks it
+//! prints the CPU time of each of the last 2,000, all of its sightings together, what is held in memory, and a
+//! checksum of all decisions so far: a build that joins otherwise has another one.
 
 use std::io::Write;
 
@@ -15,7 +16,8 @@ const SIGHTINGS: u32 = 4;
 const DIMENSION: usize = 256;
 const SECOND: i64 = 1_000_000_000;
 /// Tracks whose times are looked at.
-const MEASURED: usize = 500;
+const MEASURED: usize = 2000;
+const STOPS: [u64; 3] = [3_000, 10_000, 30_000];
 
 struct Dice(u64);
 
@@ -83,6 +85,14 @@ fn cpu_us() -> f64 {
     time.tv_sec as f64 * 1e6 + time.tv_nsec as f64 / 1e3
 }
 
+/// What this process holds in memory, MiB.
+fn held_mib() -> std::io::Result<u64> {
+    let status = fs_err::read_to_string("/proc/self/status")?;
+    let line = status.lines().find(|line| line.starts_with("VmRSS:"));
+    let kib = line.and_then(|line| line.split_whitespace().nth(1));
+    Ok(kib.and_then(|kib| kib.parse::<u64>().ok()).unwrap_or(0) / 1024)
+}
+
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let all: u64 = match std::env::args().nth(1) {
         Some(text) => text.parse()?,
@@ -97,6 +107,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         })?;
         let mut decisions = Vec::new();
         let mut times_us: Vec<f64> = Vec::with_capacity(MEASURED);
+        let mut checksum = 0;
         for n in 0..all {
             let events = track(n, &mut dice);
             let begin_us = cpu_us();
@@ -104,24 +115,27 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
                 associator.take(event, &mut decisions);
             }
             times_us.push(cpu_us() - begin_us);
-            decisions.clear();
-            let stored = n + 1;
-            if stored == 1_000 || stored == 10_000 || stored == all {
-                let skipped = times_us.len().saturating_sub(MEASURED);
-                let mut last = times_us.split_off(skipped);
-                let mean = last.iter().sum::<f64>() / last.len() as f64;
-                last.sort_by(f64::total_cmp);
-                let at = |share: f64| last[((last.len() - 1) as f64 * share) as usize];
-                let counts = associator.counts();
-                writeln!(
-                    out,
-                    "window {window_minutes} min, {stored} tracks stored, {} compared: {mean:.0} us of CPU a track, p50 {:.0}, p99 {:.0}",
-                    counts.tracks - counts.retired,
-                    at(0.5),
-                    at(0.99)
-                )?;
-                times_us.clear();
+            for decision in decisions.drain(..) {
+                checksum = crc32c::crc32c_append(checksum, &serde_json::to_vec(&decision)?);
             }
+            let stored = n + 1;
+            if !(STOPS.contains(&stored) && stored < all || stored == all) {
+                continue;
+            }
+            let mut last = times_us.split_off(times_us.len().saturating_sub(MEASURED));
+            times_us.clear();
+            let mean = last.iter().sum::<f64>() / last.len() as f64;
+            last.sort_by(f64::total_cmp);
+            let at = |share: f64| last[((last.len() - 1) as f64 * share) as usize];
+            let counts = associator.counts();
+            writeln!(
+                out,
+                "window {window_minutes} min, {stored} tracks stored, {} compared: {mean:.0} us of CPU a track, p50 {:.0}, p99 {:.0}; {} MiB held, decisions {checksum:08x}",
+                counts.tracks - counts.retired,
+                at(0.5),
+                at(0.99),
+                held_mib()?
+            )?;
         }
     }
     Ok(())

@@ -65,7 +65,7 @@ pub struct Associator {
     /// Tracks whose person changed since events were last said, with the person before.
     pub(super) changed: BTreeMap<TrackId, Option<PersonId>>,
     /// Candidates by looks.
-    pub(super) centres: super::candidates::Centres,
+    pub(super) centres: super::centres::Centres,
 }
 
 impl Associator {
@@ -96,7 +96,7 @@ impl Associator {
                 belated: Vec::new(),
             },
             changed: BTreeMap::new(),
-            centres: super::candidates::Centres::default(),
+            centres: super::centres::Centres::default(),
         })
     }
 
@@ -144,6 +144,7 @@ impl Associator {
         while let Some(sighting) = self.state.waiting.before(i64::MAX) {
             self.process(&sighting, decisions);
         }
+        self.evidence.turn();
         let all = self.in_order_of_start(|_| true);
         self.settle(all);
         self.say(decisions);
@@ -169,6 +170,9 @@ impl Associator {
                 track.relook(&mut looks);
             }
         }
+        self.evidence.turn();
+        // The former model's vectors may be of another dimension.
+        self.centres = super::centres::Centres::default();
         let persons: Vec<PersonId> = self.state.persons.keys().copied().collect();
         persons.into_iter().for_each(|person| self.recentre(person));
         Ok(())
@@ -196,6 +200,7 @@ impl Associator {
         if a == b || !self.state.words.say(a, b, verdict) {
             return None;
         }
+        self.evidence.turn();
         self.settle(vec![a, b]);
         self.say(decisions);
         Some(feedback)
@@ -271,6 +276,7 @@ impl Associator {
                 state.counts.tracks += 1;
             }
         }
+        self.evidence.turn();
         if is_new {
             self.found(id);
         } else if let Some(person) = self.person_of(id) {
@@ -408,6 +414,7 @@ impl Associator {
         if let (Some(earlier), Some(later)) = (tracks.get(&join.follows), tracks.get(&track)) {
             let gap_s = seconds(earlier.end_ns, later.start_ns);
             transit.learn(&earlier.camera, &later.camera, gap_s, join.probability);
+            self.evidence.turn();
         }
     }
 
@@ -424,6 +431,7 @@ impl Associator {
             self.evidence.let_go(track);
             self.state.learned.remove(&track);
             self.state.words.let_go(track);
+            self.evidence.turn();
             self.state.counts.retired += 1;
             let Some(id) = self.person_of(track) else {
                 continue;

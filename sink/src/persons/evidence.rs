@@ -7,10 +7,11 @@ use std::hash::{BuildHasherDefault, Hasher};
 use serde::{Deserialize, Serialize};
 
 use super::map::{Relation, SiteMap};
+use super::person::Worth;
 use super::track::Track;
 use super::transit::{Passage, Transit, seconds};
 use super::vectors::dot;
-use crate::TrackId;
+use crate::{PersonId, TrackId};
 
 /// From similarity to log odds: a logistic curve, fitted to pairs of tracks of which it was known who they are.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -99,6 +100,11 @@ pub(crate) struct Evidence {
     cache: RefCell<HashMap<(TrackId, TrackId), Compared, BuildHasherDefault<Spread>>>,
     /// Tracks that will not be compared again, and whose pairs are remembered still.
     gone: BTreeSet<TrackId>,
+    /// Counts the changes to the time and to what is known of tracks, walking times and words: links of an earlier moment
+    /// are stale.
+    moment: u64,
+    /// What persons are worth by themselves at this moment.
+    alone: RefCell<HashMap<PersonId, Option<Worth>, BuildHasherDefault<Spread>>>,
 }
 
 /// Ids are spread evenly already; whoever could choose them to collide would have to break SHA-1 for it.
@@ -128,7 +134,13 @@ impl Hasher for Spread {
 }
 
 /// A pair, with the versions of the two tracks.
-type Compared = (u32, u32, Pair);
+#[derive(Debug, Clone, Copy)]
+struct Compared {
+    versions: (u32, u32),
+    pair: Pair,
+    /// What links the two, and at which moment.
+    link: (u64, Link),
+}
 
 /// Pairs that are remembered; beyond it all are forgotten, which costs time alone.
 const MOST_PAIRS: usize = 1 << 18;
@@ -143,7 +155,41 @@ impl Evidence {
             calibration,
             cache: RefCell::new(HashMap::default()),
             gone: BTreeSet::new(),
+            moment: 1,
+            alone: RefCell::default(),
         }
+    }
+
+    /// The time, or what is known of tracks, walking times and words, is another one now.
+    pub(crate) fn turn(&mut self) {
+        self.moment += 1;
+        self.alone.get_mut().clear();
+    }
+
+    /// A person has other tracks now.
+    pub(crate) fn person_changed(&mut self, person: PersonId) {
+        self.alone.get_mut().remove(&person);
+    }
+
+    /// What all tracks of a person are worth; `worth` finds it where it is not known at this moment.
+    pub(crate) fn alone(
+        &self,
+        person: PersonId,
+        worth: impl FnOnce() -> Option<Worth>,
+    ) -> Option<Worth> {
+        if let Some(known) = self.alone.borrow().get(&person) {
+            return *known;
+        }
+        let found = worth();
+        self.alone.borrow_mut().insert(person, found);
+        found
+    }
+
+    /// Forgets every pair.
+    #[cfg(test)]
+    pub(crate) fn forget_all(&mut self) {
+        self.cache.get_mut().clear();
+        self.turn();
     }
 
     /// A track will not be compared again: its pairs are forgotten, soon.
@@ -163,31 +209,42 @@ impl Evidence {
 
     /// Two tracks, the earlier one first.
     pub(crate) fn pair(&self, earlier: &Track, later: &Track) -> Pair {
+        self.compared(earlier, later).pair
+    }
+
+    fn compared(&self, earlier: &Track, later: &Track) -> Compared {
         let key = (earlier.id, later.id);
         let versions = (earlier.version, later.version);
-        if let Some((a, b, pair)) = self.cache.borrow().get(&key)
-            && (*a, *b) == versions
+        if let Some(known) = self.cache.borrow().get(&key)
+            && known.versions == versions
         {
-            return *pair;
+            return *known;
         }
-        let pair = self.compare(earlier, later);
+        let compared = Compared {
+            versions,
+            pair: self.compare(earlier, later),
+            link: (0, Link::default()),
+        };
         let mut cache = self.cache.borrow_mut();
         if cache.len() >= MOST_PAIRS {
             cache.clear();
         }
-        cache.insert(key, (versions.0, versions.1, pair));
-        pair
+        cache.insert(key, compared);
+        compared
     }
 
-    /// What time and place say of `later` following on `earlier`.
+    /// What time and place say of `later` following on `earlier`, and the pair of them.
     pub(crate) fn link(
         &self,
         transit: &Transit,
         earlier: &Track,
         later: &Track,
         now_ns: i64,
-    ) -> Link {
-        let pair = self.pair(earlier, later);
+    ) -> (Pair, Link) {
+        let Compared { pair, link, .. } = self.compared(earlier, later);
+        if link.0 == self.moment {
+            return (pair, link.1);
+        }
         let way = Passage {
             left: &earlier.camera,
             entered: &later.camera,
@@ -197,14 +254,19 @@ impl Evidence {
         };
         let floor = -MOST_AGAINST;
         let transit = transit.log_ratio(&self.map, &way, now_ns);
-        Link {
+        let link = Link {
             transit: if pair.is_placed {
                 transit.max(PLACED)
             } else {
                 transit.max(floor)
             },
             place: pair.place.max(floor),
+        };
+        let mut cache = self.cache.borrow_mut();
+        if let Some(known) = cache.get_mut(&(earlier.id, later.id)) {
+            known.link = (self.moment, link);
         }
+        (pair, link)
     }
 
     fn compare(&self, earlier: &Track, later: &Track) -> Pair {

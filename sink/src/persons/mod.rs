@@ -7,7 +7,7 @@
 //! - `track`, `vectors`: what is known of a track
 //! - `transit`: walking times, learned; `evidence`: what speaks for two tracks being one person
 //! - `person`: what a set of tracks is worth as one person
-//! - `candidates`, `settle`: finding the arrangement that is worth most
+//! - `centres`, `glances`, `candidates`, `settle`: finding the arrangement that is worth most
 //! - `word`: what people said
 //! - `waiting`, [`associator`]: sightings in event time into decisions; [`event`]: the decisions
 //! - `renamed`: ids that are no more, and where they lead
@@ -18,9 +18,11 @@
 pub mod associator;
 pub mod book;
 mod candidates;
+mod centres;
 pub mod event;
 pub mod evidence;
 mod follow;
+mod glances;
 pub mod map;
 mod options;
 mod outline;

@@ -5,11 +5,12 @@
 //! the number of tracks. Time and place count from each track to the likeliest one of those before it. A set
 //! in which anything is ruled out is worth nothing at all.
 
+use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::evidence::{Evidence, Link};
+use super::evidence::{Evidence, Link, Pair};
 use super::track::Track;
 use super::transit::Transit;
 use super::word::{Verdict, WORTH, Words};
@@ -123,6 +124,19 @@ impl<'a> Judge<'a> {
         Some(self.worth(&seam.one)?.plus(self.worth(&seam.other)?))
     }
 
+    /// As [`Judge::apart`], where the one side is of a person who has so many tracks.
+    pub(crate) fn apart_from(
+        &self,
+        (person, tracks): (PersonId, usize),
+        seam: &Seam<'_>,
+    ) -> Option<Worth> {
+        if seam.one.len() < tracks {
+            return self.apart(seam);
+        }
+        let one = self.evidence.alone(person, || self.worth(&seam.one));
+        Some(one?.plus(self.worth(&seam.other)?))
+    }
+
     /// What both sides of a seam are worth as one person; none when something is ruled out.
     pub(crate) fn joined(&self, seam: &Seam<'_>) -> Option<Worth> {
         let mut both: Vec<&Track> = seam.one.iter().chain(&seam.other).copied().collect();
@@ -134,6 +148,18 @@ impl<'a> Judge<'a> {
     pub(crate) fn gain(&self, set: &[TrackId], track: TrackId) -> Option<Worth> {
         let seam = self.seam(set, &[track]);
         Some(self.joined(&seam)?.minus(self.apart(&seam)?))
+    }
+
+    /// What a track adds to a person, of whom these are the tracks, and to whom it does not belong.
+    pub(crate) fn gain_of(
+        &self,
+        person: PersonId,
+        set: &[TrackId],
+        track: TrackId,
+    ) -> Option<Worth> {
+        let seam = self.seam(set, &[track]);
+        let apart = self.apart_from((person, set.len()), &seam);
+        Some(self.joined(&seam)?.minus(apart?))
     }
 
     /// The tracks of the one side of a seam that cannot be one person with any of the other side.
@@ -172,16 +198,31 @@ impl<'a> Judge<'a> {
         let mut worth = Worth::default();
         let mut looks = 0.0;
         for (index, later) in compared.iter().enumerate() {
-            for earlier in &compared[..index] {
-                if self.is_ruled_out(earlier, later) {
+            let (long_before, before) = compared[..index].split_at(first_before(index));
+            for earlier in long_before {
+                let pair = self.evidence.pair(earlier, later);
+                if self.is_impossible(earlier, later, &pair) {
                     return None;
                 }
-                if self.words.of(earlier.id, later.id) == Some(Verdict::Same) {
-                    worth.word += WORTH;
-                }
-                looks += self.evidence.pair(earlier, later).appearance;
+                worth.word += self.said_worth(earlier, later);
+                looks += pair.appearance;
             }
-            if let Some((_, link)) = self.predecessor(&compared[..index], later) {
+            let mut likeliest: Option<(TrackId, Link)> = None;
+            for earlier in before {
+                let (pair, link) = self
+                    .evidence
+                    .link(self.transit, earlier, later, self.now_ns);
+                if self.is_impossible(earlier, later, &pair) {
+                    return None;
+                }
+                worth.word += self.said_worth(earlier, later);
+                looks += pair.appearance;
+                let following = (earlier.id, link);
+                if likeliest.is_none_or(|likeliest| likelier(&likeliest, &following).is_lt()) {
+                    likeliest = Some(following);
+                }
+            }
+            if let Some((_, link)) = likeliest {
                 // The floor holds for the sum; what it cuts off is taken from the way.
                 worth.place += link.place;
                 worth.transit += link.total() - link.place;
@@ -193,26 +234,37 @@ impl<'a> Judge<'a> {
         Some(worth)
     }
 
-    /// By what was said of the two, else by evidence, against which words by way of other tracks stand.
+    fn said_worth(&self, a: &Track, b: &Track) -> f64 {
+        if self.words.of(a.id, b.id) == Some(Verdict::Same) {
+            WORTH
+        } else {
+            0.0
+        }
+    }
+
     fn is_ruled_out(&self, a: &Track, b: &Track) -> bool {
         let (a, b) = in_order(a, b);
+        self.is_impossible(a, b, &self.evidence.pair(a, b))
+    }
+
+    /// By what was said of the two, else by evidence, against which words by way of other tracks stand.
+    fn is_impossible(&self, a: &Track, b: &Track, pair: &Pair) -> bool {
         match self.words.of(a.id, b.id) {
             Some(verdict) => verdict == Verdict::Different,
-            None => self.evidence.pair(a, b).is_ruled_out && !self.words.link(a.id, b.id),
+            None => pair.is_ruled_out && !self.words.link(a.id, b.id),
         }
     }
 
     fn predecessor(&self, before: &[&Track], later: &Track) -> Option<(TrackId, Link)> {
-        let latest = before.len().saturating_sub(MOST_BEFORE);
-        before[latest..]
+        before[first_before(before.len())..]
             .iter()
             .map(|earlier| {
-                let link = self
+                let (_, link) = self
                     .evidence
                     .link(self.transit, earlier, later, self.now_ns);
                 (earlier.id, link)
             })
-            .max_by(|a, b| a.1.total().total_cmp(&b.1.total()).then(a.0.cmp(&b.0)))
+            .max_by(likelier)
     }
 
     fn known(&self, set: &[TrackId]) -> Vec<&'a Track> {
@@ -266,6 +318,16 @@ impl<'a> Judge<'a> {
         nearest.sort_unstable_by_key(|(_, track)| (track.start_ns, track.id));
         nearest.into_iter().map(|(_, track)| track).collect()
     }
+}
+
+/// The first of so many tracks that the next one may follow on.
+fn first_before(count: usize) -> usize {
+    count.saturating_sub(MOST_BEFORE)
+}
+
+fn likelier(a: &(TrackId, Link), b: &(TrackId, Link)) -> Ordering {
+    let by_odds = a.1.total().total_cmp(&b.1.total());
+    by_odds.then(a.0.cmp(&b.0))
 }
 
 /// The one that began first, first.

@@ -124,7 +124,7 @@ impl Associator {
             let Some(staying) = seam.without(&clashing) else {
                 continue;
             };
-            let Some(before) = judge.apart(&seam) else {
+            let Some(before) = judge.apart_from((candidate, other.len()), &seam) else {
                 continue;
             };
             let drawn = judge
@@ -220,6 +220,7 @@ impl Associator {
         state.words.forget(tracks);
         state.learned.retain(|track| !tracks.contains(track));
         state.belated.retain(|track| !tracks.contains(track));
+        self.evidence.turn();
         let mut known = 0;
         let mut left: BTreeSet<PersonId> = BTreeSet::new();
         for id in tracks {
@@ -316,7 +317,7 @@ impl Associator {
         let mut runner_up: Option<RunnerUp> = None;
         let mut others = 0.0;
         for candidate in self.candidates(track) {
-            let Some(worth) = judge.gain(self.set_of(candidate), track) else {
+            let Some(worth) = judge.gain_of(candidate, self.set_of(candidate), track) else {
                 continue;
             };
             let total = worth.total();

@@ -340,6 +340,35 @@ proptest! {
     }
 
     #[test]
+    fn what_is_remembered_of_pairs_and_persons_changes_nothing(
+        seed in 1_u64..500, alike in 2_u32..12, window_s in prop_oneof![Just(40_i64), Just(7200)],
+    ) {
+        let mut walks = crowd(seed, 15);
+        walks.iter_mut().for_each(|walk| walk.who %= alike);
+        walks.sort_by_key(|walk| (walk.start_ns, walk.who, walk.camera));
+        walks.dedup_by_key(|walk| (walk.start_ns, walk.who, walk.camera));
+        let options = AssociationOptions { window_ns: window_s * S, ..AssociationOptions::default() };
+        let (remembers, mut forgets) =
+            (Associator::new(options.clone()).unwrap(), Associator::new(options).unwrap());
+        let (mut remembers, mut told, mut again) = (remembers, Vec::new(), Vec::new());
+        for (index, event) in in_time(&walks).iter().enumerate() {
+            remembers.take(event, &mut told);
+            forgets.evidence.forget_all();
+            forgets.take(event, &mut again);
+            if index == 60 {
+                let pair = [track_of(&walks[0]), track_of(&walks[1])];
+                remembers.say_word(pair, Verdict::Same, &mut told);
+                forgets.evidence.forget_all();
+                forgets.say_word(pair, Verdict::Same, &mut again);
+            }
+        }
+        remembers.finish(&mut told);
+        forgets.evidence.forget_all();
+        forgets.finish(&mut again);
+        prop_assert_eq!(told, again);
+    }
+
+    #[test]
     fn nobody_is_at_two_places_at_once_and_every_id_is_that_of_a_first_track(
         seed in 1_u64..500, alike in 1_u32..4,
     ) {
