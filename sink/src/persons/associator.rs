@@ -428,7 +428,6 @@ impl Associator {
             }
             self.state.by_end.pop_first();
             self.state.tracks.remove(&track);
-            self.evidence.let_go(track);
             self.state.learned.remove(&track);
             self.state.words.let_go(track);
             self.evidence.turn();

@@ -8,8 +8,8 @@ use std::cell::RefCell;
 use std::collections::{BTreeSet, HashMap};
 use std::hash::BuildHasherDefault;
 
-use super::evidence::Spread;
 use super::glances::Glances;
+use super::pairs::Spread;
 use super::track::Track;
 use super::vectors::dot;
 use crate::PersonId;

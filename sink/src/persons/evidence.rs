@@ -1,17 +1,18 @@
 //! What speaks for two tracks being one person: looks, time, place, and what rules it out.
 
 use std::cell::RefCell;
-use std::collections::{BTreeSet, HashMap};
-use std::hash::{BuildHasherDefault, Hasher};
+use std::collections::HashMap;
+use std::hash::BuildHasherDefault;
 
 use serde::{Deserialize, Serialize};
 
 use super::map::{Relation, SiteMap};
+use super::pairs::{Compared, Pairs, Spread};
 use super::person::Worth;
 use super::track::Track;
 use super::transit::{Passage, Transit, seconds};
 use super::vectors::dot;
-use crate::{PersonId, TrackId};
+use crate::PersonId;
 
 /// From similarity to log odds: a logistic curve, fitted to pairs of tracks of which it was known who they are.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -97,9 +98,7 @@ impl Link {
 pub(crate) struct Evidence {
     pub(crate) map: SiteMap,
     pub(crate) calibration: Calibration,
-    cache: RefCell<HashMap<(TrackId, TrackId), Compared, BuildHasherDefault<Spread>>>,
-    /// Tracks that will not be compared again, and whose pairs are remembered still.
-    gone: BTreeSet<TrackId>,
+    pairs: RefCell<Pairs>,
     /// Counts the changes to the time and to what is known of tracks, walking times and words: links of an earlier moment
     /// are stale.
     moment: u64,
@@ -107,54 +106,12 @@ pub(crate) struct Evidence {
     alone: RefCell<HashMap<PersonId, Option<Worth>, BuildHasherDefault<Spread>>>,
 }
 
-/// Ids are spread evenly already; whoever could choose them to collide would have to break SHA-1 for it.
-#[derive(Default)]
-pub(crate) struct Spread(u64);
-
-impl Hasher for Spread {
-    fn write(&mut self, bytes: &[u8]) {
-        for part in bytes.chunks(8) {
-            let mut word = [0; 8];
-            word[..part.len()].copy_from_slice(part);
-            self.write_u64(u64::from_le_bytes(word));
-        }
-    }
-
-    fn write_u64(&mut self, value: u64) {
-        self.0 = (self.0.rotate_left(23) ^ value).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    }
-
-    fn write_usize(&mut self, _: usize) {
-        // The length of an id says nothing.
-    }
-
-    fn finish(&self) -> u64 {
-        self.0 ^ (self.0 >> 29)
-    }
-}
-
-/// A pair, with the versions of the two tracks.
-#[derive(Debug, Clone, Copy)]
-struct Compared {
-    versions: (u32, u32),
-    pair: Pair,
-    /// What links the two, and at which moment.
-    link: (u64, Link),
-}
-
-/// Pairs that are remembered; beyond it all are forgotten, which costs time alone.
-const MOST_PAIRS: usize = 1 << 18;
-
-/// Tracks that are let go of between two rounds through all pairs.
-const MOST_GONE: usize = 256;
-
 impl Evidence {
     pub(crate) fn new(map: SiteMap, calibration: Calibration) -> Self {
         Self {
             map,
             calibration,
-            cache: RefCell::new(HashMap::default()),
-            gone: BTreeSet::new(),
+            pairs: RefCell::default(),
             moment: 1,
             alone: RefCell::default(),
         }
@@ -188,23 +145,8 @@ impl Evidence {
     /// Forgets every pair.
     #[cfg(test)]
     pub(crate) fn forget_all(&mut self) {
-        self.cache.get_mut().clear();
+        self.pairs.get_mut().clear();
         self.turn();
-    }
-
-    /// A track will not be compared again: its pairs are forgotten, soon.
-    pub(crate) fn let_go(&mut self, track: TrackId) {
-        self.gone.insert(track);
-        if self.gone.len() < MOST_GONE {
-            return;
-        }
-        let gone = std::mem::take(&mut self.gone);
-        let cache = self.cache.get_mut();
-        cache.retain(|(a, b), _| !gone.contains(a) && !gone.contains(b));
-        // Room for as many again stays; what a crowd took an hour ago goes back.
-        if cache.capacity() > 4 * cache.len() {
-            cache.shrink_to(2 * cache.len());
-        }
     }
 
     /// Two tracks, the earlier one first.
@@ -215,21 +157,18 @@ impl Evidence {
     fn compared(&self, earlier: &Track, later: &Track) -> Compared {
         let key = (earlier.id, later.id);
         let versions = (earlier.version, later.version);
-        if let Some(known) = self.cache.borrow().get(&key)
+        let mut pairs = self.pairs.borrow_mut();
+        if let Some(known) = pairs.get(key)
             && known.versions == versions
         {
-            return *known;
+            return known;
         }
         let compared = Compared {
             versions,
             pair: self.compare(earlier, later),
             link: (0, Link::default()),
         };
-        let mut cache = self.cache.borrow_mut();
-        if cache.len() >= MOST_PAIRS {
-            cache.clear();
-        }
-        cache.insert(key, compared);
+        pairs.insert(key, compared);
         compared
     }
 
@@ -262,10 +201,8 @@ impl Evidence {
             },
             place: pair.place.max(floor),
         };
-        let mut cache = self.cache.borrow_mut();
-        if let Some(known) = cache.get_mut(&(earlier.id, later.id)) {
-            known.link = (self.moment, link);
-        }
+        let mut pairs = self.pairs.borrow_mut();
+        pairs.note((earlier.id, later.id), (self.moment, link));
         (pair, link)
     }
 

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::hash::BuildHasherDefault;
 
-use super::evidence::Spread;
+use super::pairs::Spread;
 use crate::TrackId;
 
 /// Tracks of which it is kept; more are looked at in turn only on a site where three begin every second.

@@ -5,7 +5,7 @@
 //! - `options`: how it works
 //! - [`map`]: what is known of the site
 //! - `track`, `vectors`: what is known of a track
-//! - `transit`: walking times, learned; `evidence`: what speaks for two tracks being one person
+//! - `transit`: walking times, learned; `evidence`: what speaks for two tracks being one person, `pairs`: what was found of it
 //! - `person`: what a set of tracks is worth as one person
 //! - `centres`, `glances`, `candidates`, `settle`: finding the arrangement that is worth most
 //! - `word`: what people said
@@ -26,6 +26,7 @@ mod glances;
 pub mod map;
 mod options;
 mod outline;
+mod pairs;
 mod person;
 mod renamed;
 mod settle;
