@@ -81,7 +81,82 @@ impl Gate {
 mod tests {
     use serde_json::json;
 
+    use super::super::tests::{everybody, measured};
     use super::*;
+
+    /// What the gate of the demo, which every run of the tests is held against, must speak of.
+    const HELD: [&str; 13] = [
+        "tracking.mota",
+        "tracking.hota",
+        "persons.idf1",
+        "persons.hota",
+        "joins.right",
+        "joins.calibration.expected_error",
+        "reid.map",
+        "text.tracks.r1",
+        "text.tracks.r5",
+        "text.persons.r1",
+        "text.persons.r5",
+        "text.false_alarms",
+        "text.hits.expected_error",
+    ];
+
+    /// The place of a path in a report.
+    fn at<'r>(report: &'r mut Value, path: &str) -> &'r mut Value {
+        path.split('.').fold(report, |value, key| {
+            let member = value.get_mut(key);
+            member.unwrap_or_else(|| panic!("`{path}` is nothing of a report"))
+        })
+    }
+
+    #[test]
+    fn the_committed_gates_fail_for_each_measure_that_falls_and_for_nothing_else() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/world/benchmark");
+        let mut read = 0;
+        for entry in fs_err::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if !path.to_string_lossy().ends_with(".gate.toml") {
+                continue;
+            }
+            read += 1;
+            let gate = Gate::read(&path).unwrap();
+            let mut report = serde_json::to_value(measured(everybody)).unwrap();
+            let all = || gate.least.iter().chain(&gate.most);
+            for (key, threshold) in all() {
+                let value = at(&mut report, key);
+                assert!(
+                    value.is_number(),
+                    "{}: `{key}` is no number",
+                    path.display()
+                );
+                *value = json!(threshold);
+            }
+            assert_eq!(gate.faults(&report), [""; 0], "{}", path.display());
+            for (key, threshold) in all() {
+                let worse = if gate.least.contains_key(key) {
+                    -0.001
+                } else {
+                    0.001
+                };
+                *at(&mut report, key) = json!(threshold + worse);
+                let faults = gate.faults(&report);
+                assert!(
+                    faults.len() == 1 && faults[0].starts_with(&format!("`{key}`")),
+                    "{faults:?}"
+                );
+                *at(&mut report, key) = json!(threshold);
+            }
+            if path.ends_with("demo.gate.toml") {
+                for key in HELD {
+                    assert!(
+                        all().any(|(held, _)| held == key),
+                        "`{key}` may fall unseen"
+                    );
+                }
+            }
+        }
+        assert!(read >= 4, "{read} gates");
+    }
 
     #[test]
     fn a_gate_tells_every_threshold_that_is_missed_and_every_one_that_names_nothing() {

@@ -89,7 +89,7 @@ impl<P: Fn(TrackId) -> Option<PersonId>> Answers for Known<P> {
     }
 }
 
-fn measured(person: impl Fn(TrackId) -> Option<PersonId>) -> Evaluation {
+pub(super) fn measured(person: impl Fn(TrackId) -> Option<PersonId>) -> Evaluation {
     let (boxes, truths) = run();
     let cameras = ["a".to_owned(), "b<".to_owned()];
     let sentence = |text: &str, identities: &[u64]| Sentence {
@@ -117,7 +117,7 @@ fn measured(person: impl Fn(TrackId) -> Option<PersonId>) -> Evaluation {
     evaluate(&run, &Known(person)).unwrap()
 }
 
-fn everybody(id: TrackId) -> Option<PersonId> {
+pub(super) fn everybody(id: TrackId) -> Option<PersonId> {
     let first = if id == track(0) || id == track(2) {
         0
     } else {
