@@ -20,8 +20,8 @@ struct Stretch {
 /// Frames for which nobody is seen before a tracker gives up.
 const PATIENCE: u32 = 10;
 
-/// Frames a second of the scenes here.
-const FPS: i64 = 10;
+/// The benchmark's scenes, from easy to very hard.
+const BENCHMARK: [&str; 7] = ["easy", "medium", "hard", "night", "gap", "sixteen", "crowd"];
 
 /// Sizes of the pictures of the scenes here.
 const SIZES_PX: [[f64; 2]; 2] = [[640.0, 360.0], [960.0, 540.0]];
@@ -40,11 +40,11 @@ fn size_px(rows: &[SceneRow]) -> [f64; 2] {
         .expect("the truth's boxes lie within a picture of one of the sizes")
 }
 
-fn time_ns(frame: u32) -> i64 {
-    1_772_442_000_000_000_000 + i64::from(frame) * 1_000_000_000 / FPS
+fn time_ns(frame: u32, fps: i64) -> i64 {
+    1_772_442_000_000_000_000 + i64::from(frame) * 1_000_000_000 / fps
 }
 
-fn stretches(rows: &[SceneRow]) -> Vec<Stretch> {
+fn stretches(rows: &[SceneRow], fps: i64) -> Vec<Stretch> {
     let mut by_person: BTreeMap<(u32, u64), Vec<SceneRow>> = BTreeMap::new();
     for row in rows {
         let key = (row.camera, row.observation.id);
@@ -54,7 +54,7 @@ fn stretches(rows: &[SceneRow]) -> Vec<Stretch> {
     for ((camera, id), mut rows) in by_person {
         rows.sort_by_key(|row| row.observation.frame);
         for part in rows.chunk_by(|a, b| b.observation.frame - a.observation.frame <= PATIENCE) {
-            let birth_ns = time_ns(part[0].observation.frame);
+            let birth_ns = time_ns(part[0].observation.frame, fps);
             let name = camera.to_string();
             stretches.push(Stretch {
                 track: TrackId::derive("oracle", &name, birth_ns, id as u32),
@@ -82,13 +82,13 @@ fn look(id: u64) -> Vec<NamedVector> {
     }]
 }
 
-fn sightings(stretch: &Stretch, size_px: [f64; 2]) -> Vec<Event> {
+fn sightings(stretch: &Stretch, size_px: [f64; 2], fps: i64) -> Vec<Event> {
     let (first, last) = (stretch.rows[0], stretch.rows[stretch.rows.len() - 1]);
-    let start_ns = time_ns(first.observation.frame);
+    let start_ns = time_ns(first.observation.frame, fps);
     let every_second = stretch
         .rows
         .iter()
-        .step_by(FPS as usize)
+        .step_by(fps as usize)
         .map(|row| (row, false));
     let with_end = every_second.chain([(&last, true)]);
     with_end
@@ -99,7 +99,7 @@ fn sightings(stretch: &Stretch, size_px: [f64; 2]) -> Vec<Event> {
             let share = |at: usize| (corners[at] / size_px[at % 2]) as f32;
             assert!(share(2) <= 1.0 && share(3) <= 1.0, "{corners:?}");
             assert!(share(0) < share(2) && share(1) < share(3), "{corners:?}");
-            let capture_ns = time_ns(row.observation.frame);
+            let capture_ns = time_ns(row.observation.frame, fps);
             let vectors = look(row.observation.id);
             Event::Sighting(Box::new(Sighting {
                 id: SightingId::derive(stretch.track, sequence),
@@ -129,13 +129,13 @@ fn sightings(stretch: &Stretch, size_px: [f64; 2]) -> Vec<Event> {
 }
 
 /// IDF1 over all cameras, persons that came out and persons there are.
-fn associate(path: &Path) -> (f64, usize, usize) {
-    let truth = read_scene(path).expect("the scene's truth can be read");
-    let stretches = stretches(&truth);
+fn associate(Scene { truth, fps }: &Scene) -> (f64, usize, usize) {
+    let truth = read_scene(truth).expect("the scene's truth can be read");
+    let stretches = stretches(&truth, *fps);
     let size_px = size_px(&truth);
     let mut events: Vec<Event> = stretches
         .iter()
-        .flat_map(|stretch| sightings(stretch, size_px))
+        .flat_map(|stretch| sightings(stretch, size_px, *fps))
         .collect();
     events.sort_by_key(Event::time_ns);
     let mut associator =
@@ -164,14 +164,34 @@ fn associate(path: &Path) -> (f64, usize, usize) {
     (scores.boxes.scores().idf1, numbers.len(), people.len())
 }
 
-/// The truth of the demo, and of the benchmark's scenes where they were filmed.
-fn scenes() -> Vec<PathBuf> {
-    let world = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/world");
-    let mut scenes = vec![world.join("demo/ground_truth/ai_city_2024.txt")];
-    if let Ok(entries) = fs_err::read_dir(world.join("benchmark/truth")) {
-        scenes.extend(entries.flatten().map(|entry| entry.path()));
+struct Scene {
+    truth: PathBuf,
+    /// Frames a second.
+    fps: i64,
+}
+
+impl Scene {
+    fn of(truth: PathBuf, spec: &Path) -> Self {
+        let text = fs_err::read_to_string(spec).expect("the scene can be read");
+        let spec: toml::Table = text.parse().expect("the scene is TOML");
+        let fps = spec["fps"].as_integer().expect("its frame rate is whole");
+        Self { truth, fps }
     }
-    scenes.sort();
+}
+
+/// The truth of the demo, and of the benchmark's scenes.
+fn scenes() -> Vec<Scene> {
+    let world = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/world");
+    let demo = world.join("demo");
+    let mut scenes = vec![Scene::of(
+        demo.join("ground_truth/ai_city_2024.txt"),
+        &demo.join("scene.toml"),
+    )];
+    for name in BENCHMARK {
+        let truth = world.join(format!("benchmark/truth/{name}.txt"));
+        let spec = world.join(format!("benchmark/{name}.toml"));
+        scenes.push(Scene::of(truth, &spec));
+    }
     scenes
 }
 
@@ -182,7 +202,7 @@ fn with_perfect_boxes_and_perfect_looks_association_loses_nothing() {
         assert!(
             idf1 >= 0.99,
             "{}: IDF1 {idf1:.4}, {persons} persons of {people} people",
-            scene.display()
+            scene.truth.display()
         );
     }
 }
