@@ -8,11 +8,11 @@ use crate::Error;
 use crate::event::testing::jpeg;
 
 /// A file system of so many KiB at a folder; unmounted with this value.
-struct Disk<'d>(&'d Path);
+pub(super) struct Disk<'d>(&'d Path);
 
 impl<'d> Disk<'d> {
     /// None, said loudly, where nothing can be mounted.
-    fn mount(test: &str, dir: &'d Path, kib: u32) -> Option<Self> {
+    pub(super) fn mount(test: &str, dir: &'d Path, kib: u32) -> Option<Self> {
         fs_err::create_dir_all(dir).unwrap();
         if mount(dir, &format!("size={kib}k")) {
             return Some(Self(dir));
@@ -22,8 +22,15 @@ impl<'d> Disk<'d> {
         None
     }
 
-    fn resize(&self, kib: u32) {
+    pub(super) fn resize(&self, kib: u32) {
         assert!(mount(self.0, &format!("remount,size={kib}k")));
+    }
+
+    /// What lies on it, KiB.
+    pub(super) fn used(&self) -> u32 {
+        let used = Command::new("du").arg("-sk").arg(self.0).output();
+        let used = String::from_utf8(used.unwrap().stdout).unwrap();
+        used.split_whitespace().next().unwrap().parse().unwrap()
     }
 }
 
@@ -182,10 +189,7 @@ fn a_disk_that_fills_up_under_the_whole_store_costs_nothing_once_there_is_room()
     receiver.catch_up(LONG).unwrap();
     receiver.close().unwrap();
     drop(store);
-    let used = Command::new("du").arg("-sk").arg(site.path()).output();
-    let used = String::from_utf8(used.unwrap().stdout).unwrap();
-    let used: u32 = used.split_whitespace().next().unwrap().parse().unwrap();
-    disk.resize(used + 2_048);
+    disk.resize(disk.used() + 2_048);
     append(&publisher.writer(), &events[300..]);
     publisher.drain(LONG).unwrap();
     // A process that the full disk ends is one that is killed; it must not get to the end.

@@ -19,7 +19,7 @@ const FULL: Fault = Fault::Refuse(
     "Service internal error: No space left on device",
 );
 
-fn on_server(server: &StandIn) -> StoreOptions {
+pub(super) fn on_server(server: &StandIn) -> StoreOptions {
     StoreOptions {
         server: Some(ServerOptions {
             limits: ServerLimits {

@@ -7,9 +7,13 @@ use rdkafka::message::OwnedHeaders;
 use rdkafka::producer::{BaseProducer, Producer as _};
 use rustix::process::Signal;
 
+use super::disks::Disk;
 use super::index_faults::produce;
+use super::server::on_server;
 use super::*;
+use crate::Error;
 use crate::store::Forget;
+use crate::store::engine::server::stand_in::{Fault, StandIn};
 
 /// Numbers from a seed.
 struct Dice(u64);
@@ -29,6 +33,39 @@ fn say(words: &str) {
         format!("soak: {words}\n").as_bytes(),
     )
     .ok();
+}
+
+/// Room on the disk under the spool, KiB.
+const ROOM: u32 = 512 * 1_024;
+
+/// Sightings of a camera whose clock has jumped to another day: three tracks of three.
+fn of_another_day(round: u32, day: i64) -> Vec<Event> {
+    let numbers = 0..9;
+    numbers
+        .map(|number| {
+            Event::Sighting(Box::new(sighting(
+                "gate-1",
+                day * 24 * 3600 * S + i64::from(number / 3) * 6 * S,
+                900_000 + 10 * round + number / 3,
+                number % 3,
+            )))
+        })
+        .collect()
+}
+
+/// A fault of the server that holds the vectors.
+fn of_server(dice: &mut Dice) -> Fault {
+    match dice.below(6) {
+        0 => Fault::Refuse(tonic::Code::Unavailable, "going down"),
+        1 => Fault::Refuse(
+            tonic::Code::Internal,
+            "Service internal error: No space left on device",
+        ),
+        2 => Fault::Busy(1),
+        3 => Fault::Slow(Duration::from_millis(dice.below(4_000))),
+        4 => Fault::Lose,
+        _ => Fault::OnlyTakeIn,
+    }
 }
 
 /// `make soak`; without `SIGHTLINE_SOAK_SECONDS` there is nothing to do.
@@ -58,9 +95,21 @@ fn every_fault_at_random_for_as_long_as_wanted() {
     let log = log_options(&broker.address);
     create_topics(&log, LONG).unwrap();
     let (edge, site) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let disk = Disk::mount("the soak's full disk", edge.path(), ROOM);
     let mut publisher = publish(edge.path(), &log);
     let mut store = open_store(site.path());
     let mut receivers = vec![receive(&store, &log)];
+    // The same log once more, into a store whose vectors lie on a server.
+    let remote = LogOptions {
+        group: "soak-on-a-server".to_owned(),
+        ..log.clone()
+    };
+    let (server, elsewhere) = (StandIn::start(), tempfile::tempdir().unwrap());
+    let on_server = on_server(&server);
+    let server_store = Arc::new(Store::open(elsewhere.path(), &on_server).unwrap());
+    let server_receiver = receive(&server_store, &remote);
+    let mut server = Some(server);
+    let mut jumped: Vec<Event> = Vec::new();
     let (begin, mut number, mut faults) = (Instant::now(), 0_u32, 0_u32);
     let mut gone = Vec::new();
     let producer: BaseProducer = log.client().create().unwrap();
@@ -70,7 +119,7 @@ fn every_fault_at_random_for_as_long_as_wanted() {
             publisher.writer().append(&event(number)).unwrap();
             number += 1;
         }
-        let fault = dice.below(9);
+        let fault = dice.below(13);
         match fault {
             0 => {
                 broker.kill();
@@ -95,8 +144,8 @@ fn every_fault_at_random_for_as_long_as_wanted() {
             }
             5 => {
                 let writer = publisher.writer();
-                if number > 0 {
-                    let appended = u64::from(number) + repeats;
+                let appended = u64::from(number) + repeats + jumped.len() as u64;
+                if appended > 0 {
                     writer.wait_safe(appended, LONG).unwrap();
                 }
                 drop(publisher);
@@ -130,6 +179,39 @@ fn every_fault_at_random_for_as_long_as_wanted() {
                 }
                 producer.flush(LONG).unwrap();
             }
+            8 => {
+                let many: Vec<Fault> = (0..1 + dice.below(6))
+                    .map(|_| of_server(&mut dice))
+                    .collect();
+                if let Some(server) = &server {
+                    server.fail("upsert", &many);
+                }
+            }
+            9 => {
+                let back = server.take().map(StandIn::stop);
+                std::thread::sleep(Duration::from_millis(dice.below(5_000)));
+                server = back.map(|back| back());
+            }
+            10 => {
+                let some = of_another_day(faults, 400 + dice.below(20_000) as i64);
+                append(&publisher.writer(), &some);
+                jumped.extend(some);
+            }
+            11 => {
+                if let Some(disk) = &disk {
+                    disk.resize(disk.used() + 64);
+                    for _ in 0..dice.below(2_000) {
+                        match publisher.writer().append(&event(number)) {
+                            Ok(_) => number += 1,
+                            Err(Error::SpoolFull { .. }) => {
+                                std::thread::sleep(Duration::from_millis(1));
+                            }
+                            Err(error) => panic!("{error}"),
+                        }
+                    }
+                    disk.resize(ROOM);
+                }
+            }
             _ => std::thread::sleep(Duration::from_millis(dice.below(2_000))),
         }
         receivers.truncate(3);
@@ -137,7 +219,10 @@ fn every_fault_at_random_for_as_long_as_wanted() {
         if faults % 10 == 0 {
             publisher.drain(LONG).unwrap();
             receivers[0].catch_up(LONG).unwrap();
-            assert_holds(&store, &without(&events(number), &gone));
+            server_receiver.catch_up(LONG).unwrap();
+            let expected = without(&[events(number), jumped.clone()].concat(), &gone);
+            assert_holds(&store, &expected);
+            assert_holds(&server_store, &expected);
             let seconds = begin.elapsed().as_secs();
             say(&format!(
                 "{faults} faults, {number} events, {seconds} s: all there once"
@@ -150,7 +235,13 @@ fn every_fault_at_random_for_as_long_as_wanted() {
         assert_eq!(receiver.status().lost, 0);
         receiver.close().unwrap();
     }
-    assert_holds(&store, &without(&events(number), &gone));
+    server_receiver.catch_up(LONG).unwrap();
+    assert_eq!(server_receiver.status().lost, 0);
+    server_receiver.close().unwrap();
+    let expected = without(&[events(number), jumped].concat(), &gone);
+    assert_holds(&store, &expected);
+    assert_holds(&server_store, &expected);
+    drop((publisher, server));
     let letters = dead_letters(&log, true, LONG).unwrap();
     let origins: BTreeSet<_> = letters.iter().map(|letter| &letter.origin).collect();
     assert_eq!(origins.len(), poison, "each once or more often");
