@@ -7,6 +7,7 @@ mean of the weights. MSCSA blocks may be added, and TGI, which lets the sentence
 
 from __future__ import annotations
 
+import hashlib
 import math
 import os
 from collections import defaultdict
@@ -22,12 +23,11 @@ from torch.nn import functional
 from sightline_training.augment import Augment, plain, read_rgb, training_batch
 from sightline_training.checkpoint import read_checkpoint, same_settings, take
 from sightline_training.dataset import DatasetError, Picture
-from sightline_training.losses import product
-from sightline_training.mscsa import Tgi
-from sightline_training.person_net import DIMENSION, HEIGHT, STAGES, WIDTH, PersonNet, load_published
+from sightline_training.kept_maps import KeptMaps
+from sightline_training.person_net import HEIGHT, WIDTH, PersonNet, load_published
 from sightline_training.retrieval import image_scores
 from sightline_training.settings import merged
-from sightline_training.text_tower import PAD, MiniLm, padded, tokenizer
+from sightline_training.told import Told, told_of
 
 KIND = "the appearance encoder"
 # The network's parts, in order.
@@ -75,11 +75,14 @@ class AppearanceSettings:
     # Modules that stay as published.
     frozen: tuple[str, ...] = ("in_first", "conv1")
     # Whether the maps after the frozen stages are made once for each picture, and kept: a small machine then sees ten times the
-    # pictures, each of them always changed in the same way (and in another one after a resume).
+    # pictures, each of them always changed in one of so many ways.
     keeps_maps: bool = False
+    variants: int = 1
     # Stages that are followed by an MSCSA block, of 1, 2, 3; their rate, and that of TGI, is so many times the rate of the rest.
     mscsa: tuple[int, ...] = ()
     tgi: bool = True
+    # Whether a learned map that the start has behind it stays and trains along; else it goes, and one may be learned anew afterwards.
+    keeps_metric: bool = False
     new_rate: float = 3.0
     seed: int = 0
     bf16: bool = True
@@ -89,7 +92,7 @@ class AppearanceSettings:
     RANGES: ClassVar = {
         **dict.fromkeys(("height", "width"), (32, math.inf)),
         "identities": (2, math.inf),
-        **dict.fromkeys(("views", "warm_up", "steps"), (1, math.inf)),
+        **dict.fromkeys(("views", "warm_up", "steps", "variants"), (1, math.inf)),
         "mean_keeps": (0, 1),
         # Of stages.
         "mscsa": (1, 3),
@@ -181,73 +184,29 @@ def triplet_loss(vectors: torch.Tensor, who: torch.Tensor, margin: float) -> tor
     return functional.relu(nearest - farthest + margin).mean()
 
 
-# Captions that stand for a person.
-TOLD = 1
-
-
-@torch.no_grad()
-def told_of(people: People) -> torch.Tensor:
-    """People x 384: MiniLM's mean over the fullest captions of each person's first pictures."""
-    texts = []
-    for name in people.names:
-        own = [picture.captions[0] for picture in people.by_identity[name] if picture.captions][:TOLD]
-        if not own:
-            raise DatasetError(f"{name}: no sentence, and the loss `text` wants one of everybody")
-        texts.append(own)
-    flat = [text for own in texts for text in own]
-    encoder, words = MiniLm().eval(), tokenizer(64)
-    ids = [encoding.ids for encoding in words.encode_batch(flat)]
-    order = sorted(range(len(ids)), key=lambda number: len(ids[number]))
-    rows = torch.zeros(len(ids), 384)
-    for start in range(0, len(order), 64):
-        chunk = order[start : start + 64]
-        tokens = padded([ids[number] for number in chunk])
-        inside = (tokens != PAD).float()[:, :, None]
-        rows[chunk] = (encoder(tokens) * inside).sum(1) / inside.sum(1)
-    rows = functional.normalize(rows, dim=1)
-    ends = np.cumsum([len(own) for own in texts])
-    return torch.stack([rows[end - len(own) : end].mean(0) for end, own in zip(ends, texts)])
-
-
-class Told(nn.Module):
-    """For training alone: pictures against the sentences about people."""
-
-    def __init__(self, with_tgi: bool) -> None:
-        super().__init__()
-        self.enter = nn.Linear(384, DIMENSION)
-        self.tgi = Tgi(STAGES[-1][1], DIMENSION) if with_tgi else None
-
-    def forward(
-        self, vectors: torch.Tensor, positions: torch.Tensor, who: torch.Tensor, texts: torch.Tensor, smoothing: float, temperature: float
-    ) -> torch.Tensor:
-        """Cross-entropy of each picture over everybody's sentences."""
-        told = self.enter(texts)
-        scores = product(vectors, functional.normalize(told.float(), dim=1).T)
-        if self.tgi is not None:
-            chosen = who.unique()
-            refined = functional.normalize(self.tgi(told[chosen].to(positions.dtype), positions).float(), dim=2)
-            scores = scores.index_copy(1, chosen, (refined * vectors[:, None]).sum(2))
-        return functional.cross_entropy(scores / temperature, who, label_smoothing=smoothing)
-
-
 class AppearanceRun:
     """One training: network, its running mean, memory, optimiser, step."""
 
-    def __init__(self, settings: AppearanceSettings, pictures: list[Picture], published: Path | None) -> None:
+    def __init__(
+        self, settings: AppearanceSettings, pictures: list[Picture], published: Path | None, maps: Path | None = None
+    ) -> None:
+        """`maps` is the file of a training that keeps maps; trainings that differ after the frozen stages alone may share it."""
         torch.manual_seed(settings.seed)
         self.settings = settings
         self.people = People(pictures, settings)
-        self.net = PersonNet(after=settings.mscsa)
+        self.net = PersonNet(after=settings.mscsa, has_metric=settings.keeps_metric)
         if published is not None:
             known = load_published(published).state_dict()
-            # A metric is learned for a network as it is, and goes when the network changes.
-            known.pop("metric.weight", None)
+            if settings.keeps_metric and "metric.weight" not in known:
+                raise DatasetError(f"{published}: no learned map, and keeps_metric wants one")
+            if not settings.keeps_metric:
+                known.pop("metric.weight", None)
             take(self.net, self.net.state_dict() | known, published)
         self.net = self.net.to(memory_format=torch.channels_last)
         for name in settings.frozen:
             getattr(self.net, name).requires_grad_(False)
         self.told = Told(settings.tgi)
-        self.texts = told_of(self.people) if settings.losses.text else None
+        self.texts = told_of(self.people.by_identity, self.people.names) if settings.losses.text else None
         self.start = {name: value.detach().clone() for name, value in self.net.named_parameters()}
         self.mean = {name: value.clone() for name, value in self.start.items()}
         self.classifier = nn.Linear(self.net.fc[0].out_features, len(self.people.names), bias=False)
@@ -259,20 +218,23 @@ class AppearanceRun:
         self.optimiser = torch.optim.AdamW([{"params": trained}, {"params": new}], lr=settings.rate, weight_decay=0.0)
         self.known = torch.zeros(0, self.net.fc[0].out_features)
         self.known_who = torch.zeros(0, dtype=torch.long)
-        self.maps: dict[Path, torch.Tensor] = {}
+        self.kept = self.kept_maps(published, maps) if settings.keeps_maps else None
         self.step, self.elapsed_s = 0, 0.0
+
+    def kept_maps(self, published: Path | None, file: Path | None) -> KeptMaps:
+        """The maps of all pictures that batches are made of, from the file if it has them."""
+        if file is None:
+            raise DatasetError("keeps_maps wants a file for the maps")
+        settings = self.settings
+        paths = sorted(picture.path for name in self.people.names for picture in self.people.by_identity[name])
+        weights = settings.seed if published is None else hashlib.sha256(published.read_bytes()).hexdigest()
+        size = (settings.height, settings.width, settings.frozen_stages, settings.bf16)
+        return KeptMaps(file, paths, settings.variants, [weights, size, asdict(settings.augment)], self.fresh_maps, settings.seed)
 
     def frozen_maps(self, pictures: list[Picture], rng: np.random.Generator) -> torch.Tensor:
         """Maps after the frozen stages, made or kept."""
-        settings = self.settings
-        if not settings.keeps_maps:
-            return self.fresh_maps([picture.path for picture in pictures], rng)
-        new = list(dict.fromkeys(picture.path for picture in pictures if picture.path not in self.maps))
-        if new:
-            for path, maps in zip(new, self.fresh_maps(new, rng)):
-                self.maps[path] = maps.to(torch.bfloat16).contiguous()
-        kept = torch.stack([self.maps[picture.path] for picture in pictures])
-        return kept.contiguous(memory_format=torch.channels_last)
+        paths = [picture.path for picture in pictures]
+        return self.fresh_maps(paths, rng) if self.kept is None else self.kept.of(paths, rng)
 
     def fresh_maps(self, paths: list[Path], rng: np.random.Generator) -> torch.Tensor:
         """Pictures changed at random, through the frozen stages."""
@@ -343,7 +305,7 @@ class AppearanceRun:
 
     def averaged(self) -> PersonNet:
         """The network with the running mean of its weights."""
-        net = PersonNet(after=self.settings.mscsa)
+        net = PersonNet(after=self.settings.mscsa, has_metric=self.settings.keeps_metric)
         net.load_state_dict(self.net.state_dict() | self.mean)
         return net.eval()
 
@@ -388,7 +350,7 @@ class AppearanceRun:
 def load_appearance(path: Path, share: float = 1.0) -> PersonNet:
     """The mean network of a checkpoint, or a point on the line from the published weights (share 0) to it (share 1)."""
     state = read_checkpoint(path, "mean", KIND)
-    net = PersonNet(after=tuple(state["settings"].get("mscsa", ())))
+    net = PersonNet(after=tuple(state["settings"].get("mscsa", ())), has_metric=state["settings"].get("keeps_metric", False))
     between = {name: torch.lerp(state["start"][name], value, share) for name, value in state["mean"].items()}
     take(net, state["net"] | between, path)
     return net.eval()

@@ -13,6 +13,7 @@ from conftest import CROPS
 from sightline_training import __main__ as command_line
 from sightline_training import appearance as A
 from sightline_training import appearance_export, export, metric
+from sightline_training.augment import Augment
 from sightline_training.course import train
 from sightline_training.dataset import DatasetError, Picture, read_any
 from sightline_training.person_net import PersonNet, WeightsError, load_published, with_metric
@@ -68,20 +69,26 @@ def test_frozen_stages_end_before_what_trains():
         dataclasses.replace(SMALL, frozen=("conv1",), keeps_maps=True)
 
 
-def test_kept_maps_are_made_once_and_trained_on(crops, monkeypatch):
+def test_kept_maps_are_made_once_and_trained_on(crops, monkeypatch, tmp_path):
     frozen = ("in_first", "conv1", "conv2", "conv3")
-    settings = dataclasses.replace(SMALL, frozen=frozen, keeps_maps=True, mscsa=(3,))
-    run = A.AppearanceRun(settings, read_any(crops), SHIPPED)
-    run.advance(0.0)
-    kept = len(run.maps)
-    assert kept > 0
-    monkeypatch.setattr(run, "fresh_maps", None)
-    run.step = 0
+    settings = dataclasses.replace(SMALL, frozen=frozen, keeps_maps=True, variants=2, mscsa=(3,))
+    pictures = read_any(crops)
+    run = A.AppearanceRun(settings, pictures, SHIPPED, tmp_path / "maps.npy")
+    assert run.kept.maps.shape == (len(pictures), 2, 192, 4, 2)
+    assert not np.array_equal(run.kept.maps[:, 0], run.kept.maps[:, 1])
     before = run.net.conv4[0].conv1.conv.weight.detach().clone()
     run.advance(0.0)
-    assert len(run.maps) == kept
     assert not torch.equal(run.net.conv4[0].conv1.conv.weight, before)
     assert all(torch.equal(run.start[name], value) for name, value in run.net.named_parameters() if name.startswith("conv3"))
+    # A training that differs after the frozen stages alone finds them; one whose pictures are changed otherwise does not.
+    monkeypatch.setattr(A.AppearanceRun, "fresh_maps", None)
+    again = A.AppearanceRun(dataclasses.replace(settings, mscsa=(), rate=1e-3), pictures, SHIPPED, tmp_path / "maps.npy")
+    assert np.array_equal(again.kept.maps, run.kept.maps)
+    with pytest.raises(TypeError):
+        other = dataclasses.replace(settings, augment=Augment(gain=0.1))
+        A.AppearanceRun(other, pictures, SHIPPED, tmp_path / "maps.npy")
+    with pytest.raises(DatasetError, match="a file for the maps"):
+        A.AppearanceRun(settings, pictures, SHIPPED)
 
 
 def test_tgi_sees_the_picture_and_its_loss_falls(crops):

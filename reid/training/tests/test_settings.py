@@ -42,6 +42,7 @@ WRONG = {
         ({"mscsa": [4]}, r"`mscsa` is \[4\], expected a list, each 3 or less"),
         ({"augment": {"crop": 0.9}}, "`augment.crop` is 0.9, expected 0.4 or less"),
         ({"warm_up": 0}, "`warm_up` is 0, expected 1 or more"),
+        ({"variants": 0}, "`variants` is 0, expected 1 or more"),
         ({"keeps_maps": True, "frozen": []}, "keeps_maps keeps"),
     ],
     "vpm": [

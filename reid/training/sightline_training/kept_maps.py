@@ -1,0 +1,71 @@
+"""Maps after the frozen stages, made once for each picture and kept in a file, so that a small machine trains on what follows them.
+
+A picture is kept in several variants, each changed at random in its own way: a training that saw one alone would learn it by heart.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+
+# Pictures that pass the frozen stages at once: few, so that their maps stay in the processor's caches.
+CHUNK = 8
+# What half precision holds.
+LARGEST = 65504.0
+
+
+def digest_of(told: object) -> str:
+    """What the maps depend on, in short."""
+    return hashlib.sha256(json.dumps(told, sort_keys=True, default=str).encode()).hexdigest()
+
+
+class KeptMaps:
+    """Pictures x variants x channels x height x width in half precision, on disk: the system keeps in memory what fits."""
+
+    def __init__(
+        self,
+        file: Path,
+        paths: list[Path],
+        variants: int,
+        depends_on: object,
+        make: Callable[[list[Path], np.random.Generator], torch.Tensor],
+        seed: int = 0,
+    ) -> None:
+        self.number = {path: number for number, path in enumerate(paths)}
+        self.variants = variants
+        told = file.with_suffix(".json")
+        digest = digest_of([[str(path) for path in paths], variants, seed, depends_on])
+        if not file.is_file() or not told.is_file() or json.loads(told.read_text()) != digest:
+            self.fill(file, paths, seed, make)
+            told.write_text(json.dumps(digest))
+        self.maps = np.load(file, mmap_mode="r")
+
+    def fill(
+        self, file: Path, paths: list[Path], seed: int, make: Callable[[list[Path], np.random.Generator], torch.Tensor]
+    ) -> None:
+        """Writes the file whole or not at all."""
+        file.parent.mkdir(parents=True, exist_ok=True)
+        part, maps = file.with_suffix(".part"), None
+        for variant in range(self.variants):
+            for start in range(0, len(paths), CHUNK):
+                chunk = paths[start : start + CHUNK]
+                made = make(chunk, np.random.default_rng([seed, variant, start])).float().clamp(-LARGEST, LARGEST).numpy()
+                if maps is None:
+                    shape = (len(paths), self.variants, *made.shape[1:])
+                    maps = np.lib.format.open_memmap(part, "w+", np.float16, shape)
+                maps[start : start + len(chunk), variant] = made
+        maps.flush()
+        del maps
+        os.replace(part, file)
+
+    def of(self, paths: list[Path], rng: np.random.Generator) -> torch.Tensor:
+        """Maps of pictures, each in one of its variants."""
+        variants = rng.integers(self.variants, size=len(paths))
+        rows = np.stack([self.maps[self.number[path], variant] for path, variant in zip(paths, variants)])
+        return torch.from_numpy(rows).to(torch.bfloat16).contiguous(memory_format=torch.channels_last)
