@@ -107,7 +107,8 @@ def appearance(args: argparse.Namespace) -> None:
     from sightline_training.course import train as loop
 
     settings = written_over(AppearanceSettings(), args.settings, {"steps": args.steps})
-    run = AppearanceRun(settings, [picture for path in args.data for picture in read_any(path, "train")], args.published)
+    pictures = [picture for path in args.data for picture in read_any(path, "train")]
+    run = AppearanceRun(settings, pictures, args.published, args.maps or args.out / "maps.npy")
     take_up(run, args.out, args.resume)
     print(f"{len(run.people.names)} people, from step {run.step}", flush=True)
     held = read_held(args.held, "val") if args.held else None
@@ -177,6 +178,14 @@ def export_appearance(args: argparse.Namespace) -> None:
     print(json.dumps({"appearance": parity}, indent=2))
 
 
+def real(args: argparse.Namespace) -> None:
+    """Prints how well ONNX files tell the people of footage apart."""
+    from sightline_training.real import measure_real
+
+    for model in args.models:
+        print(json.dumps({"model": str(model), **measure_real(model, args.boxes, args.footage)}))
+
+
 def plot(args: argparse.Namespace) -> None:
     """Draws losses and measures of a training."""
     from sightline_training.plot import draw
@@ -221,6 +230,7 @@ def main() -> int:
     command.add_argument("--minutes", type=float, help="let the learning rate follow the clock instead of steps")
     command.add_argument("--save-every-s", type=float, default=300)
     command.add_argument("--resume", action="store_true")
+    command.add_argument("--maps", type=Path, help="file of kept maps, to share between trainings; else OUT/maps.npy")
     command.set_defaults(run=appearance)
     command = commands.add_parser("metric", help="learn a linear map behind the appearance encoder")
     command.add_argument("--data", type=Path, nargs="+", required=True)
@@ -241,6 +251,11 @@ def main() -> int:
     command.add_argument("--quality", type=Path, help="JSON of what was measured, for the card")
     add_provenance(command)
     command.set_defaults(run=export_appearance)
+    command = commands.add_parser("real", help="measure appearance encoders on people of footage, told apart by eye")
+    command.add_argument("--models", type=Path, nargs="+", required=True, help="ONNX files")
+    command.add_argument("--boxes", type=Path, required=True, help="JSON of boxes: real/choosing.json or real/held.json")
+    command.add_argument("--footage", type=Path, required=True, help="folder of the clips")
+    command.set_defaults(run=real)
     command = commands.add_parser("plot", help="draw losses and measures of a training")
     command.add_argument("--log", type=Path, required=True, help="log.jsonl of the training")
     command.add_argument("--out", type=Path, required=True, help="PNG")

@@ -55,8 +55,8 @@ def text_scores(words: np.ndarray, pictures: np.ndarray, asked: np.ndarray, who:
     return {**recall, "text_map": float(both[:, 0].mean()), "text_minp": float(both[:, 1].mean())}
 
 
-def image_scores(vectors: np.ndarray, who: np.ndarray, camera: np.ndarray) -> dict[str, float]:
-    """Rank-1, mAP, mINP of pictures asking for the same person on other cameras."""
+def image_results(vectors: np.ndarray, who: np.ndarray, camera: np.ndarray) -> list[tuple[float, float, float]]:
+    """Whether the first is right, average precision and inverse negative penalty of each picture whose person other cameras have."""
     similarity = vectors @ vectors.T
     results = []
     for row in range(len(vectors)):
@@ -65,7 +65,12 @@ def image_scores(vectors: np.ndarray, who: np.ndarray, camera: np.ndarray) -> di
         right = (who[kept] == who[row])[order]
         if right.any():
             results.append((float(right[0]), *average_precision(right)))
-    rank1, mean_ap, minp = np.array(results).mean(0)
+    return results
+
+
+def image_scores(vectors: np.ndarray, who: np.ndarray, camera: np.ndarray) -> dict[str, float]:
+    """Rank-1, mAP, mINP of pictures asking for the same person on other cameras."""
+    rank1, mean_ap, minp = np.array(image_results(vectors, who, camera)).mean(0)
     return {"image_rank1": float(rank1), "image_map": float(mean_ap), "image_minp": float(minp)}
 
 

@@ -1,0 +1,43 @@
+"""Real people: boxes are cut out of the right frames, neighbours of one piece do not count, intervals hold the mean."""
+
+import json
+
+import cv2
+import numpy as np
+import pytest
+
+from sightline_training import real
+from sightline_training.dataset import DatasetError
+
+
+def film(path, frames):
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"MJPG"), 5, (64, 48))
+    for code in frames:
+        writer.write(np.full((48, 64, 3), code, np.uint8))
+    writer.release()
+
+
+def test_boxes_are_cut_out_of_their_frames(tmp_path):
+    film(tmp_path / "a.avi", [20, 120, 220])
+    rows = [["a.avi", 2, 10, 5, 20, 30, "p", "p1"], ["a.avi", 0, -4, -2, 10, 12, "q", "q1"]]
+    (tmp_path / "boxes.json").write_text(json.dumps(rows))
+    boxes = real.read_boxes(tmp_path / "boxes.json")
+    crops = real.cut_out(boxes, tmp_path)
+    assert [crop.shape for crop in crops] == [(30, 20, 3), (10, 6, 3)]
+    assert abs(float(crops[0].mean()) - 220) < 6 and abs(float(crops[1].mean()) - 20) < 6
+    with pytest.raises(DatasetError, match="ends before frame 3"):
+        real.cut_out([real.Box("a.avi", 3, 0, 0, 5, 5, "p", "p1")], tmp_path)
+    (tmp_path / "boxes.json").write_text('[["a.avi"]]')
+    with pytest.raises(DatasetError, match="not a list of boxes"):
+        real.read_boxes(tmp_path / "boxes.json")
+
+
+def test_crops_ask_for_their_person_in_other_pieces():
+    # Two people, two pieces each; the second piece of the first person looks like the other person.
+    vectors = np.array([[1, 0], [1, 0], [0, 1], [0, 1], [0, 1]], np.float32)
+    who, piece = np.array([0, 0, 0, 1, 1]), np.array([0, 0, 1, 2, 3])
+    found = real.measures(vectors, who, piece)
+    assert found["asked"] == 5
+    # The three of the first person are wrong; those of the second are right but for the look-alike, which comes first in order.
+    assert found["rank1"][0] == 0.0 and found["rank1"][1] <= found["rank1"][0] <= found["rank1"][2]
+    assert found["same"] == pytest.approx((0 * 4 + 1 * 2) / 6, abs=1e-4) and found["others"] == pytest.approx(2 / 6, abs=1e-4)
