@@ -46,6 +46,8 @@ class AppearanceLosses:
     # The farthest view of a person nearer than the nearest of another one (Hermans et al., 2017), in cosine.
     triplet: float = 0.5
     margin: float = 0.25
+    # The mean cosine between different people, squared: other losses ask for an order alone, and similarities would lose their scale.
+    level: float = 0.0
     # Which of the training's people is it, over a scaled cosine.
     identity: float = 0.0
     # Which of the people's sentences tells of this picture; those of the batch are refined by TGI, if it is on.
@@ -184,6 +186,12 @@ def triplet_loss(vectors: torch.Tensor, who: torch.Tensor, margin: float) -> tor
     return functional.relu(nearest - farthest + margin).mean()
 
 
+def level_loss(vectors: torch.Tensor, who: torch.Tensor) -> torch.Tensor:
+    """Zero when different people are as often alike as opposed."""
+    cosine = vectors @ vectors.T
+    return cosine[who[:, None] != who[None, :]].mean().square()
+
+
 class AppearanceRun:
     """One training: network, its running mean, memory, optimiser, step."""
 
@@ -264,6 +272,8 @@ class AppearanceRun:
             parts["views"] = views_loss(vectors, who, self.known, self.known_who, weights.temperature)
         if weights.triplet:
             parts["triplet"] = triplet_loss(vectors, who, weights.margin)
+        if weights.level:
+            parts["level"] = level_loss(vectors, who)
         if weights.identity:
             logits = 16 * vectors @ functional.normalize(self.classifier.weight, dim=1).T
             parts["identity"] = functional.cross_entropy(logits, who, label_smoothing=0.1)

@@ -164,6 +164,25 @@ def test_a_metric_is_written_whole_with_its_log(crops, tmp_path, monkeypatch):
         metric.read_metric(tmp_path / "m.npy")
 
 
+def test_a_training_goes_on_with_the_map_of_the_file_or_leaves_it(crops, tmp_path):
+    pictures, sample = read_any(crops), torch.rand(2, 3, 256, 128) * 255
+    shipped = load_published(SHIPPED)
+    run = A.AppearanceRun(dataclasses.replace(SMALL, keeps_metric=True, rate=1e-3), pictures, SHIPPED)
+    with torch.no_grad():
+        assert torch.allclose(run.averaged()(sample), shipped(sample), atol=1e-5)
+    run.advance(0.0)
+    run.save(tmp_path / "last.pt")
+    none, whole = (A.load_appearance(tmp_path / "last.pt", share) for share in (0.0, 1.0))
+    with torch.no_grad():
+        assert torch.allclose(none(sample), shipped(sample), atol=1e-5)
+    assert not torch.equal(whole.metric.weight, shipped.metric.weight)
+    assert A.AppearanceRun(SMALL, pictures, SHIPPED).averaged().metric is None
+    shipped.metric = None
+    export.to_onnx(shipped, sample, tmp_path / "bare.onnx", "pictures", {0: "N"}, keeps_names=True)
+    with pytest.raises(DatasetError, match="no learned map"):
+        A.AppearanceRun(dataclasses.replace(SMALL, keeps_metric=True), pictures, tmp_path / "bare.onnx")
+
+
 def test_weights_of_another_network_are_refused(tmp_path):
     export.to_onnx(torch.nn.Linear(4, 2), torch.zeros(2, 4), tmp_path / "m.onnx", "x", {0: "N"})
     with pytest.raises(WeightsError, match="0267"):
@@ -197,6 +216,7 @@ def test_losses_are_those_of_hand_made_vectors():
     who = torch.tensor([0, 0, 1, 1])
     assert float(A.triplet_loss(apart, who, 0.25)) == 0
     assert float(A.triplet_loss(torch.eye(2)[[0, 1, 0, 1]], who, 0.25)) == pytest.approx(1.25)
+    assert float(A.level_loss(apart, who)) == 0 and float(A.level_loss(torch.ones(4, 1), who)) == 1
     nobody = torch.zeros(0, 2), torch.zeros(0, dtype=torch.long)
     alone = float(A.views_loss(apart, who, *nobody, 0.1))
     assert alone < 0.01

@@ -106,7 +106,8 @@ def test_settings_that_can_be_are_taken_over(tmp_path):
 
 def test_every_settings_file_and_row_can_be():
     folder = Path(__file__).parents[1] / "settings"
-    made = {"joint": Settings.of, "appearance-head": AppearanceSettings.of, **{f"{system}-compact": settings_from for system in SYSTEMS}}
+    appearance = {f"appearance-{name}": AppearanceSettings.of for name in ("head", "mscsa")}
+    made = {"joint": Settings.of, **appearance, **{f"{system}-compact": settings_from for system in SYSTEMS}}
     assert {file.stem for file in folder.glob("*.json")} == set(made)
     for name, make in made.items():
         make(json.loads((folder / f"{name}.json").read_text()))
