@@ -253,7 +253,7 @@ def main() -> int:
     command.set_defaults(run=export_appearance)
     command = commands.add_parser("real", help="measure appearance encoders on people of footage, told apart by eye")
     command.add_argument("--models", type=Path, nargs="+", required=True, help="ONNX files")
-    command.add_argument("--boxes", type=Path, required=True, help="JSON of boxes: real/choosing.json or real/held.json")
+    command.add_argument("--boxes", type=Path, required=True, help="JSON of boxes, such as real/choosing.json")
     command.add_argument("--footage", type=Path, required=True, help="folder of the clips")
     command.set_defaults(run=real)
     command = commands.add_parser("plot", help="draw losses and measures of a training")

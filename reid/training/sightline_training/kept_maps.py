@@ -42,6 +42,8 @@ class KeptMaps:
         told = file.with_suffix(".json")
         digest = digest_of([[str(path) for path in paths], variants, seed, depends_on])
         if not file.is_file() or not told.is_file() or json.loads(told.read_text()) != digest:
+            # What is stopped between the two files is then made again, and never taken for something else.
+            told.unlink(missing_ok=True)
             self.fill(file, paths, seed, make)
             told.write_text(json.dumps(digest))
         self.maps = np.load(file, mmap_mode="r")

@@ -33,11 +33,11 @@ def test_boxes_are_cut_out_of_their_frames(tmp_path):
 
 
 def test_crops_ask_for_their_person_in_other_pieces():
-    # Two people, two pieces each; the second piece of the first person looks like the other person.
-    vectors = np.array([[1, 0], [1, 0], [0, 1], [0, 1], [0, 1]], np.float32)
+    # Two people, two pieces each; the second piece of the first person is nearer to the other person.
+    vectors = np.array([[1, 0], [1, 0], [0.6, 0.8], [0, 1], [0, 1]], np.float32)
     who, piece = np.array([0, 0, 0, 1, 1]), np.array([0, 0, 1, 2, 3])
     found = real.measures(vectors, who, piece)
     assert found["asked"] == 5
-    # The three of the first person are wrong; those of the second are right but for the look-alike, which comes first in order.
-    assert found["rank1"][0] == 0.0 and found["rank1"][1] <= found["rank1"][0] <= found["rank1"][2]
-    assert found["same"] == pytest.approx((0 * 4 + 1 * 2) / 6, abs=1e-4) and found["others"] == pytest.approx(2 / 6, abs=1e-4)
+    assert found["rank1"][0] == 0.8 and found["rank1"][1] <= 0.8 <= found["rank1"][2]
+    assert found["map"][0] == pytest.approx((4 + (1 / 3 + 2 / 4) / 2) / 5, abs=1e-4)
+    assert found["same"] == pytest.approx((4 * 0.6 + 2) / 6, abs=1e-4) and found["others"] == pytest.approx(4 * 0.8 / 12, abs=1e-4)
