@@ -108,11 +108,13 @@ def appearance(args: argparse.Namespace) -> None:
 
     settings = written_over(AppearanceSettings(), args.settings, {"steps": args.steps})
     pictures = [picture for path in args.data for picture in read_any(path, "train")]
-    run = AppearanceRun(settings, pictures, args.published, args.maps or args.out / "maps.npy")
+    run = AppearanceRun(settings, pictures, args.published)
     take_up(run, args.out, args.resume)
     print(f"{len(run.people.names)} people, from step {run.step}", flush=True)
     held = read_held(args.held, "val") if args.held else None
     measure = None if held is None else lambda: evaluate_appearance(run.averaged(), held)
+    if settings.keeps_maps:
+        run.keep_maps(args.maps or args.out / "maps.npy")
     loop(run, args.out, args.minutes, args.save_every_s, measure)
 
 

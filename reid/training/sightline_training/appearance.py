@@ -195,10 +195,7 @@ def level_loss(vectors: torch.Tensor, who: torch.Tensor) -> torch.Tensor:
 class AppearanceRun:
     """One training: network, its running mean, memory, optimiser, step."""
 
-    def __init__(
-        self, settings: AppearanceSettings, pictures: list[Picture], published: Path | None, maps: Path | None = None
-    ) -> None:
-        """`maps` is the file of a training that keeps maps; trainings that differ after the frozen stages alone may share it."""
+    def __init__(self, settings: AppearanceSettings, pictures: list[Picture], published: Path | None) -> None:
         torch.manual_seed(settings.seed)
         self.settings = settings
         self.people = People(pictures, settings)
@@ -226,18 +223,22 @@ class AppearanceRun:
         self.optimiser = torch.optim.AdamW([{"params": trained}, {"params": new}], lr=settings.rate, weight_decay=0.0)
         self.known = torch.zeros(0, self.net.fc[0].out_features)
         self.known_who = torch.zeros(0, dtype=torch.long)
-        self.kept = self.kept_maps(published, maps) if settings.keeps_maps else None
+        self.kept: KeptMaps | None = None
         self.step, self.elapsed_s = 0, 0.0
 
-    def kept_maps(self, published: Path | None, file: Path | None) -> KeptMaps:
-        """The maps of all pictures that batches are made of, from the file if it has them."""
-        if file is None:
-            raise DatasetError("keeps_maps wants a file for the maps")
-        settings = self.settings
+    def keep_maps(self, file: Path) -> None:
+        """Makes the maps of all pictures that batches are made of, unless the file has them.
+
+        Trainings that differ after the frozen stages alone may share it.
+        """
+        settings, weights = self.settings, hashlib.sha256()
         paths = sorted(picture.path for name in self.people.names for picture in self.people.by_identity[name])
-        weights = settings.seed if published is None else hashlib.sha256(published.read_bytes()).hexdigest()
+        for name, value in self.net.state_dict().items():
+            if name.startswith(settings.frozen):
+                weights.update(value.numpy().tobytes())
         size = (settings.height, settings.width, settings.frozen_stages, settings.bf16)
-        return KeptMaps(file, paths, settings.variants, [weights, size, asdict(settings.augment)], self.fresh_maps, settings.seed)
+        depends_on = [weights.hexdigest(), size, asdict(settings.augment)]
+        self.kept = KeptMaps(file, paths, settings.variants, depends_on, self.fresh_maps, settings.seed)
 
     def frozen_maps(self, pictures: list[Picture], rng: np.random.Generator) -> torch.Tensor:
         """Maps after the frozen stages, made or kept."""

@@ -73,7 +73,8 @@ def test_kept_maps_are_made_once_and_trained_on(crops, monkeypatch, tmp_path):
     frozen = ("in_first", "conv1", "conv2", "conv3")
     settings = dataclasses.replace(SMALL, frozen=frozen, keeps_maps=True, variants=2, mscsa=(3,))
     pictures = read_any(crops)
-    run = A.AppearanceRun(settings, pictures, SHIPPED, tmp_path / "maps.npy")
+    run = A.AppearanceRun(settings, pictures, SHIPPED)
+    run.keep_maps(tmp_path / "maps.npy")
     assert run.kept.maps.shape == (len(pictures), 2, 192, 4, 2)
     assert not np.array_equal(run.kept.maps[:, 0], run.kept.maps[:, 1])
     before = run.net.conv4[0].conv1.conv.weight.detach().clone()
@@ -82,13 +83,31 @@ def test_kept_maps_are_made_once_and_trained_on(crops, monkeypatch, tmp_path):
     assert all(torch.equal(run.start[name], value) for name, value in run.net.named_parameters() if name.startswith("conv3"))
     # A training that differs after the frozen stages alone finds them; one whose pictures are changed otherwise does not.
     monkeypatch.setattr(A.AppearanceRun, "fresh_maps", None)
-    again = A.AppearanceRun(dataclasses.replace(settings, mscsa=(), rate=1e-3), pictures, SHIPPED, tmp_path / "maps.npy")
+    again = A.AppearanceRun(dataclasses.replace(settings, mscsa=(), rate=1e-3), pictures, SHIPPED)
+    again.keep_maps(tmp_path / "maps.npy")
     assert np.array_equal(again.kept.maps, run.kept.maps)
+    other = A.AppearanceRun(dataclasses.replace(settings, augment=Augment(gain=0.1)), pictures, SHIPPED)
     with pytest.raises(TypeError):
-        other = dataclasses.replace(settings, augment=Augment(gain=0.1))
-        A.AppearanceRun(other, pictures, SHIPPED, tmp_path / "maps.npy")
-    with pytest.raises(DatasetError, match="a file for the maps"):
-        A.AppearanceRun(settings, pictures, SHIPPED)
+        other.keep_maps(tmp_path / "maps.npy")
+
+
+def test_what_is_refused_leaves_kept_maps_as_they_are(crops, tmp_path, monkeypatch, capsys):
+    def command(*words, **raw):
+        file = tmp_path / "mine.json"
+        file.write_text(json.dumps({"height": 64, "width": 32, "identities": 6, "views": 3, "keeps_maps": True, **raw}))
+        told = ("--data", crops, "--published", SHIPPED, "--settings", file, "--steps", 1, "--out", tmp_path / "run")
+        monkeypatch.setattr(sys, "argv", ["sightline_training", "appearance", *map(str, (*told, *words))])
+        return command_line.main(), capsys.readouterr().err
+
+    maps = tmp_path / "run/maps.npy"
+    code, told = command("--held", tmp_path / "none")
+    assert code == 1 and "none" in told and not maps.exists()
+    assert command()[0] == 0
+    before = maps.stat()
+    for words, message in (((), "a training is there"), (("--resume",), "other settings")):
+        code, told = command(*words, augment={"gain": 0.1})
+        assert code == 1 and message in told
+    assert (maps.stat().st_ino, maps.stat().st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
 
 
 def test_tgi_sees_the_picture_and_its_loss_falls(crops):
