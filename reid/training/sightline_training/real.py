@@ -9,10 +9,12 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import get_type_hints
 
 import cv2
 import numpy as np
 import onnxruntime
+from onnxruntime.capi.onnxruntime_pybind11_state import InvalidProtobuf
 
 from sightline_training.augment import plain
 from sightline_training.dataset import DatasetError
@@ -40,9 +42,17 @@ class Box:
 def read_boxes(file: Path) -> list[Box]:
     """The boxes of a JSON file: a list of rows in the order of `Box`."""
     try:
-        return [Box(*row) for row in json.loads(file.read_text())]
+        boxes = [Box(*row) for row in json.loads(file.read_text())]
     except (OSError, TypeError, ValueError) as error:
         raise DatasetError(f"{file}: not a list of boxes: {error}") from error
+    kinds = get_type_hints(Box)
+    for number, box in enumerate(boxes):
+        strange = [name for name, kind in kinds.items() if type(getattr(box, name)) is not kind]
+        if strange:
+            raise DatasetError(f"{file}: row {number}: `{strange[0]}` is not {kinds[strange[0]].__name__}")
+        if box.frame < 0 or box.left + max(box.width, 0) <= max(box.left, 0) or box.top + max(box.height, 0) <= max(box.top, 0):
+            raise DatasetError(f"{file}: row {number}: no box of a frame")
+    return boxes
 
 
 def cut_out(boxes: list[Box], footage: Path) -> list[np.ndarray]:
@@ -59,15 +69,22 @@ def cut_out(boxes: list[Box], footage: Path) -> list[np.ndarray]:
                 if box.frame == frame:
                     rows, columns = slice(max(box.top, 0), box.top + box.height), slice(max(box.left, 0), box.left + box.width)
                     crops[box] = picture[rows, columns, ::-1].copy()
+                    if not crops[box].size:
+                        raise DatasetError(f"{footage / clip}: frame {frame}: a box of {box.person} lies outside the picture")
         film.release()
     return [crops[box] for box in boxes]
 
 
 def vectors_of_file(model: Path, crops: list[np.ndarray]) -> np.ndarray:
     """Crops x 256 by an ONNX file of the appearance encoder, on one thread; of length one whether the file sees to it or not."""
+    if not model.is_file():
+        raise DatasetError(f"{model} is missing")
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
-    session = onnxruntime.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
+    try:
+        session = onnxruntime.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
+    except InvalidProtobuf as error:
+        raise DatasetError(f"{model}: not an ONNX file") from error
     name = session.get_inputs()[0].name
     rows = [session.run(None, {name: (plain(crop, HEIGHT, WIDTH) * CODES).numpy()[None]})[0].reshape(-1) for crop in crops]
     vectors = np.stack(rows)
@@ -103,5 +120,7 @@ def numbered(names: list[str]) -> np.ndarray:
 def measure_real(model: Path, file: Path, footage: Path) -> dict[str, object]:
     """One model over one file of boxes."""
     boxes = read_boxes(file)
+    if len({(box.person, box.piece) for box in boxes}) == len({box.person for box in boxes}):
+        raise DatasetError(f"{file}: nobody is there in two pieces, so no crop has one to ask for")
     vectors = vectors_of_file(model, cut_out(boxes, footage))
     return measures(vectors, numbered([box.person for box in boxes]), numbered([box.piece for box in boxes]))

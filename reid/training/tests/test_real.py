@@ -27,9 +27,26 @@ def test_boxes_are_cut_out_of_their_frames(tmp_path):
     assert abs(float(crops[0].mean()) - 220) < 6 and abs(float(crops[1].mean()) - 20) < 6
     with pytest.raises(DatasetError, match="ends before frame 3"):
         real.cut_out([real.Box("a.avi", 3, 0, 0, 5, 5, "p", "p1")], tmp_path)
-    (tmp_path / "boxes.json").write_text('[["a.avi"]]')
-    with pytest.raises(DatasetError, match="not a list of boxes"):
-        real.read_boxes(tmp_path / "boxes.json")
+    with pytest.raises(DatasetError, match="frame 0: a box of p lies outside"):
+        real.cut_out([real.Box("a.avi", 0, 64, 0, 5, 5, "p", "p1")], tmp_path)
+
+
+def test_files_that_cannot_be_are_named(tmp_path):
+    file, model = tmp_path / "boxes.json", tmp_path / "model.onnx"
+    row = ["a.avi", 0, 0, 0, 5, 5, "p", "p1"]
+    wrong = {"not a list of boxes": ["a.avi"], "row 0: `frame` is not int": ["a.avi", "0", *row[2:]], "row 0: no box": ["a.avi", 0, -5, *row[3:]]}
+    for message, one in wrong.items():
+        file.write_text(json.dumps([one]))
+        with pytest.raises(DatasetError, match=f"boxes.json: {message}"):
+            real.read_boxes(file)
+    file.write_text(json.dumps([row, row]))
+    with pytest.raises(DatasetError, match="boxes.json: nobody is there in two pieces"):
+        real.measure_real(model, file, tmp_path)
+    with pytest.raises(DatasetError, match="model.onnx is missing"):
+        real.vectors_of_file(model, [])
+    model.write_bytes(b"noise")
+    with pytest.raises(DatasetError, match="model.onnx: not an ONNX file"):
+        real.vectors_of_file(model, [])
 
 
 def test_crops_ask_for_their_person_in_other_pieces():
