@@ -108,8 +108,7 @@ impl Crops {
         drop(shelf);
         let is_whole =
             || fs_err::metadata(self.path(name)).is_ok_and(|file| file.len() == jpeg.len() as u64);
-        let known_ns = known_ns.filter(|_| is_whole());
-        let is_new = known_ns.is_none();
+        let is_new = known_ns.is_none() || !is_whole();
         if is_new {
             self.write(name, jpeg, capture_ns)?;
         } else if known_ns.is_some_and(|known_ns| known_ns < capture_ns) {
@@ -117,10 +116,6 @@ impl Crops {
             set_time(&file.map_err(Error::io(TIME))?, capture_ns)?;
         }
         let mut shelf = self.lock();
-        if is_new {
-            // Half of one has the time of the kill that left it.
-            shelf.take(name);
-        }
         shelf.put(name, capture_ns, jpeg.len() as u64);
         self.keep_bounds(&mut shelf)?;
         Ok(is_new)
@@ -192,29 +187,24 @@ impl Crops {
         names
     }
 
-    /// Writes a crop under its own name: half of one, which a kill leaves, is known by its length and written again when its
-    /// sighting comes again, as it does since nothing is acknowledged before it is durable.
     fn write(&self, name: &str, jpeg: &[u8], capture_ns: i64) -> Result<()> {
         let what = "write a crop";
         let path = self.path(name);
-        let mut file = match File::create(&path) {
+        // Half of one under its own name would have the time of the kill that left it, and make all older ones too old.
+        let part = path.with_extension("part");
+        let mut file = match File::create(&part) {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
                 // The first one of its group.
                 fs_err::create_dir_all(path.parent().unwrap_or(&self.dir))
-                    .and_then(|()| File::create(&path))
+                    .and_then(|()| File::create(&part))
             }
             made => made,
         }
         .map_err(Error::io(what))?;
-        let written = file
-            .write_all(jpeg)
-            .map_err(Error::io(what))
-            .and_then(|()| set_time(&file, capture_ns));
-        if written.is_err() {
-            // It would take room on a disk that is full.
-            fs_err::remove_file(&path).ok();
-        }
-        written
+        file.write_all(jpeg).map_err(Error::io(what))?;
+        set_time(&file, capture_ns)?;
+        drop(file);
+        fs_err::rename(&part, &path).map_err(Error::io(what))
     }
 
     /// Deletes a crop's file, and what is known of it.
@@ -392,23 +382,6 @@ mod tests {
         let old = put(&crops, 50, 100);
         let new = put(&crops, 151, 100);
         assert_eq!((crops.find(&old), crops.find(&new).is_some()), (None, true));
-    }
-
-    #[test]
-    fn half_a_picture_that_a_kill_left_becomes_a_whole_one_of_its_own_time() {
-        let dir = tempfile::tempdir().unwrap();
-        let picture = jpeg(3, 400);
-        let name = Crops::name(&picture);
-        let path = Crops::path_in(dir.path(), &name);
-        fs_err::create_dir_all(path.parent().unwrap()).unwrap();
-        fs_err::write(&path, &picture[..100]).unwrap();
-        let crops = Crops::open(dir.path(), CropLimits::default()).unwrap();
-        assert!(crops.put(&name, &picture, 50).unwrap(), "it counts as new");
-        assert!(!crops.put(&name, &picture, 40).unwrap());
-        assert_eq!(fs_err::read(&path).unwrap(), picture);
-        assert_eq!((crops.status().crops, crops.status().bytes), (1, 400));
-        assert_eq!(crops.remove_before(50).unwrap(), 0);
-        assert_eq!(crops.remove_before(51).unwrap(), 1, "as old as it is");
     }
 
     #[test]
