@@ -7,6 +7,8 @@ use anyhow::{Result, bail};
 use sightline_sink::search::{SearchLoad, SearchRates, measure_search};
 
 use crate::cli::{BenchArgs, stdout};
+use crate::config::{Config, Purpose};
+use crate::flow;
 
 /// Tracks with `--large`.
 const LARGE: u32 = 1_000_000;
@@ -46,7 +48,12 @@ pub fn run(args: &BenchArgs) -> Result<()> {
         by_graphs: args.graphs,
     };
     let scratch = Scratch::make(args.scratch.as_deref())?;
-    let rates = measure_search(load, &scratch.0, |words| {
+    let config = Config::load_or_built_in(args.config.as_deref(), Purpose::Offline)?;
+    let mut server = flow::store_options(&config, Vec::new())?.server;
+    if let Some(server) = &mut server {
+        server.prefix = format!("sightline-bench-{}", std::process::id());
+    }
+    let rates = measure_search(load, &scratch.0, server, |words| {
         // Progress, not a result; a closed stderr stops nothing.
         writeln!(std::io::stderr().lock(), "{words}").ok();
     })?;
@@ -70,10 +77,13 @@ fn print(rates: &SearchRates) -> Result<()> {
     )?;
     let memory = rates.memory_bytes_a_tracklet;
     let memory = memory.map_or("unknown".to_owned(), |bytes| format!("{bytes:.0} bytes"));
+    let disk = rates.disk_bytes_a_tracklet;
+    let disk = disk.map_or("on a server".to_owned(), |bytes| {
+        format!("{bytes:.0} bytes on disk")
+    });
     writeln!(
         out,
-        "a track with its sighting: {:.0} bytes on disk, {memory} of memory that is not a file's\n",
-        rates.disk_bytes_a_tracklet
+        "a track with its sighting: {disk}, {memory} of memory that is not a file's\n"
     )?;
     writeln!(
         out,

@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::{Filter, Query, QueryKind};
 use crate::made_up::{self, Looks, Numbers, Seen};
-use crate::store::{Store, StoreOptions};
+use crate::store::{ServerOptions, Store, StoreOptions};
 use crate::{Error, Event, Result, TrackId};
 
 const CAMERAS: u32 = 100;
@@ -69,15 +69,16 @@ pub struct SearchRates {
     pub optimize_seconds: f64,
     /// Seconds of opening the store.
     pub open_seconds: f64,
-    /// Bytes on disk of a track with its sighting, the engine's log and rounding included.
-    pub disk_bytes_a_tracklet: f64,
+    /// Bytes on disk of a track with its sighting, the engine's log and rounding included; none on a server, which does not say.
+    pub disk_bytes_a_tracklet: Option<f64>,
     /// Bytes of memory of a track with its sighting that the system cannot take back; none where it does not say.
     pub memory_bytes_a_tracklet: Option<f64>,
     /// By filter.
     pub searches: Vec<FilterRates>,
 }
 
-/// Fills a store in `dir`, which must not be there, and searches in it; `told` hears how far it is.
+/// Fills a store in `dir`, which must not be there, and searches in it; `told` hears how far it is. With a server its vectors
+/// lie there, in collections that nobody has and that go afterwards.
 ///
 /// # Errors
 ///
@@ -85,17 +86,39 @@ pub struct SearchRates {
 pub fn measure_search(
     load: SearchLoad,
     dir: &Path,
+    server: Option<ServerOptions>,
     mut told: impl FnMut(&str),
 ) -> Result<SearchRates> {
     let mut options = StoreOptions::new(vec![made_up::spec()]);
+    options.server = server;
     if load.by_graphs {
         options.exact_points = FEW;
     }
+    let store = Store::open(dir, &options)?;
+    if store.status()?.exemplars > 0 {
+        return Err(Error::Query {
+            what: "there is something in these collections already, expected none".to_owned(),
+        });
+    }
+    let is_on_server = options.server.is_some();
+    let rates = fill_and_search(store, load, options.clone(), &mut told);
+    if is_on_server {
+        Store::open(dir, &options)?.discard()?;
+    }
+    rates
+}
+
+fn fill_and_search(
+    store: Store,
+    load: SearchLoad,
+    mut options: StoreOptions,
+    told: &mut impl FnMut(&str),
+) -> Result<SearchRates> {
+    let dir = store.dir().to_path_buf();
     let looks = Looks::new();
     let begin = Instant::now();
     let mut optimizing = Duration::ZERO;
-    let store = Store::open(dir, &options)?;
-    fill(&store, load.tracklets, &looks, &mut optimizing, &mut told)?;
+    fill(&store, load.tracklets, &looks, &mut optimizing, told)?;
     let begun = Instant::now();
     while store.optimize()? {}
     store.flush()?;
@@ -105,7 +128,7 @@ pub fn measure_search(
 
     let before = anonymous_bytes();
     let begin = Instant::now();
-    let store = Store::open(dir, &options)?;
+    let store = Store::open(&dir, &options)?;
     let open_seconds = begin.elapsed().as_secs_f64();
     let tracklets = store.status()?.tracklets;
     told("searching");
@@ -121,7 +144,7 @@ pub fn measure_search(
     // The same questions to the same points, everything compared.
     options.exact_points = u64::MAX;
     told("comparing everything");
-    let store = Store::open(dir, &options)?;
+    let store = Store::open(&dir, &options)?;
     let mut searches = Vec::with_capacity(filters.len());
     for (words, filter, mut answers) in measured {
         let mut exact = run(&store, load, filter, &looks)?;
@@ -137,13 +160,17 @@ pub fn measure_search(
     }
     drop(store);
     let per_tracklet = |bytes: u64| bytes as f64 / tracklets.max(1) as f64;
+    let disk_bytes = match &options.server {
+        None => Some(bytes_under(&dir.join("index"))?),
+        Some(_) => None,
+    };
     Ok(SearchRates {
         tracklets,
         dimension: made_up::DIMENSION,
         write_seconds,
         optimize_seconds: optimizing.as_secs_f64(),
         open_seconds,
-        disk_bytes_a_tracklet: per_tracklet(bytes_under(&dir.join("index"))?),
+        disk_bytes_a_tracklet: disk_bytes.map(per_tracklet),
         memory_bytes_a_tracklet: memory.map(per_tracklet),
         searches,
     })
@@ -304,6 +331,7 @@ fn bytes_under(dir: &Path) -> Result<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::engine::server::stand_in::{Fault, StandIn};
 
     #[test]
     fn a_small_store_is_measured_whole_and_misses_nothing() {
@@ -313,7 +341,7 @@ mod tests {
             searches: 5,
             by_graphs: false,
         };
-        let rates = measure_search(load, &dir.path().join("store"), |_| {}).unwrap();
+        let rates = measure_search(load, &dir.path().join("store"), None, |_| {}).unwrap();
         assert_eq!((rates.tracklets, rates.searches.len()), (1_200, 9));
         for (of_filter, share) in rates
             .searches
@@ -327,7 +355,51 @@ mod tests {
                 "{of_filter:?} is no {share}"
             );
         }
-        assert!(rates.disk_bytes_a_tracklet > 4096.0, "{rates:?}");
+        assert!(rates.disk_bytes_a_tracklet > Some(4096.0), "{rates:?}");
+    }
+
+    #[test]
+    fn a_server_is_measured_and_left_as_it_was() {
+        let (server, dir) = (StandIn::start(), tempfile::tempdir().unwrap());
+        let load = SearchLoad {
+            tracklets: 300,
+            searches: 3,
+            by_graphs: false,
+        };
+        let measure = |name: &str| {
+            let options = ServerOptions {
+                prefix: "bench".to_owned(),
+                ..ServerOptions::new(server.url())
+            };
+            measure_search(load, &dir.path().join(name), Some(options), |_| {})
+        };
+        let rates = measure("one").unwrap();
+        assert_eq!((rates.tracklets, rates.searches.len()), (300, 9));
+        assert!(
+            rates.searches.iter().all(|it| it.recall == 1.0),
+            "{rates:?}"
+        );
+        assert_eq!(rates.disk_bytes_a_tracklet, None);
+        assert!(server.made("bench-exemplars-1").is_none(), "it is gone");
+        // What fails in between leaves nothing there either, and what is there already is nobody's to delete.
+        server.fail(
+            "query",
+            &[Fault::Refuse(tonic::Code::InvalidArgument, "not today"); 3],
+        );
+        measure("two").unwrap_err();
+        assert!(server.made("bench-tracklets-1").is_none(), "it is gone");
+        let mine = StoreOptions {
+            server: Some(ServerOptions {
+                prefix: "bench".to_owned(),
+                ..ServerOptions::new(server.url())
+            }),
+            ..StoreOptions::new(vec![made_up::spec()])
+        };
+        let store = Store::open(dir.path().join("mine"), &mine).unwrap();
+        store.apply(&[(1, track(1, &Looks::new()))]).unwrap();
+        let error = measure("three").unwrap_err().to_string();
+        assert!(error.contains("already"), "{error}");
+        assert_eq!(store.status().unwrap().exemplars, 1);
     }
 
     #[test]

@@ -335,6 +335,11 @@ impl Store {
         })
     }
 
+    /// Deletes the points of a store on a server, which nobody else has open.
+    pub(crate) fn discard(self) -> Result<()> {
+        self.place.delete(self.place.current()?)
+    }
+
     /// The folder of the store.
     pub fn dir(&self) -> &Path {
         &self.dir
