@@ -155,14 +155,14 @@ pub struct BenchArgs {
     /// Events that are sent through the log
     #[arg(long, value_name = "N", default_value = "20000", requires = "log", value_parser = clap::value_parser!(u32).range(1000..=2_000_000))]
     pub events: u32,
-    /// Measure searches in place of the stages: latency, and what they miss, by filter, in an embedded store of made-up tracks
-    #[arg(long, conflicts_with_all = ["inputs", "frames", "config", "log"])]
+    /// Measure searches in place of the stages: latency, and what they miss, by filter, in a store of made-up tracks; embedded, or on the server of --config
+    #[arg(long, conflicts_with_all = ["inputs", "frames", "log"])]
     pub search: bool,
     /// Tracks in that store, each with a sighting
     #[arg(long, value_name = "N", default_value = "100000", requires = "search", value_parser = clap::value_parser!(u32).range(1000..=10_000_000))]
     pub tracklets: u32,
     /// As --search with a million tracks: takes hours, and 8 GB of disk
-    #[arg(long, conflicts_with_all = ["inputs", "frames", "config", "log", "search", "tracklets"])]
+    #[arg(long, conflicts_with_all = ["inputs", "frames", "log", "search", "tracklets"])]
     pub large: bool,
     /// Searches for each filter
     #[arg(long, value_name = "N", default_value = "200", value_parser = clap::value_parser!(u32).range(1..=100_000))]
