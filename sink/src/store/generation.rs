@@ -16,7 +16,7 @@ use super::engine::server::{self, Client, Server, Wanted};
 use super::engine::{Collection, EXEMPLARS, Engine, TRACKLETS};
 use super::identity;
 use super::noted::{self, Noted};
-use super::options::{self, Manifest, StoreOptions, VectorSpec};
+use super::options::{Manifest, StoreOptions, VectorSpec};
 use crate::event::NamedVector;
 use crate::{Error, Result};
 
@@ -37,7 +37,25 @@ pub(crate) struct Generation {
 impl Generation {
     /// The spec that a vector of an event must meet.
     pub(super) fn fits(&self, vector: &NamedVector) -> Result<(), String> {
-        options::fits(&self.vectors, vector)
+        let mut specs = self.vectors.iter();
+        let Some(spec) = specs.find(|spec| spec.name == vector.name) else {
+            return Err(format!("vector `{}` is not one of this store", vector.name));
+        };
+        if spec.model != vector.model {
+            return Err(format!(
+                "vector `{}` is by model `{}`, expected `{}`",
+                vector.name, vector.model, spec.model
+            ));
+        }
+        if spec.dimension != vector.values.len() {
+            return Err(format!(
+                "vector `{}` has {} values, expected {}",
+                vector.name,
+                vector.values.len(),
+                spec.dimension
+            ));
+        }
+        Ok(())
     }
 }
 

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::engine::server::ServerOptions;
 use super::expire::Retention;
-use crate::event::{MAX_DIMENSION, NamedVector};
+use crate::event::MAX_DIMENSION;
 use crate::{AssociationOptions, Error, Result};
 
 /// A kind of vector that a store holds.
@@ -99,28 +99,6 @@ impl StoreOptions {
         }
         Ok(())
     }
-}
-
-/// Whether a vector of an event is one of these; why not, where it is none.
-pub(super) fn fits(vectors: &[VectorSpec], vector: &NamedVector) -> Result<(), String> {
-    let Some(spec) = vectors.iter().find(|spec| spec.name == vector.name) else {
-        return Err(format!("vector `{}` is not one of this store", vector.name));
-    };
-    if spec.model != vector.model {
-        return Err(format!(
-            "vector `{}` is by model `{}`, expected `{}`",
-            vector.name, vector.model, spec.model
-        ));
-    }
-    if spec.dimension != vector.values.len() {
-        return Err(format!(
-            "vector `{}` has {} values, expected {}",
-            vector.name,
-            vector.values.len(),
-            spec.dimension
-        ));
-    }
-    Ok(())
 }
 
 /// In the order of their names, to compare them.

@@ -100,15 +100,25 @@ impl Next {
         }
     }
 
-    fn take(&self, most: usize) -> BTreeMap<TrackId, u64> {
+    /// Does the next few tracks; what fails is to be done again. None when nothing is left.
+    fn do_some<T>(&self, step: impl FnOnce(&[TrackId]) -> Result<T>) -> Result<Option<T>> {
         let mut work = self.work();
-        let mut taken = BTreeMap::new();
-        while taken.len() < most
-            && let Some((track, sightings)) = work.todo.pop_first()
+        let mut taken = Vec::with_capacity(TRACKS_AT_ONCE);
+        while taken.len() < TRACKS_AT_ONCE
+            && let Some(track) = work.todo.pop_first()
         {
-            taken.insert(track, sightings);
+            taken.push(track);
         }
-        taken
+        drop(work);
+        if taken.is_empty() {
+            return Ok(None);
+        }
+        let ids: Vec<TrackId> = taken.iter().map(|(track, _)| *track).collect();
+        let done = step(&ids);
+        if done.is_err() {
+            self.note_changed(taken);
+        }
+        done.map(Some)
     }
 
     pub(super) fn flush(&self) -> Result<()> {
@@ -188,21 +198,13 @@ impl Store {
         }
         while go_on() {
             let begin = Instant::now();
-            let tracks = next.take(TRACKS_AT_ONCE);
-            if tracks.is_empty() {
+            let done = next.do_some(|tracks| {
+                let pictures = self.migrate_tracks(&next, tracks, embed)?;
+                // What is not durable is not there after a kill.
+                next.flush().map(|()| pictures)
+            })?;
+            let Some(pictures) = done else {
                 break;
-            }
-            // What is not durable is not there after a kill.
-            let ids: Vec<TrackId> = tracks.keys().copied().collect();
-            let pictures = match self
-                .migrate_tracks(&next, &ids, embed)
-                .and_then(|pictures| next.flush().map(|()| pictures))
-            {
-                Ok(pictures) => pictures,
-                Err(error) => {
-                    next.note_changed(tracks);
-                    return Err(error);
-                }
             };
             if let Some(most) = most_per_second {
                 let due = Duration::from_secs_f64(pictures as f64 / f64::from(most.get()));
@@ -270,18 +272,11 @@ impl Store {
         let next = self.next_or_refuse()?;
         // What waits for association has the old models' vectors.
         self.settle_persons_held()?;
-        loop {
-            let tracks = next.take(TRACKS_AT_ONCE);
-            if tracks.is_empty() {
-                break;
-            }
-            let ids: Vec<TrackId> = tracks.keys().copied().collect();
-            let made = self.made_of(&next, &ids, embed);
-            if let Err(error) = made.and_then(|made| self.put_made(&next, &ids, made)) {
-                next.note_changed(tracks);
-                return Err(error);
-            }
-        }
+        let mut put = |tracks: &[TrackId]| {
+            let made = self.made_of(&next, tracks, embed)?;
+            self.put_made(&next, tracks, made)
+        };
+        while next.do_some(&mut put)?.is_some() {}
         self.flush_held()?;
         let mut old = None;
         when(&mut || {

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use super::tests::{ALWAYS, Fake, MODEL, finds_its_own, look, moved, on_both, search, target};
+use super::tests::{ALWAYS, Both, Fake, MODEL, finds_its_own, moved, on_both, search, target};
 use crate::store::tests::events;
 use crate::store::*;
 use crate::{Event, Filter, QueryKind};
@@ -45,22 +45,6 @@ fn queries_find_no_less_while_a_store_moves() {
         });
         assert!(rounds.load(Ordering::Relaxed) >= 5);
     });
-}
-
-/// Both models, as a process has them that moves its store while cameras send by the old one.
-struct Both;
-
-impl Embed for Both {
-    fn embed(
-        &mut self,
-        kind: &VectorSpec,
-        pictures: &[Vec<u8>],
-    ) -> Result<Vec<Option<Vec<f32>>>, String> {
-        let rows = pictures.iter();
-        Ok(rows
-            .map(|picture| Some(look(picture)[..kind.dimension].to_vec()))
-            .collect())
-    }
 }
 
 /// Asks by whichever model the store is by, as whoever holds both does it; how many tracks are found.

@@ -23,7 +23,7 @@ pub(super) fn target() -> Vec<VectorSpec> {
 }
 
 /// What a picture looks like to the new model.
-pub(super) fn look(picture: &[u8]) -> Vec<f32> {
+fn look(picture: &[u8]) -> Vec<f32> {
     let hash = Sha256::digest(picture);
     hash.iter().map(|byte| f32::from(*byte) - 127.5).collect()
 }
@@ -55,6 +55,22 @@ impl Embed for &Fake {
             return Err("out of memory".into());
         }
         Ok(pictures.iter().map(|picture| Some(look(picture))).collect())
+    }
+}
+
+/// Both models, as a process has them that moves its store while cameras send by the old one.
+pub(super) struct Both;
+
+impl Embed for Both {
+    fn embed(
+        &mut self,
+        kind: &VectorSpec,
+        pictures: &[Vec<u8>],
+    ) -> Result<Vec<Option<Vec<f32>>>, String> {
+        let rows = pictures.iter();
+        Ok(rows
+            .map(|picture| Some(look(picture)[..kind.dimension].to_vec()))
+            .collect())
     }
 }
 
@@ -174,7 +190,7 @@ fn a_store_moves_to_another_model_and_nothing_else_changes() {
         assert!(error.contains("already"), "{error}");
         // And back again.
         store.begin_migration(&options.vectors).unwrap();
-        let mut back = Back;
+        let mut back = Both;
         store.migrate(&mut back, None, ALWAYS).unwrap();
         store.switch(&mut back).unwrap();
         drop(store);
@@ -182,20 +198,6 @@ fn a_store_moves_to_another_model_and_nothing_else_changes() {
         assert_eq!(store.status().unwrap().exemplars, before.exemplars);
         assert_eq!(search(&store, "m@0123456789ab", old).len(), 20);
     });
-}
-
-/// The old model, for whatever picture.
-struct Back;
-
-impl Embed for Back {
-    fn embed(
-        &mut self,
-        _: &VectorSpec,
-        pictures: &[Vec<u8>],
-    ) -> Result<Vec<Option<Vec<f32>>>, String> {
-        let rows = pictures.iter().map(|picture| look(picture)[..4].to_vec());
-        Ok(rows.map(Some).collect())
-    }
 }
 
 #[test]
@@ -414,7 +416,7 @@ fn a_model_that_fails_costs_nothing_that_was_there() {
     store.apply(&all).unwrap();
     let digest = store.digest().unwrap();
     let error = store
-        .migrate(&mut Back, None, ALWAYS)
+        .migrate(&mut Both, None, ALWAYS)
         .unwrap_err()
         .to_string();
     assert!(error.contains("does not move"), "{error}");
@@ -426,7 +428,7 @@ fn a_model_that_fails_costs_nothing_that_was_there() {
     let error = store.migrate(&mut &broken, None, ALWAYS).unwrap_err();
     assert!(error.to_string().contains("out of memory"), "{error}");
     let error = store
-        .migrate(&mut Back, None, ALWAYS)
+        .migrate(&mut Both, None, ALWAYS)
         .unwrap_err()
         .to_string();
     assert!(error.contains("4 values, expected 32"), "{error}");
