@@ -59,11 +59,11 @@ impl Store {
     ///
     /// When the disk or the engine refuses; what is left goes the next time.
     pub fn expire(&self, now_ns: Option<i64>) -> Result<Expired> {
-        let index = self.index();
         let retention = self.options.retention;
         let mut expired = Expired::default();
         if let Some(max_age) = retention.max_age {
-            let newest = index.tracklets.ordered(
+            // Not kept beyond this line: a move waits for whoever reads the old index, and this waits for the move.
+            let newest = self.index().tracklets.ordered(
                 &Where::default(),
                 Order {
                     is_falling: true,

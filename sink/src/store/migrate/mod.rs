@@ -253,10 +253,10 @@ impl Store {
         // Nearly all of it while others write on.
         self.migrate(embed, None, &|| true)?;
         let old = self.exchange(embed, when)?;
-        let Some(old) = Arc::into_inner(old) else {
+        if !is_free(&old) {
             tracing::warn!("somebody reads the old index still; it is deleted at the next start");
             return Ok(());
-        };
+        }
         drop(old);
         let is_done = !self.must_relook.load(Ordering::Relaxed);
         if let Err(error) = self.flush().and_then(|()| self.clear_away(is_done)) {
@@ -295,11 +295,12 @@ impl Store {
         Ok(old)
     }
 
-    /// From here on the new generation is searched. Gives the old one, which nobody reads any more.
+    /// From here on the new generation is searched. Gives the old one.
     fn take_place(&self, next: &Next) -> Result<Arc<Generation>> {
         let old = self.put_in_place(Arc::clone(&next.generation));
-        // A server is asked by an alias: whoever asks by the old models has to be done before it leads elsewhere.
-        if !is_free(&old) {
+        // A server is asked by an alias: whoever asks by the old models has to be done before it leads elsewhere. Questions
+        // wait meanwhile, so an index in a folder, whose files stay, is waited for afterwards.
+        if self.is_shared() && !is_free(&old) {
             tracing::warn!(
                 "somebody reads the old index for long, and the store moves nevertheless"
             );

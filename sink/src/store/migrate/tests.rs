@@ -408,6 +408,19 @@ fn a_migration_can_be_given_up_and_begun_again() {
     });
 }
 
+/// A model that gives fewer values than it should.
+struct Short;
+
+impl Embed for Short {
+    fn embed(
+        &mut self,
+        _: &VectorSpec,
+        pictures: &[Vec<u8>],
+    ) -> Result<Vec<Option<Vec<f32>>>, String> {
+        Ok(vec![Some(vec![1.0; 4]); pictures.len()])
+    }
+}
+
 #[test]
 fn a_model_that_fails_costs_nothing_that_was_there() {
     let dir = tempfile::tempdir().unwrap();
@@ -428,7 +441,7 @@ fn a_model_that_fails_costs_nothing_that_was_there() {
     let error = store.migrate(&mut &broken, None, ALWAYS).unwrap_err();
     assert!(error.to_string().contains("out of memory"), "{error}");
     let error = store
-        .migrate(&mut Both, None, ALWAYS)
+        .migrate(&mut Short, None, ALWAYS)
         .unwrap_err()
         .to_string();
     assert!(error.contains("4 values, expected 32"), "{error}");
