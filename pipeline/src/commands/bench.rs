@@ -215,7 +215,7 @@ fn replay(
         embed.join()?;
         let (record, _) = recorder.finish()?;
         store.drain(DRAIN_DEADLINE)?;
-        let indexing = store.status()?.indexing;
+        let indexing = store.status().indexing;
         times
             .index
             .add(indexing.events, indexing.wall_ns, indexing.cpu_ns);

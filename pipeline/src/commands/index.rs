@@ -17,16 +17,14 @@ use super::search::{Needs, start_encoders};
 use super::serving::Serving;
 use crate::cli::{IndexArgs, stdout};
 use crate::config::{Config, Purpose};
-use crate::flow::{self, SiteStore};
+use crate::flow::{self, Counting, SiteStore};
 use crate::observe::notify::{Notifier, Watchdog};
-use crate::observe::{Health, Metrics, MonotonicClock, Progress, ToldOfStore, logs};
+use crate::observe::{Health, Metrics, MonotonicClock, Progress, logs};
 
 /// How often the control loop looks round.
 const TICK: Duration = Duration::from_millis(50);
 /// How often counters are taken over.
 const POLL: Duration = Duration::from_secs(1);
-/// How often the store is counted: a server answers that over the network.
-const COUNT: Duration = Duration::from_secs(10);
 /// Longest time in which nothing is indexed although something waits and nothing stands in the way.
 const INDEX_DEADLINE: Duration = Duration::from_secs(600);
 /// Longest wait for the brokers at the start.
@@ -82,13 +80,16 @@ pub fn run(args: &IndexArgs) -> Result<()> {
     let serving = Serving::start(&config, Some(ask.clone()), &metrics, &health)?;
     let mover = Mover::start(&config, &store, &ask, &metrics)?;
     drop(ask);
+    let counting = {
+        let store = store.clone();
+        Counting::start(metrics.clone(), move || store.status())?
+    };
     let heartbeat = progress.always("index", INDEX_DEADLINE);
     let mut watchdog = Watchdog::new(progress, Notifier::from_env()?);
     notifier.ready();
     notifier.status("indexing");
     tracing::info!(store = %config.store.folder.display(), "indexing the log");
     let (mut polled, mut fed) = (Instant::now(), Instant::now());
-    let (mut counted, mut told_of_store) = (Instant::now(), ToldOfStore::default());
     let mut told = ReceiveStatus::default();
     let ended = loop {
         if signals.pending().next().is_some() {
@@ -111,13 +112,6 @@ pub fn run(args: &IndexArgs) -> Result<()> {
             metrics.log.take_over(&received, &mut told);
             metrics.index_news(&store.take_index_news());
         }
-        if counted.elapsed() >= COUNT {
-            counted = Instant::now();
-            match store.status() {
-                Ok(status) => metrics.store.take_over(&status, &mut told_of_store),
-                Err(error) => tracing::debug!(%error, "the store cannot be counted now"),
-            }
-        }
         if fed.elapsed() >= Watchdog::interval() {
             fed = Instant::now();
             watchdog.tick();
@@ -127,9 +121,10 @@ pub fn run(args: &IndexArgs) -> Result<()> {
     notifier.stopping();
     tracing::info!("stopping: what is under way is made durable and committed");
     let moved = mover.map_or(Ok(()), Mover::stop);
+    let counted = counting.stop();
     let served = serving.stop();
     let closed = store.close();
-    ended.and(moved).and(served).and(closed)
+    ended.and(moved).and(counted).and(served).and(closed)
 }
 
 fn catch_up(

@@ -150,7 +150,7 @@ pub fn run(args: &ReplayArgs) -> Result<()> {
             .filter_map(|line| store.person_of(line.track))
             .collect();
         persons = Some(found.len());
-        tracklets = Some(store.status()?.store.tracklets);
+        tracklets = Some(store.store_status()?.tracklets);
         let of_store = store.digest()?;
         if let Some(boxes) = record.boxes.take() {
             let boxes = boxes.close()?;

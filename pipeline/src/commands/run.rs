@@ -18,8 +18,8 @@ use super::serving::Serving;
 use crate::cli::{ExitStatus, RunArgs};
 use crate::config::{CameraConfig, Config, Purpose};
 use crate::flow::{
-    self, Batching, Encoders, LiveFlow, LiveParts, Outlet, OutletStatus, StageTimes, Telemetry,
-    Workers,
+    self, Batching, Counting, Encoders, LiveFlow, LiveParts, Outlet, OutletStatus, StageTimes,
+    Telemetry, Workers,
 };
 use crate::ingest::{
     Address, Credentials, FrameRate, Live, LiveOptions, LiveSpec, SystemClock, Transport,
@@ -92,6 +92,14 @@ pub fn run(args: &RunArgs) -> Result<()> {
         _ => None,
     };
     drop(ask);
+    let counting = match outlet.store() {
+        Some(store) => {
+            let store = store.clone();
+            let metrics = metrics.clone();
+            Some(Counting::start(metrics, move || store.store_status())?)
+        }
+        None => None,
+    };
 
     let times = Arc::new(StageTimes::default());
     let queues = metrics.queues.clone();
@@ -156,6 +164,7 @@ pub fn run(args: &RunArgs) -> Result<()> {
     let ended = ended.and(flow.finish());
     let ended = ended.and(embed.join());
     let ended = ended.and(mover.map_or(Ok(()), Mover::stop));
+    let ended = ended.and(counting.map_or(Ok(()), Counting::stop));
     let drained = outlet.drain(DRAIN_DEADLINE);
     if let Err(error) = &drained {
         tracing::warn!(
@@ -223,7 +232,7 @@ impl Control<'_> {
                 for time in outlet.take_sync_times() {
                     self.telemetry.synced(time);
                 }
-                match outlet.status()? {
+                match outlet.status() {
                     OutletStatus::Store(status) => self.telemetry.poll_sink(&status, wall_ns()?),
                     OutletStatus::Log(status) => self.telemetry.poll_log(&status, wall_ns()?),
                 }

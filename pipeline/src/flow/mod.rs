@@ -19,6 +19,7 @@
 //! - `engines`: models and stages as the configuration wants them
 //! - [`timing`]: what each stage costs
 
+mod counting;
 mod coverage;
 mod encoder;
 mod encoders;
@@ -41,6 +42,7 @@ mod store;
 mod telemetry;
 pub mod timing;
 
+pub use counting::Counting;
 pub use encoder::{Batching, EmbedStage, Embedder};
 pub use encoders::{
     EmbedStages, Embedders, Encoders, load_encoder, load_joint_encoder, load_named_encoder,

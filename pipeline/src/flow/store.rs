@@ -12,8 +12,8 @@ use sightline_sink::spool::Limits;
 use sightline_sink::{
     Answer, Backup, CameraCoverage, CropLimits, Embed, Event, Filter, Forget, ForgetReport,
     IndexNews, Migration, PersonId, PersonRecord, Query, Retention, Searchable, ServerLimits,
-    ServerOptions, Sink, SinkOptions, SinkStatus, StoreOptions, TrackId, VectorSpec, Verified,
-    When, Writer,
+    ServerOptions, Sink, SinkOptions, SinkStatus, StoreOptions, StoreStatus, TrackId, VectorSpec,
+    Verified, When, Writer,
 };
 
 use super::EventWriter;
@@ -82,12 +82,17 @@ impl Store {
         self.sink.writer()
     }
 
+    /// How everything but the store itself stands.
+    pub fn status(&self) -> SinkStatus {
+        self.sink.status()
+    }
+
     /// How the store stands.
     ///
     /// # Errors
     /// When it cannot be asked.
-    pub fn status(&self) -> Result<SinkStatus> {
-        Ok(self.sink.status()?)
+    pub fn store_status(&self) -> Result<StoreStatus> {
+        Ok(self.sink.store_status()?)
     }
 
     /// What is new of the index since the last call.
@@ -391,11 +396,11 @@ impl sightline_console::Store for Store {
     }
 
     fn counts(&self) -> sightline_sink::Result<StoreCounts> {
-        let status = self.sink.status()?;
+        let status = self.sink.store_status()?;
         Ok(StoreCounts {
-            tracks: status.store.tracklets,
-            sightings: status.store.exemplars,
-            spool_records: status.spool.records,
+            tracks: status.tracklets,
+            sightings: status.exemplars,
+            spool_records: self.sink.status().spool.records,
         })
     }
 

@@ -12,7 +12,7 @@ use super::outcome::Outcome;
 use super::timing::StageTimes;
 use crate::ingest::{CameraStatus, DropReason, Frame, LiveSpec};
 use crate::observe::events::{FrameDropped, IndexBehind, SpoolBroken, SpoolDropped};
-use crate::observe::{CameraMetrics, Heartbeat, Metrics, Progress, ToldOfStore};
+use crate::observe::{CameraMetrics, Heartbeat, Metrics, Progress};
 
 /// A stage that goes round every fifth of a second and has not for this long is stuck.
 const STAGE_DEADLINE: Duration = Duration::from_secs(30);
@@ -54,7 +54,6 @@ struct Told {
     sent: u64,
     refused: u64,
     forgotten: u64,
-    store: ToldOfStore,
 }
 
 impl Telemetry {
@@ -183,7 +182,6 @@ impl Telemetry {
             .index_forgotten
             .inc_by(forgotten.saturating_sub(told.forgotten));
         told.forgotten = forgotten;
-        metrics.store.take_over(&status.store, &mut told.store);
     }
 
     /// Takes over what is new of the index.

@@ -76,8 +76,6 @@ impl SinkOptions {
 pub struct SinkStatus {
     /// The spool.
     pub spool: SpoolStatus,
-    /// The store.
-    pub store: StoreStatus,
     /// What was indexed since the sink was opened.
     pub applied: Applied,
     /// Sightings by other models than the store's that were embedded anew since the sink was opened.
@@ -429,12 +427,17 @@ impl Sink {
         self.shared.store.walking_times()
     }
 
-    /// How the sink stands.
+    /// How the store stands.
     ///
     /// # Errors
     ///
-    /// When the store cannot be asked.
-    pub fn status(&self) -> Result<SinkStatus> {
+    /// As [`Store::status`]; a server is waited for as long as its limits say.
+    pub fn store_status(&self) -> Result<StoreStatus> {
+        self.shared.store.status()
+    }
+
+    /// How the sink stands; waits for nobody.
+    pub fn status(&self) -> SinkStatus {
         let (applied, embedded, indexing, trouble) = {
             let progress = self.shared.progress();
             let trouble = self.shared.intake.trouble();
@@ -446,14 +449,13 @@ impl Sink {
                 trouble,
             )
         };
-        Ok(SinkStatus {
+        SinkStatus {
             spool: self.shared.intake.spool.status(),
-            store: self.shared.store.status()?,
             applied,
             embedded,
             indexing,
             trouble,
-        })
+        }
     }
 
     /// What is new of the index; see [`Store::take_index_news`].

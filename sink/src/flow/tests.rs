@@ -53,8 +53,9 @@ fn what_is_appended_is_found_after_a_drain() {
         .unwrap();
     writer.wait_safe(last, LONG).unwrap();
     sink.drain(LONG).unwrap();
-    let status = sink.status().unwrap();
-    assert_eq!((status.store.exemplars, status.store.tracklets), (50, 10));
+    let status = sink.status();
+    let counts = sink.store_status().unwrap();
+    assert_eq!((counts.exemplars, counts.tracklets), (50, 10));
     assert_eq!((status.spool.records, status.trouble), (0, None));
     let query = Query {
         kind: QueryKind::Time,
@@ -97,7 +98,7 @@ fn searches_go_on_while_events_come_in() {
     }
     feeder.join().unwrap();
     sink.drain(LONG).unwrap();
-    assert_eq!(sink.status().unwrap().store.exemplars, 2_000);
+    assert_eq!(sink.store_status().unwrap().exemplars, 2_000);
 }
 
 const CHILD: &str = "SIGHTLINE_SINK_TEST_CHILD";
@@ -110,7 +111,7 @@ fn child_that_appends_until_it_is_killed() {
     };
     let sink = Sink::open(dir, options()).unwrap();
     let writer = sink.writer();
-    let first = sink.status().unwrap().spool.appended as u32;
+    let first = sink.status().spool.appended as u32;
     for number in first.. {
         let sequence = writer.append(&event(number)).unwrap();
         if number % 7 == 0 {
@@ -153,13 +154,14 @@ fn killed_at_any_moment_every_safe_record_is_in_the_store_exactly_once() {
     }
     let sink = Sink::open(dir.path(), options()).unwrap();
     sink.drain(LONG).unwrap();
-    let status = sink.status().unwrap();
+    let status = sink.status();
     assert!(status.spool.safe >= safe, "{safe} {status:?}");
     assert_eq!((status.spool.broken, status.spool.dropped.records), (0, 0));
     // Sequence n carries event n - 1, in every round: so there is one point a sequence.
     let count = status.spool.appended;
+    let counts = sink.store_status().unwrap();
     assert_eq!(
-        (status.store.exemplars, status.store.tracklets),
+        (counts.exemplars, counts.tracklets),
         (count, count.div_ceil(5))
     );
     let other = tempfile::tempdir().unwrap();
@@ -261,7 +263,7 @@ fn no_file_holds_what_is_forgotten_and_the_list_of_it_is_signed() {
     }
     sink.drain(LONG).unwrap();
     assert_eq!(sink.digest().unwrap(), digest);
-    assert_eq!(sink.status().unwrap().applied.forgotten, 5);
+    assert_eq!(sink.status().applied.forgotten, 5);
     let again = sink.forget(&asked, 78, false, LONG).unwrap();
     assert_eq!((again.sightings, again.spool_records), (0, 0));
     for needle in &needles[..2] {
@@ -283,10 +285,10 @@ fn tracks_that_are_too_old_by_the_clock_go_by_themselves() {
     sink.writer().append(&event(0)).unwrap();
     sink.drain(LONG).unwrap();
     let deadline = Instant::now() + LONG;
-    while sink.status().unwrap().store.expired == 0 {
+    while sink.store_status().unwrap().expired == 0 {
         assert!(Instant::now() < deadline, "it never went");
         std::thread::sleep(Duration::from_millis(10));
     }
-    assert_eq!(sink.status().unwrap().store.exemplars, 0);
+    assert_eq!(sink.store_status().unwrap().exemplars, 0);
     sink.close().unwrap();
 }
