@@ -9,6 +9,7 @@ use ort::environment::Environment;
 use crate::Error;
 use crate::card::{Batch, Card};
 use crate::embedding::Embedding;
+use crate::memory::{Key, Memory};
 use crate::model::Model;
 use crate::planes::Crop;
 use crate::preprocess::Preprocessor;
@@ -25,6 +26,10 @@ pub struct ImageEncoder {
     fixed_batch: Option<usize>,
     /// Pictures written by the last `preprocess`.
     written: usize,
+    /// Vectors of the crops before, where [`ImageEncoder::remember`] asked for it.
+    memory: Option<Memory>,
+    /// Crops that no run was needed for.
+    recalled: u64,
 }
 
 impl ImageEncoder {
@@ -55,6 +60,8 @@ impl ImageEncoder {
             model: Model::new(card, loaded.session, loaded.providers)?,
             fixed_batch: loaded.fixed_batch,
             written: 0,
+            memory: None,
+            recalled: 0,
         };
         encoder.run_on_noise()?;
         tracing::info!(model = %encoder.model_id(), providers = ?encoder.providers(), capacity, "image encoder loaded");
@@ -77,12 +84,16 @@ impl ImageEncoder {
 
     /// Turns crops into vectors: N x D, rows L2-normalised in fp32, in the order of the crops.
     ///
-    /// Goes through as many batches as it takes; a fixed batch is filled up with black.
+    /// Goes through as many batches as it takes; a fixed batch is filled up with black. Crops whose pixels it
+    /// [remembers](ImageEncoder::remember) are in none of them.
     ///
     /// # Errors
     /// [`Error::Crop`] if a crop is not finite or outside its picture, [`Error::Run`] if ONNX Runtime fails,
     /// [`Error::BadOutput`] if a row is zero or no number.
     pub fn embed(&mut self, crops: &[Crop<'_>]) -> Result<Array2<f32>, Error> {
+        if let Some(memory) = self.memory.take() {
+            return self.embed_new(crops, memory);
+        }
         let mut rows = Array2::zeros((crops.len(), self.dimension()));
         let capacity = self.batch.capacity();
         for (part_index, part) in crops.chunks(capacity).enumerate() {
@@ -97,6 +108,60 @@ impl ImageEncoder {
             self.run_into(&mut rows, first)?;
         }
         Ok(rows)
+    }
+
+    /// From now on keeps the vectors of the last `vectors` crops and embeds the same pixels once; 0 forgets. Whether a vector
+    /// comes from a batch of one or of many may change its last bits, so whatever is to give the same bits twice does without.
+    pub fn remember(&mut self, vectors: usize) {
+        self.memory = (vectors > 0).then(|| Memory::new(vectors, self.dimension()));
+    }
+
+    /// Crops whose vector was remembered, since the model was loaded.
+    #[must_use]
+    pub fn recalled(&self) -> u64 {
+        self.recalled
+    }
+
+    /// As [`ImageEncoder::embed`], without the crops that `memory` knows.
+    fn embed_new(&mut self, crops: &[Crop<'_>], mut memory: Memory) -> Result<Array2<f32>, Error> {
+        let mut rows = Array2::zeros((crops.len(), self.dimension()));
+        let done = self.embed_into(&mut rows, crops, &mut memory);
+        self.memory = Some(memory);
+        done.map(|()| rows)
+    }
+
+    fn embed_into(
+        &mut self,
+        rows: &mut Array2<f32>,
+        crops: &[Crop<'_>],
+        memory: &mut Memory,
+    ) -> Result<(), Error> {
+        let mut new: Vec<(usize, Key)> = Vec::with_capacity(self.batch.capacity());
+        for (index, crop) in crops.iter().enumerate() {
+            let preprocessor = &mut self.preprocessor;
+            self.batch
+                .fill(new.len(), |out| preprocessor.write(crop, out))
+                .map_err(|reason| Error::Crop { index, reason })?;
+            let key = preprocessor.key(&crop.planes);
+            if memory.recall(&key, rows.row_mut(index)) {
+                self.recalled += 1;
+            } else {
+                new.push((index, key));
+            }
+            let is_last = index + 1 == crops.len();
+            if new.len() == self.batch.capacity() || (is_last && !new.is_empty()) {
+                if self.fixed_batch.is_some() {
+                    self.batch.clear_from(new.len());
+                }
+                self.written = new.len();
+                let made = self.run()?;
+                for ((index, key), row) in new.drain(..).zip(made.outer_iter()) {
+                    rows.row_mut(index).assign(&row);
+                    memory.keep(key, &row);
+                }
+            }
+        }
+        Ok(())
     }
 
     /// As [`ImageEncoder::embed`], each row with the id of its model.

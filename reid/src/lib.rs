@@ -19,6 +19,7 @@
 //! - [`embedding`]: vectors that know their model
 //! - [`occlusion`]: why a picture is near a vector
 //! - `thumbnail`: a crop as a small picture for people
+//! - `memory`: vectors of crops that were embedded before
 //! - [`mend`]: repairs published ONNX files that do not run as they are
 //! - [`npy`]: rows of vectors as a NumPy file
 //! - [`error`]: what can go wrong
@@ -52,6 +53,7 @@ mod digest;
 pub mod embedding;
 pub mod encoder;
 pub mod error;
+mod memory;
 pub mod mend;
 pub mod model;
 pub mod npy;

@@ -7,10 +7,12 @@ use fast_image_resize::images::TypedImage;
 use fast_image_resize::pixels::{InnerPixel, U8, U8x2, U8x3};
 use fast_image_resize::{FilterType, ImageView, PixelTrait, ResizeAlg, ResizeOptions, Resizer};
 use ndarray::{ArrayView, Axis, Dimension, RemoveAxis};
+use sha2::{Digest as _, Sha256};
 
 use crate::card::{ColorOrder, Input};
 use crate::color::Rgb;
-use crate::planes::{Crop, Planes, Window};
+use crate::memory::Key;
+use crate::planes::{Color, Crop, Matrix, Planes, Window};
 
 /// Turns crops into rows of a batch tensor; keeps its buffers, so that a crop allocates nothing.
 pub(crate) struct Preprocessor {
@@ -24,6 +26,8 @@ pub(crate) struct Preprocessor {
     red: TypedImage<'static, U8>,
     chroma: TypedImage<'static, U8x2>,
     rgb: TypedImage<'static, U8x3>,
+    /// The pixels of the last crop in a row, to make a key of them.
+    bytes: Vec<u8>,
 }
 
 impl Preprocessor {
@@ -41,6 +45,7 @@ impl Preprocessor {
             red: TypedImage::new(width, height),
             chroma: TypedImage::new(width, height),
             rgb: TypedImage::new(width, height),
+            bytes: Vec::new(),
         }
     }
 
@@ -94,6 +99,35 @@ impl Preprocessor {
             }
         }
         Ok(())
+    }
+
+    /// What tells the crop written last from all others: its pixels at the model's size, and how they are read.
+    pub(crate) fn key(&mut self, planes: &Planes<'_>) -> Key {
+        let bytes = &mut self.bytes;
+        bytes.clear();
+        let mut tag = |kind: u8, color: Option<&Color>| {
+            let matrix = color.map_or(0, |color| u8::from(color.matrix == Matrix::Bt709));
+            let is_full_range = color.is_some_and(|color| color.is_full_range);
+            bytes.extend([kind, matrix, u8::from(is_full_range)]);
+        };
+        match planes {
+            Planes::I420 { color, .. } => {
+                tag(0, Some(color));
+                for plane in [&self.luma, &self.blue, &self.red] {
+                    bytes.extend(plane.pixels().iter().map(|pixel| pixel.0));
+                }
+            }
+            Planes::Nv12 { color, .. } => {
+                tag(1, Some(color));
+                bytes.extend(self.luma.pixels().iter().map(|pixel| pixel.0));
+                bytes.extend(self.chroma.pixels().iter().flat_map(|pixel| pixel.0));
+            }
+            Planes::Rgb(_) => {
+                tag(2, None);
+                bytes.extend(self.rgb.pixels().iter().flat_map(|pixel| pixel.0));
+            }
+        }
+        Sha256::digest(bytes).into()
     }
 }
 

@@ -107,6 +107,7 @@ pub fn run(args: &RunArgs) -> Result<()> {
     let telemetry = Arc::new(Telemetry::new(metrics, &progress, &times, followers));
     let batching = Batching::Gathered {
         longest_wait: Duration::from_millis(u64::from(config.embed.batch_wait_ms.0)),
+        remembered: config.embed.remembered as usize,
     };
     let (embed, embedders) = encoders.start(batching, &times, &queues.embed)?;
     let mut follower = flow::follower_parts(&config, embedders, times, false);

@@ -174,6 +174,10 @@ pub struct EmbedConfig {
     /// beyond that makes every sighting later. Live only: replay has batches of its own.
     #[schemars(range(max = 1000))]
     pub batch_wait_ms: Millis,
+    /// Vectors of the last crops that each encoder keeps, so that the same pixels are embedded once, as those of a camera whose
+    /// picture is frozen; 0 for none. Live only: in a replay they would depend on what other cameras show.
+    #[schemars(range(max = 65536))]
+    pub remembered: u32,
 }
 
 impl Default for EmbedConfig {
@@ -181,6 +185,7 @@ impl Default for EmbedConfig {
         Self {
             max_batch: at_least_one(8),
             batch_wait_ms: Millis(0),
+            remembered: 1024,
         }
     }
 }

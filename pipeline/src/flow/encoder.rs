@@ -29,6 +29,8 @@ pub enum Batching {
     Gathered {
         /// Longest wait of the first request.
         longest_wait: Duration,
+        /// Vectors that are remembered, so that the same pixels are embedded once; 0 for none.
+        remembered: usize,
     },
 }
 
@@ -64,12 +66,15 @@ impl EmbedStage {
     /// # Errors
     /// When the machine refuses another thread.
     pub fn start(
-        encoder: ImageEncoder,
+        mut encoder: ImageEncoder,
         batching: Batching,
         times: Arc<StageTimes>,
         stage: fn(&StageTimes) -> &StageTime,
         depth: &Depth,
     ) -> std::io::Result<(Self, Embedder)> {
+        if let Batching::Gathered { remembered, .. } = batching {
+            encoder.remember(remembered);
+        }
         let (requests, inbox) = queue(QUEUE, depth);
         let embedder = Embedder {
             requests,
@@ -79,7 +84,7 @@ impl EmbedStage {
         };
         let thread = std::thread::Builder::new()
             .name(format!("embed-{}", embedder.vector))
-            .spawn(move || serve(encoder, &inbox, batching, stage(&times)))?;
+            .spawn(move || serve(encoder, &inbox, batching, stage(&times), &times.recalled))?;
         Ok((Self { thread }, embedder))
     }
 
@@ -132,12 +137,13 @@ fn serve(
     inbox: &Receiver<Request>,
     batching: Batching,
     time: &StageTime,
+    recalled: &StageTime,
 ) {
     let mut waiting: Vec<Request> = Vec::with_capacity(QUEUE);
     while let Ok(first) = inbox.recv() {
         let mut crops = first.boxes.len();
         waiting.push(first);
-        if let Batching::Gathered { longest_wait } = batching {
+        if let Batching::Gathered { longest_wait, .. } = batching {
             let deadline = Instant::now() + longest_wait;
             while crops < encoder.max_batch() && waiting.len() < QUEUE {
                 let left = deadline.saturating_duration_since(Instant::now());
@@ -150,7 +156,12 @@ fn serve(
                 }
             }
         }
+        let before = encoder.recalled();
         let rows = time.measure(crops as u64, || embed_all(&mut encoder, &waiting));
+        match encoder.recalled() - before {
+            0 => {}
+            crops => recalled.add(crops, 0, 0),
+        }
         answer(&mut waiting, &rows);
     }
 }
@@ -174,5 +185,55 @@ fn answer(requests: &mut Vec<Request>, rows: &Rows) {
         from = upto;
         // Whoever asked may have been told to stop; then nobody misses the answer.
         request.reply.send(part).ok();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use sightline_reid::Options;
+
+    use super::*;
+    use crate::ingest::{RecordingSpec, Recordings};
+    use crate::models::runtime;
+
+    #[test]
+    fn live_the_same_pixels_are_embedded_once_and_in_a_replay_each_time() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+        let film = RecordingSpec::new("lane", root.join("tests/world/demo/lane.mp4"), 0);
+        let frame = Recordings::open(&[film]).unwrap().next().unwrap().unwrap();
+        let frame = Arc::new(frame);
+        let boxes = [20.0, 60.0, 100.0].map(|x0| BBox {
+            x0,
+            y0: 40.0,
+            x1: x0 + 60.0,
+            y1: 200.0,
+        });
+        let environment = runtime::environment(None).unwrap();
+        let folder = root.join("models/appearance");
+        let embedded = |batching| {
+            let encoder = ImageEncoder::load(environment, &folder, &Options::default()).unwrap();
+            let times = Arc::new(StageTimes::default());
+            let started = EmbedStage::start(
+                encoder,
+                batching,
+                times.clone(),
+                |times| &times.embed,
+                &Depth::default(),
+            );
+            let (stage, embedder) = started.unwrap();
+            let rows = [(); 2].map(|()| embedder.embed(&frame, &boxes).unwrap());
+            drop(embedder);
+            stage.join().unwrap();
+            (rows, times.recalled.report("recalled").items)
+        };
+        let ([first, again], recalled) = embedded(Batching::Fixed);
+        assert_eq!((&first, recalled), (&again, 0));
+        let (rows, recalled) = embedded(Batching::Gathered {
+            longest_wait: Duration::ZERO,
+            remembered: 3,
+        });
+        assert_eq!((rows, recalled), ([first, again], 3));
     }
 }

@@ -80,6 +80,10 @@ impl Telemetry {
                     .observe_count(usize::try_from(crops).unwrap_or(usize::MAX));
             });
         }
+        let heard = metrics.clone();
+        times.recalled.listen(move |crops, _| {
+            heard.embed_recalled.inc_by(crops);
+        });
         connect(&times.detect, &metrics, |m| &m.detect_seconds);
         connect(&times.track, &metrics, |m| &m.track_seconds);
         connect(&times.select, &metrics, |m| &m.select_seconds);

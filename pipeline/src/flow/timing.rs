@@ -90,6 +90,8 @@ pub struct StageTimes {
     pub embed: StageTime,
     /// The encoder of the image-text pair with its preprocessing, an item a crop.
     pub joint: StageTime,
+    /// Crops of both encoders whose vector was remembered, an item a crop; it took no time.
+    pub recalled: StageTime,
     /// Encoding events and crops and writing them to the spool, an item an event.
     pub spool: StageTime,
     /// Taking events into the vector store, an item an event.

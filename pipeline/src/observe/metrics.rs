@@ -48,6 +48,8 @@ pub struct Metrics {
     pub embed_seconds: Histogram,
     /// Crops in one encoder batch.
     pub embed_batch: Histogram,
+    /// Crops whose vector was remembered.
+    pub embed_recalled: Counter,
     /// Time of one group of records to disk.
     pub spool_seconds: Histogram,
     /// Records in the spool that are not indexed yet.
@@ -242,6 +244,7 @@ impl Metrics {
             select_seconds: time_histogram(&mut registry, names::SELECT_SECONDS),
             embed_seconds: time_histogram(&mut registry, names::EMBED_SECONDS),
             embed_batch: count_histogram(&mut registry, names::EMBED_BATCH),
+            embed_recalled: Counter::default(),
             spool_seconds: time_histogram(&mut registry, names::SPOOL_SECONDS),
             index_seconds: time_histogram(&mut registry, names::INDEX_SECONDS),
             capture_to_indexed: age_histogram(&mut registry, names::CAPTURE_TO_INDEXED),
@@ -266,6 +269,11 @@ impl Metrics {
             clock,
             families,
         };
+        put(
+            &mut registry,
+            names::EMBED_RECALLED,
+            &metrics.embed_recalled,
+        );
         put(&mut registry, names::SPOOL_RECORDS, &metrics.spool_records);
         put(&mut registry, names::SPOOL_BYTES, &metrics.spool_bytes);
         put(&mut registry, names::SPOOL_DROPPED, &metrics.spool_dropped);

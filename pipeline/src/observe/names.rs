@@ -43,6 +43,7 @@ names! {
     SELECT_CROPS = "sightline_select_crops_total", "Crops chosen to be embedded";
     EMBED_SECONDS = "sightline_embed_seconds", "Time of one encoder batch";
     EMBED_BATCH = "sightline_embed_batch_crops", "Crops in one encoder batch";
+    EMBED_RECALLED = "sightline_embed_recalled_crops_total", "Crops whose vector was remembered: the same pixels had been embedded before";
     SPOOL_SECONDS = "sightline_spool_seconds", "Time of one group of records to disk, fsync included";
     SPOOL_RECORDS = "sightline_spool_records", "Records in the spool that are not indexed yet";
     SPOOL_BYTES = "sightline_spool_bytes", "Bytes of the spool on disk";

@@ -8,6 +8,7 @@
 
 mod faults;
 mod golden;
+mod memory;
 mod mending;
 mod pair;
 mod preprocessing;
