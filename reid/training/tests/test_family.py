@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from smoke import COURSE, SMALL, SYSTEMS, run_of, small
 
 from sightline_training import family, family_export, parity
 from sightline_training.ablation import ROWS
@@ -18,43 +19,8 @@ from sightline_training.export import run as run_onnx
 from sightline_training.family_data import Crops
 from sightline_training.family_export import export_family
 from sightline_training.parity import ExportError
-from sightline_training.runner import Run, load_system, rate_at, train
+from sightline_training.runner import Run, load_system, rate_at
 from sightline_training.system import Phase, build, published, settings_from
-
-CLIP = {"height": 32, "width": 16, "embed": 64, "channels": 4, "stages": [1, 1, 1, 1], "vision_width": 64, "vision_layers": 2}
-TEXT = {"text_width": 64, "text_layers": 1, "vocabulary": 700}
-COURSE = {"epochs": 30, "warm_up_epochs": 0.3, "rate": 2e-3, "new_rate": 2e-3, "views": 2, "batch": 16, "decay": "cosine"}
-SMALL = {
-    "clip": {**CLIP, **TEXT},
-    "prompts": {**COURSE, "new_rate": 0.05},
-    "main": COURSE,
-    "mscsa": {"tgi_width": 32, "tgi_layers": 1},
-    "propot": {"mlm_layers": 1},
-    "vpm": {"prompts": "tail", "prompt_layers": 1, "prompt_tokens": 3},
-    "changes": {"pad": 2, "erase": 0.2},
-}
-SYSTEMS = ("mscsa", "propot", "vpm")
-
-
-def small(system, **changes):
-    return settings_from({"system": system, **SMALL, **changes})
-
-
-def run_of(system, crops, steps=24, weights=None, **changes):
-    return Run(small(system, **changes), read_any(crops), weights, steps)
-
-
-@pytest.fixture(scope="module")
-def trained(tmp_path_factory):
-    """Each system after a short training, its log beside it."""
-    from conftest import CROPS
-
-    torch.set_num_threads(1)
-    folders = {}
-    for system in SYSTEMS:
-        folders[system] = tmp_path_factory.mktemp(system)
-        train(run_of(system, CROPS), folders[system])
-    return folders
 
 
 def falls(run):
@@ -133,23 +99,22 @@ def test_a_training_goes_on_where_it_stopped(system, crops, tmp_path):
 
 @pytest.mark.parametrize("form", ["fp32", "fp16", "int8"])
 @pytest.mark.parametrize("system", SYSTEMS)
-def test_the_export_loads_has_its_shapes_and_is_near(trained, crops, tmp_path, system, form):
-    settings = small(system)
-    samples = Crops(read_any(crops), settings).plain(np.arange(0, 96, 3)).pictures
-    parity = export_family(trained[system] / "last.pt", tmp_path, form, form, samples, {"note": "a test"}, "Apache-2.0", "a few crops")
+def test_the_export_loads_has_its_shapes_and_is_near(exported, crops, system, form):
+    folder, parity = exported(system, form)
+    samples = Crops(read_any(crops), small(system)).plain(np.arange(5)).pictures
     assert all(form in words for words in parity.values())
     width = 4 * 32 + 64 if system == "mscsa" else 64
     for batch in (1, 5):
         pictures = samples[:batch].numpy()
-        vectors = run_onnx(tmp_path / f"{system}-picture/model.onnx", "pictures", pictures)
+        vectors = run_onnx(folder / f"{system}-picture/model.onnx", "pictures", pictures)
         assert vectors.dtype == np.float32 and vectors.shape == (batch, width)
         assert np.allclose((vectors**2).sum(1), 1, atol=1e-5)
         if system != "mscsa":
             ids = clip_ids(["a man in a red coat"] * batch, vocabulary=700).numpy()
-            vectors = run_onnx(tmp_path / f"{system}-text/model.onnx", "ids", ids)
+            vectors = run_onnx(folder / f"{system}-text/model.onnx", "ids", ids)
             assert vectors.shape == (batch, width) and np.allclose((vectors**2).sum(1), 1, atol=1e-5)
-    assert (tmp_path / f"{system}-text").exists() == (system != "mscsa")
-    card = (tmp_path / f"{system}-picture/model.toml").read_text()
+    assert (folder / f"{system}-text").exists() == (system != "mscsa")
+    card = (folder / f"{system}-picture/model.toml").read_text()
     assert f"dimension = {width}" in card and "a few crops" in card
     stored = tomllib.loads(card)["quality"]["stored"]
     assert stored.startswith({"fp32": "fp32", "fp16": "fp16, weights and sums", "int8": "Conv"}[form])
