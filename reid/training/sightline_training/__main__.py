@@ -12,6 +12,7 @@ import torch
 
 from sightline_training.card import add_provenance, read_plain, read_quality
 from sightline_training.dataset import DatasetError, read_any, read_held
+from sightline_training.device import DEVICES
 from sightline_training.parity import ExportError
 from sightline_training.settings import positive, share, written_over
 
@@ -20,7 +21,7 @@ def settings_of(args: argparse.Namespace):
     """Settings from a JSON file and the switches that were given."""
     from sightline_training.training import Settings
 
-    return written_over(Settings(), args.settings, {key: getattr(args, key) for key in ("steps", "seed", "identities")})
+    return written_over(Settings(), args.settings, {key: getattr(args, key) for key in ("steps", "seed", "identities", "device")})
 
 
 def train(args: argparse.Namespace) -> None:
@@ -42,11 +43,12 @@ def train(args: argparse.Namespace) -> None:
 
 def evaluate(args: argparse.Namespace) -> None:
     """Prints the measures of a checkpoint as JSON."""
+    from sightline_training.device import found_device
     from sightline_training.retrieval import evaluate as measure
     from sightline_training.training import load_pair
 
     pair, settings = load_pair(args.checkpoint)
-    print(json.dumps(measure(pair, settings, read_held(args.data, "test")), indent=2))
+    print(json.dumps(measure(pair.to(found_device(args.device)), settings, read_held(args.data, "test")), indent=2))
 
 
 def export(args: argparse.Namespace) -> None:
@@ -106,7 +108,7 @@ def appearance(args: argparse.Namespace) -> None:
     from sightline_training.course import take_up
     from sightline_training.course import train as loop
 
-    settings = written_over(AppearanceSettings(), args.settings, {"steps": args.steps})
+    settings = written_over(AppearanceSettings(), args.settings, {"steps": args.steps, "device": args.device})
     pictures = [picture for path in args.data for picture in read_any(path, "train")]
     run = AppearanceRun(settings, pictures, args.published)
     take_up(run, args.out, args.resume)
@@ -208,6 +210,7 @@ def main() -> int:
     command.add_argument("--steps", type=int)
     command.add_argument("--seed", type=int)
     command.add_argument("--identities", type=int)
+    command.add_argument("--device", choices=DEVICES)
     command.add_argument("--minutes", type=float, help="let the learning rate follow the clock instead of steps")
     command.add_argument("--save-every-s", type=float, default=300)
     command.add_argument("--resume", action="store_true")
@@ -215,6 +218,7 @@ def main() -> int:
     command = commands.add_parser("evaluate", help="measure a checkpoint")
     command.add_argument("--checkpoint", type=Path, required=True)
     command.add_argument("--data", type=Path, required=True)
+    command.add_argument("--device", choices=DEVICES, default="cpu")
     command.set_defaults(run=evaluate)
     command = commands.add_parser("calibrate", help="make the table of probabilities, and measure it")
     command.add_argument("--checkpoint", type=Path, required=True)
@@ -232,6 +236,7 @@ def main() -> int:
     command.add_argument("--minutes", type=float, help="let the learning rate follow the clock instead of steps")
     command.add_argument("--save-every-s", type=float, default=300)
     command.add_argument("--resume", action="store_true")
+    command.add_argument("--device", choices=DEVICES)
     command.add_argument("--maps", type=Path, help="file of kept maps, to share between trainings; else OUT/maps.npy")
     command.set_defaults(run=appearance)
     command = commands.add_parser("metric", help="learn a linear map behind the appearance encoder")

@@ -23,6 +23,7 @@ from torch.nn import functional
 from sightline_training.augment import Augment, plain, read_rgb, training_batch
 from sightline_training.checkpoint import read_checkpoint, same_settings, take
 from sightline_training.dataset import DatasetError, Picture
+from sightline_training.device import known_device, ready_device
 from sightline_training.kept_maps import KeptMaps
 from sightline_training.person_net import HEIGHT, WIDTH, PersonNet, load_published
 from sightline_training.retrieval import image_scores
@@ -90,6 +91,8 @@ class AppearanceSettings:
     bf16: bool = True
     losses: AppearanceLosses = field(default_factory=AppearanceLosses)
     augment: Augment = field(default_factory=Augment)
+    # `cpu` or `cuda`.
+    device: str = "cpu"
 
     RANGES: ClassVar = {
         **dict.fromkeys(("height", "width"), (32, math.inf)),
@@ -101,6 +104,7 @@ class AppearanceSettings:
     }
 
     def __post_init__(self) -> None:
+        known_device(self.device)
         strange = sorted(set(self.frozen) - set(PARTS))
         if strange:
             raise ValueError(f"frozen has `{strange[0]}`, expected some of {', '.join(PARTS)}")
@@ -169,8 +173,8 @@ def views_loss(
 ) -> torch.Tensor:
     """Supervised contrast (Khosla et al., NeurIPS 2020, equation 2) against the batch and the memory."""
     others, others_who = torch.cat([vectors, known]), torch.cat([who, known_who])
-    own = torch.zeros(len(vectors), len(others), dtype=torch.bool)
-    own[:, : len(vectors)] = torch.eye(len(vectors), dtype=torch.bool)
+    own = torch.zeros(len(vectors), len(others), dtype=torch.bool, device=vectors.device)
+    own.fill_diagonal_(True)
     logits = (vectors @ others.T / temperature).masked_fill(own, -1e4)
     same = ((who[:, None] == others_who[None, :]) & ~own).float()
     log_p = functional.log_softmax(logits, 1)
@@ -196,6 +200,7 @@ class AppearanceRun:
     """One training: network, its running mean, memory, optimiser, step."""
 
     def __init__(self, settings: AppearanceSettings, pictures: list[Picture], published: Path | None) -> None:
+        ready_device(settings.device)
         torch.manual_seed(settings.seed)
         self.settings = settings
         self.people = People(pictures, settings)
@@ -207,22 +212,22 @@ class AppearanceRun:
             if not settings.keeps_metric:
                 known.pop("metric.weight", None)
             take(self.net, self.net.state_dict() | known, published)
-        self.net = self.net.to(memory_format=torch.channels_last)
+        self.net = self.net.to(settings.device, memory_format=torch.channels_last)
         for name in settings.frozen:
             getattr(self.net, name).requires_grad_(False)
-        self.told = Told(settings.tgi)
-        self.texts = told_of(self.people.by_identity, self.people.names) if settings.losses.text else None
+        self.told = Told(settings.tgi).to(settings.device)
+        self.texts = told_of(self.people.by_identity, self.people.names).to(settings.device) if settings.losses.text else None
         self.start = {name: value.detach().clone() for name, value in self.net.named_parameters()}
         self.mean = {name: value.clone() for name, value in self.start.items()}
-        self.classifier = nn.Linear(self.net.fc[0].out_features, len(self.people.names), bias=False)
+        self.classifier = nn.Linear(self.net.fc[0].out_features, len(self.people.names), bias=False).to(settings.device)
         new = list(self.net.mscsa.parameters()) + list(self.told.parameters())
         is_new = {id(p) for p in new}
         trained = [p for p in self.net.parameters() if p.requires_grad and id(p) not in is_new]
         if settings.losses.identity:
             trained += list(self.classifier.parameters())
         self.optimiser = torch.optim.AdamW([{"params": trained}, {"params": new}], lr=settings.rate, weight_decay=0.0)
-        self.known = torch.zeros(0, self.net.fc[0].out_features)
-        self.known_who = torch.zeros(0, dtype=torch.long)
+        self.known = torch.zeros(0, self.net.fc[0].out_features, device=settings.device)
+        self.known_who = torch.zeros(0, dtype=torch.long, device=settings.device)
         self.kept: KeptMaps | None = None
         self.step, self.elapsed_s = 0, 0.0
 
@@ -235,7 +240,7 @@ class AppearanceRun:
         paths = sorted(picture.path for name in self.people.names for picture in self.people.by_identity[name])
         for name, value in self.net.state_dict().items():
             if name.startswith(settings.frozen):
-                weights.update(value.numpy().tobytes())
+                weights.update(value.cpu().numpy().tobytes())
         size = (settings.height, settings.width, settings.frozen_stages, settings.bf16)
         depends_on = [weights.hexdigest(), size, asdict(settings.augment)]
         self.kept = KeptMaps(file, paths, settings.variants, depends_on, self.fresh_maps, settings.seed)
@@ -243,16 +248,20 @@ class AppearanceRun:
     def frozen_maps(self, pictures: list[Picture], rng: np.random.Generator) -> torch.Tensor:
         """Maps after the frozen stages, made or kept."""
         paths = [picture.path for picture in pictures]
-        return self.fresh_maps(paths, rng) if self.kept is None else self.kept.of(paths, rng)
+        return self.fresh_maps(paths, rng) if self.kept is None else self.kept.of(paths, rng).to(self.settings.device)
 
     def fresh_maps(self, paths: list[Path], rng: np.random.Generator) -> torch.Tensor:
         """Pictures changed at random, through the frozen stages."""
         settings = self.settings
         tensor = training_batch(paths, (settings.height, settings.width), rng, settings.augment) * CODES
-        tensor = tensor.contiguous(memory_format=torch.channels_last)
+        tensor = tensor.to(settings.device).contiguous(memory_format=torch.channels_last)
         is_frozen = settings.is_front_frozen
-        with torch.set_grad_enabled(not is_frozen), torch.autocast("cpu", torch.bfloat16, enabled=settings.bf16):
+        with torch.set_grad_enabled(not is_frozen), self.autocast():
             return self.net.before(tensor, settings.frozen_stages)
+
+    def autocast(self) -> torch.autocast:
+        """Mixed precision, where it is asked for."""
+        return torch.autocast(self.settings.device, torch.bfloat16, enabled=self.settings.bf16)
 
     @property
     def pictures(self) -> int:
@@ -263,9 +272,9 @@ class AppearanceRun:
         """The weighted sum over one batch, and its parts."""
         settings, weights = self.settings, self.settings.losses
         pictures, rng = self.people.batch(step)
-        who = torch.tensor([self.people.number[picture.identity] for picture in pictures])
+        who = torch.tensor([self.people.number[picture.identity] for picture in pictures], device=settings.device)
         maps = self.frozen_maps(pictures, rng)
-        with torch.autocast("cpu", torch.bfloat16, enabled=settings.bf16):
+        with self.autocast():
             positions = self.net.after(maps, settings.frozen_stages)
             vectors = self.net.pooled(positions).float()
         parts: dict[str, torch.Tensor] = {}
@@ -279,7 +288,7 @@ class AppearanceRun:
             logits = 16 * vectors @ functional.normalize(self.classifier.weight, dim=1).T
             parts["identity"] = functional.cross_entropy(logits, who, label_smoothing=0.1)
         if self.texts is not None:
-            with torch.autocast("cpu", torch.bfloat16, enabled=settings.bf16):
+            with self.autocast():
                 text = self.told(vectors, positions, who, self.texts, weights.smoothing, weights.temperature)
             parts["text"] = text.float()
         self.known = torch.cat([vectors.detach(), self.known])[: settings.remembered]
@@ -315,8 +324,8 @@ class AppearanceRun:
         return {"loss": float(total.detach()), **parts}
 
     def averaged(self) -> PersonNet:
-        """The network with the running mean of its weights."""
-        net = PersonNet(after=self.settings.mscsa, has_metric=self.settings.keeps_metric)
+        """The network with the running mean of its weights, on the device."""
+        net = PersonNet(after=self.settings.mscsa, has_metric=self.settings.keeps_metric).to(self.settings.device)
         net.load_state_dict(self.net.state_dict() | self.mean)
         return net.eval()
 
@@ -343,7 +352,7 @@ class AppearanceRun:
     def resume(self, path: Path) -> None:
         """Goes on from a checkpoint of the same settings; more people may have come since, if no loss counts them."""
         state = read_checkpoint(path, "mean", KIND)
-        same_settings(path, self.settings, AppearanceSettings.of(state["settings"], path))
+        same_settings(path, self.settings, AppearanceSettings.of(state["settings"], path), ("device",))
         take(self.net, state["net"], path)
         take(self.told, state["told"], path)
         is_same = state["people"] == self.people.names
@@ -352,9 +361,10 @@ class AppearanceRun:
                 raise DatasetError(f"{path}: a checkpoint of other people, and the loss `identity` counts them")
             take(self.classifier, state["classifier"], path)
         self.optimiser.load_state_dict(state["optimiser"])
-        self.mean, self.start = state["mean"], state["start"]
+        device = self.settings.device
+        self.mean, self.start = ({name: value.to(device) for name, value in state[key].items()} for key in ("mean", "start"))
         if is_same:
-            self.known, self.known_who = state["known"], state["known_who"]
+            self.known, self.known_who = state["known"].to(device), state["known_who"].to(device)
         self.step, self.elapsed_s = state["step"], state["elapsed_s"]
 
 
@@ -370,10 +380,10 @@ def load_appearance(path: Path, share: float = 1.0) -> PersonNet:
 @torch.no_grad()
 def vectors_of(net: PersonNet, paths: list[Path], batch: int = 32) -> np.ndarray:
     """Pictures x 256, at the network's own size."""
-    rows = []
+    rows, device = [], next(net.parameters()).device
     for start in range(0, len(paths), batch):
         chunk = torch.stack([plain(read_rgb(path), HEIGHT, WIDTH) for path in paths[start : start + batch]])
-        rows.append(net((chunk * CODES).contiguous(memory_format=torch.channels_last)).numpy())
+        rows.append(net((chunk * CODES).to(device).contiguous(memory_format=torch.channels_last)).cpu().numpy())
     return np.concatenate(rows)
 
 

@@ -13,6 +13,7 @@ import torch
 from sightline_training.ablation import ROWS, row_done, table, write_tables, written
 from sightline_training.card import add_provenance, read_quality
 from sightline_training.dataset import DatasetError, Picture
+from sightline_training.device import DEVICES
 from sightline_training.parity import ExportError
 from sightline_training.published import read_published
 from sightline_training.settings import SettingsError, nearest, positive, read_table, written_over
@@ -109,7 +110,8 @@ def how_made(args: argparse.Namespace, row: str) -> dict[str, object]:
 def evaluate_command(args: argparse.Namespace) -> None:
     """Prints the measures of a checkpoint."""
     from sightline_training.family_measures import measure
-    from sightline_training.runner import found_device, load_system
+    from sightline_training.device import found_device
+    from sightline_training.runner import load_system
 
     system, _ = load_system(args.checkpoint)
     print(json.dumps(measure(system.to(found_device(args.device)), *test_pictures(args.data)), indent=2))
@@ -156,7 +158,7 @@ def parser() -> argparse.ArgumentParser:
         command.add_argument("--steps", type=int, help="at most so many steps a phase")
         command.add_argument("--seed", type=int)
         command.add_argument("--precision", choices=("fp32", "bf16", "fp16"))
-        command.add_argument("--device", choices=("cpu", "cuda"))
+        command.add_argument("--device", choices=DEVICES)
         command.add_argument("--save-every-s", type=float, default=300)
         command.add_argument("--resume", action="store_true")
         command.add_argument("--out", type=Path, required=True)
@@ -168,7 +170,7 @@ def parser() -> argparse.ArgumentParser:
     command = commands.add_parser("evaluate", help=evaluate_command.__doc__)
     command.add_argument("--checkpoint", type=Path, required=True)
     command.add_argument("--data", type=Path, required=True)
-    command.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
+    command.add_argument("--device", choices=DEVICES, default="cpu")
     command.set_defaults(run=evaluate_command)
     command = commands.add_parser("export", help=export_command.__doc__)
     command.add_argument("--checkpoint", type=Path, required=True)

@@ -57,7 +57,7 @@ class KeptMaps:
         for variant in range(self.variants):
             for start in range(0, len(paths), CHUNK):
                 chunk = paths[start : start + CHUNK]
-                made = make(chunk, np.random.default_rng([seed, variant, start])).float().clamp(-LARGEST, LARGEST).numpy()
+                made = make(chunk, np.random.default_rng([seed, variant, start])).float().clamp(-LARGEST, LARGEST).cpu().numpy()
                 if maps is None:
                     shape = (len(paths), self.variants, *made.shape[1:])
                     maps = np.lib.format.open_memmap(part, "w+", np.float16, shape)

@@ -100,7 +100,7 @@ def sdm(cosine: torch.Tensor, target: torch.Tensor, back: torch.Tensor, temperat
 
 def views(pictures: torch.Tensor, identities: torch.Tensor, temperature: float) -> torch.Tensor:
     """Supervised contrast among pictures (Khosla et al., NeurIPS 2020, equation 2)."""
-    own = torch.eye(len(pictures), dtype=torch.bool)
+    own = torch.eye(len(pictures), dtype=torch.bool, device=pictures.device)
     logits = (pictures @ pictures.T / temperature).masked_fill(own, -1e4)
     same = ((identities[:, None] == identities[None, :]) & ~own).float()
     log_p = functional.log_softmax(logits, 1)

@@ -16,13 +16,14 @@ from sightline_training.training import Pair, Settings
 def picture_vectors(pair: Pair, settings: Settings, pictures: list[Picture], batch: int = 64) -> np.ndarray:
     """Pictures x channels."""
     pair.eval()
+    device = next(pair.parameters()).device
     size = (settings.picture.height, settings.picture.width)
     rows = []
     for start in range(0, len(pictures), batch):
         chunk = [plain(read_rgb(picture.path), *size) for picture in pictures[start : start + batch]]
-        tensor = normalised(torch.stack(chunk)).contiguous(memory_format=torch.channels_last)
-        with torch.autocast("cpu", torch.bfloat16, enabled=settings.bf16):
-            rows.append(pair.picture(tensor).float().numpy())
+        tensor = normalised(torch.stack(chunk)).to(device).contiguous(memory_format=torch.channels_last)
+        with torch.autocast(device.type, torch.bfloat16, enabled=settings.bf16):
+            rows.append(pair.picture(tensor).float().cpu().numpy())
     return np.concatenate(rows)
 
 
@@ -30,12 +31,13 @@ def picture_vectors(pair: Pair, settings: Settings, pictures: list[Picture], bat
 def text_vectors(pair: Pair, settings: Settings, texts: list[str], batch: int = 64) -> np.ndarray:
     """Sentences x channels."""
     pair.eval()
+    device = next(pair.parameters()).device
     ids = [encoding.ids for encoding in tokenizer(settings.text.tokens).encode_batch(texts)]
     order = sorted(range(len(ids)), key=lambda number: len(ids[number]))
     rows = np.zeros((len(ids), settings.text.channels), np.float32)
     for start in range(0, len(order), batch):
         chunk = order[start : start + batch]
-        rows[chunk] = pair.text(padded([ids[number] for number in chunk])).numpy()
+        rows[chunk] = pair.text(padded([ids[number] for number in chunk]).to(device)).cpu().numpy()
     return rows
 
 

@@ -15,6 +15,7 @@ from torch import nn
 from sightline_training.checkpoint import read_checkpoint, same_settings, take
 from sightline_training.clip_weights import take_weights
 from sightline_training.dataset import DatasetError, Picture
+from sightline_training.device import ready_device
 from sightline_training.family_data import Crops
 from sightline_training.record import LOG_EVERY, Record, asked_to_stop, bar
 from sightline_training.system import Batch, FamilySettings, Phase, System, as_table, build, settings_from
@@ -32,23 +33,12 @@ def rate_at(phase: Phase, epoch: float, epochs: float) -> float:
     return 0.5 + 0.5 * math.cos(math.pi * (epoch - warm) / max(epochs - warm, 1e-9))
 
 
-def found_device(device: str) -> str:
-    """The device that was asked for, if it is there."""
-    if device == "cuda" and not torch.cuda.is_available():
-        raise DatasetError("device `cuda` is asked for, and PyTorch finds no GPU")
-    return device
-
-
 class Run:
     """One training: system, optimiser, place in the course."""
 
     def __init__(self, settings: FamilySettings, pictures: list[Picture], weights: Path | None = None, steps: int | None = None) -> None:
-        found_device(settings.device)
+        ready_device(settings.device)
         torch.manual_seed(settings.seed)
-        if settings.device == "cuda":
-            os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-            torch.use_deterministic_algorithms(True, warn_only=True)
-            torch.backends.cudnn.benchmark = False
         self.settings, self.most_steps = settings, steps
         self.crops = Crops(pictures, settings)
         self.system: System = build(settings, len(self.crops.names))

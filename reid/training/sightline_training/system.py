@@ -12,6 +12,7 @@ from torch import nn
 
 from sightline_training.clip import CLIP_MEAN, CLIP_STD, ClipSize
 from sightline_training.dataset import DatasetError
+from sightline_training.device import DEVICES
 from sightline_training.mscsa import MscsaSettings
 from sightline_training.picture_tower import MEAN, STD
 from sightline_training.propot import PropotSettings
@@ -95,7 +96,7 @@ class FamilySettings:
             "system": SYSTEMS,
             "normalisation": ("clip", "imagenet"),
             "precision": ("fp32", "bf16", "fp16"),
-            "device": ("cpu", "cuda"),
+            "device": DEVICES,
         }
         for key, values in known.items():
             if getattr(self, key) not in values:

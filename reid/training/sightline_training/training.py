@@ -17,6 +17,7 @@ from sightline_training import losses as L
 from sightline_training.augment import Augment, training_batch
 from sightline_training.checkpoint import read_checkpoint, same_settings, take
 from sightline_training.dataset import DatasetError, Picture
+from sightline_training.device import known_device, ready_device
 from sightline_training.picture_tower import PictureSize, PictureTower, normalised
 from sightline_training.settings import merged
 from sightline_training.text_tower import PAD, TextSize, TextTower, padded, tokenizer
@@ -45,10 +46,13 @@ class Settings:
     steps: int = 3000
     seed: int = 0
     bf16: bool = True
+    # `cpu` or `cuda`.
+    device: str = "cpu"
 
     RANGES: ClassVar = {"identities": (2, math.inf), **dict.fromkeys(("views", "warm_up", "steps"), (1, math.inf))}
 
     def __post_init__(self) -> None:
+        known_device(self.device)
         if self.picture.channels != self.text.channels:
             raise ValueError(f"picture.channels is {self.picture.channels} and text.channels {self.text.channels}, expected the same")
         if self.views < 2 and self.losses.views:
@@ -124,13 +128,14 @@ class Run:
     """One training: model, optimiser, step."""
 
     def __init__(self, settings: Settings, pictures: list[Picture]) -> None:
+        ready_device(settings.device)
         torch.manual_seed(settings.seed)
         self.settings = settings
         self.sampler = Sampler(pictures, settings)
-        self.pair = Pair(settings)
+        self.pair = Pair(settings).to(settings.device)
         self.words = tokenizer(settings.text.tokens)
         self.classifier = (
-            nn.Linear(settings.picture.channels, len(self.sampler.people), bias=False)
+            nn.Linear(settings.picture.channels, len(self.sampler.people), bias=False).to(settings.device)
             if settings.losses.identity
             else None
         )
@@ -153,8 +158,12 @@ class Run:
         return self.settings.identities * self.settings.views
 
     def tokens(self, texts: list[str]) -> torch.Tensor:
-        """Token ids of sentences."""
-        return padded([encoding.ids for encoding in self.words.encode_batch(texts)])
+        """Token ids of sentences, on the device."""
+        return padded([encoding.ids for encoding in self.words.encode_batch(texts)]).to(self.settings.device)
+
+    def autocast(self) -> torch.autocast:
+        """Mixed precision, where it is asked for."""
+        return torch.autocast(self.settings.device, torch.bfloat16, enabled=self.settings.bf16)
 
     def phrases(self, texts: list[str]) -> torch.Tensor:
         """Vectors of clauses, of which there are few: MiniLM sees each of them once."""
@@ -175,10 +184,10 @@ class Run:
         pictures, sentences, rng = self.sampler.batch(step)
         size = (settings.picture.height, settings.picture.width)
         tensor = training_batch([picture.path for picture in pictures], size, rng, settings.augment)
-        tensor = normalised(tensor).contiguous(memory_format=torch.channels_last)
-        who = torch.tensor([self.sampler.number[picture.identity] for picture in pictures])
+        tensor = normalised(tensor).to(settings.device).contiguous(memory_format=torch.channels_last)
+        who = torch.tensor([self.sampler.number[picture.identity] for picture in pictures], device=settings.device)
         asked = who[:: settings.views]
-        with torch.autocast("cpu", torch.bfloat16, enabled=settings.bf16):
+        with self.autocast():
             seen = self.pair.picture(tensor)
             told = self.pair.text(self.tokens(sentences))
         cosine = told @ seen.T
@@ -197,9 +206,9 @@ class Run:
         if weights.clause:
             clauses, truth = clause_table(pictures, settings.clauses, rng)
             if clauses:
-                with torch.autocast("cpu", torch.bfloat16, enabled=settings.bf16):
+                with self.autocast():
                     phrases = self.phrases(clauses)
-                parts["clause"] = L.clause(self.pair.scales.clause_logits(seen @ phrases.T), truth)
+                parts["clause"] = L.clause(self.pair.scales.clause_logits(seen @ phrases.T), truth.to(settings.device))
         if self.classifier is not None:
             both = torch.cat([seen, told])
             logits = self.classifier(both * 16)
@@ -245,7 +254,7 @@ class Run:
     def resume(self, path: Path) -> None:
         """Goes on from a checkpoint of the same settings; more people may have come since, if no loss counts them."""
         state = read_checkpoint(path, "pair", KIND)
-        same_settings(path, self.settings, Settings.of(state["settings"], path))
+        same_settings(path, self.settings, Settings.of(state["settings"], path), ("device",))
         take(self.pair, state["pair"], path, ELSEWHERE)
         if self.classifier is not None:
             if state.get("people") != self.sampler.people:
