@@ -12,7 +12,7 @@ use crate::Error;
 use crate::embedding::Embedding;
 use crate::model::Model;
 use crate::provider::Options;
-use crate::session;
+use crate::session::{self, EightBits};
 use crate::text_card::TextCard;
 use crate::tokenizer::{Tokenizer, Tokens};
 
@@ -39,7 +39,13 @@ impl TextEncoder {
         let card = TextCard::read(folder)?;
         card.check_files()?;
         let words = Tokenizer::read(&card)?;
-        let (session, providers) = session::open(environment, &card.name, &card.file, options)?;
+        let (session, providers) = session::open(
+            environment,
+            &card.name,
+            &card.file,
+            options,
+            EightBits::Unpacked,
+        )?;
         let fixed_length = check(&card, &session)?;
         let mut encoder = Self {
             model: Model::new(card, session, providers)?,

@@ -19,6 +19,7 @@ import onnxruntime
 from sightline_training.augment import read_rgb, resized
 from sightline_training.calibration import expected_error, rising, tracks_of
 from sightline_training.dataset import DatasetError, Picture, read_any
+from sightline_training.export import opened
 from sightline_training.picture_tower import MEAN, STD
 from sightline_training.text_tower import padded, tokenizer
 
@@ -29,19 +30,17 @@ POINTS = 15
 CROPS_A_TRACK = 4
 
 
-def session(folder: Path) -> onnxruntime.InferenceSession:
-    """A shipped model on one thread."""
+def session(folder: Path, reads: bool) -> onnxruntime.InferenceSession:
+    """A shipped model; one that reads takes sentences."""
     file = folder / "model.onnx"
     if not file.is_file():
         raise DatasetError(f"{file} is missing")
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    return onnxruntime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
+    return opened(file, reads)
 
 
 def seen(folder: Path, pictures: list[Picture]) -> np.ndarray:
     """Vectors of pictures."""
-    model = session(folder)
+    model = session(folder, reads=False)
     height, width = model.get_inputs()[0].shape[2:]
     mean, std = (np.array(plane, np.float32).reshape(1, 3, 1, 1) for plane in (MEAN, STD))
     rows = []
@@ -54,7 +53,7 @@ def seen(folder: Path, pictures: list[Picture]) -> np.ndarray:
 
 def told(folder: Path, texts: list[str]) -> np.ndarray:
     """Vectors of texts."""
-    model, words = session(folder), tokenizer(64)
+    model, words = session(folder, reads=True), tokenizer(64)
     parts = (texts[start : start + 64] for start in range(0, len(texts), 64))
     return np.concatenate(
         [model.run(["vector"], {"ids": padded([one.ids for one in words.encode_batch(part)]).numpy()})[0] for part in parts]

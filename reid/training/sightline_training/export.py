@@ -79,8 +79,9 @@ def output_axis(node: onnx.NodeProto, place: int, axes: int) -> int | None:
 def stored_small(file: Path, form: str) -> str:
     """Stores large weights in half precision or 8 bits; sums stay in fp32, so the result hardly changes. Which share is in what, in words.
 
-    8 bits are for matrices and tables: symmetric, one scale an output channel, undone before each use. What else is large is then in
-    half precision, which is undone once, as the file is loaded: with filters in 8 bits the picture side took 25 ms in place of 4.
+    8 bits are for matrices and tables: symmetric, one scale an output channel; undone before each use, and once on a side that reads
+    (`opened`). What else is large is then in half precision, which is undone once, as the file is loaded: with filters in 8 bits the
+    picture side took 25 ms in place of 4.
     """
     model = onnx.load(str(file))
     graph = model.graph
@@ -118,12 +119,22 @@ def stored_small(file: Path, form: str) -> str:
     return f"weights: {shares}; sums: fp32" + ("; int8 by output channel, not calibrated" if count["int8"] else "")
 
 
-def run(file: Path, name: str, values: np.ndarray) -> np.ndarray:
-    """The output of an ONNX file, on one CPU thread."""
+def opened(file: Path, reads: bool) -> onnxruntime.InferenceSession:
+    """An ONNX file on one CPU thread, as the program opens it (reid/src/session.rs).
+
+    Weights in 8 bits of a side that reads are unpacked as it is loaded. Left as they are, ONNX Runtime brings the activations to
+    8 bits as well, which nobody fitted.
+    """
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
-    session = onnxruntime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
-    return session.run(["vector"], {name: values})[0]
+    if reads:
+        options.add_session_config_entry("session.disable_quant_qdq", "1")
+    return onnxruntime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
+
+
+def run(file: Path, name: str, values: np.ndarray) -> np.ndarray:
+    """The output of an ONNX file for its input, `pictures` or `ids`."""
+    return opened(file, name == "ids").run(["vector"], {name: values})[0]
 
 
 def shrunk(file: Path, form: str, expected: np.ndarray, found: Callable[[], np.ndarray]) -> Exported:
