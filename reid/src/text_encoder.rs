@@ -53,9 +53,27 @@ impl TextEncoder {
             fixed_length,
             max_batch: options.max_batch,
         };
-        encoder.embed(&["a person", "somebody in a red coat"])?;
+        encoder.run_on_words()?;
         tracing::info!(model = %encoder.model_id(), providers = ?encoder.providers(), "text encoder loaded");
         Ok(encoder)
+    }
+
+    /// Finds a model that gives no vector at all, or takes fewer tokens than its card says, before the first sentence does.
+    fn run_on_words(&mut self) -> Result<(), Error> {
+        self.embed(&["a person"])?;
+        let most = self.card().most_tokens;
+        let longest = self.tokens(&"a ".repeat(most));
+        let mut row = Array2::zeros((1, self.dimension()));
+        self.run_into(&[longest], &mut row, 0)
+            .map_err(|error| match error {
+                Error::Run { model, reason } => Error::Mismatch {
+                    model,
+                    what: "its longest text".into(),
+                    found: format!("refused ({reason})"),
+                    expected: format!("{most} tokens"),
+                },
+                other => other,
+            })
     }
 
     /// Turns sentences into vectors: N x D, rows L2-normalised in fp32. A sentence longer than the model reads is cut, with

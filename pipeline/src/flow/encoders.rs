@@ -169,12 +169,21 @@ pub fn vectors_of(config: &Config) -> Result<Vec<VectorSpec>> {
 fn check_pair(config: &Config, text: &TextCard) -> Result<()> {
     let card = Card::read(&model_folder(config, config.models.joint.as_str())?)?;
     let picture = vector_spec(&card)?;
-    if text.pairs_with.as_str() != picture.model || text.dimension != picture.dimension {
+    if text.pairs_with.as_str() != picture.model {
         bail!(
             "model `{}` reads for `{}`, and models.joint is `{}`; choose two of one pair in models.joint and models.text",
             text.name,
             text.pairs_with,
             picture.model
+        );
+    }
+    if text.dimension != picture.dimension {
+        bail!(
+            "model `{}`: its card says vectors of {} values, and `{}`, which it reads for, has {}",
+            text.name,
+            text.dimension,
+            picture.model,
+            picture.dimension
         );
     }
     Ok(())

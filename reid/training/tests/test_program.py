@@ -184,7 +184,8 @@ def test_the_program_finds_what_the_training_finds(program, trained, exported, e
         ("propot", "picture", "height", 48, "shape of the input is [-1, 3, 32, 16], its card says N x [3, 48, 16]"),
         ("propot", "picture", "sha256", "0" * 64, f"its card says {'0' * 64}"),
         ("propot", "text", "sha256", "0" * 64, f"its card says {'0' * 64}"),
-        ("vpm", "text", "dimension", 65, "model `vpm-text`"),
+        ("vpm", "text", "dimension", 65, "model `vpm-text`: its card says vectors of 65 values"),
+        ("propot", "text", "most_tokens", 78, "its card says 78 tokens"),
         ("vpm", "text", "pairs_with", "vpm-picture@000000000000", "reads for `vpm-picture@000000000000`"),
     ],
 )
