@@ -43,10 +43,16 @@ class Settings:
     seed: int = 0
     # Mixed precision.
     bf16: bool = False
+    # How many of the first layers (stem, three stages) keep their weights: edges are the same in every world, and steps shorter.
+    frozen: int = 0
     losses: L.Losses = field(default_factory=L.Losses)
     augment: Augment = field(default_factory=Augment)
 
-    RANGES: ClassVar = {**dict.fromkeys(("width", "height", "batch", "warm_up", "steps"), (1, math.inf)), "mean_keeps": (0, 1)}
+    RANGES: ClassVar = {
+        **dict.fromkeys(("width", "height", "batch", "warm_up", "steps"), (1, math.inf)),
+        "mean_keeps": (0, 1),
+        "frozen": (0, 4),
+    }
 
     def __post_init__(self) -> None:
         if self.width % (2 * STRIDE) or self.height % (2 * STRIDE):
@@ -77,11 +83,12 @@ class Run:
         self.source: str | None = origin(published)
         self.frames = self.look()
         self.net = network(settings, published).to(memory_format=torch.channels_last)
+        for layer in (self.net.first, *self.net.stages)[: settings.frozen]:
+            layer.requires_grad_(False)
         self.start = [p.detach().clone() for p in self.net.parameters()]
         self.mean = [p.detach().clone() for p in self.net.parameters()]
-        self.optimiser = torch.optim.AdamW(
-            self.net.parameters(), lr=settings.rate, weight_decay=settings.weight_decay
-        )
+        learning = [p for p in self.net.parameters() if p.requires_grad]
+        self.optimiser = torch.optim.AdamW(learning, lr=settings.rate, weight_decay=settings.weight_decay)
         self.step, self.elapsed_s = 0, 0.0
 
     @property

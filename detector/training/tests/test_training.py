@@ -86,6 +86,34 @@ def test_a_perfect_box_costs_nothing_and_a_wrong_one_something():
     assert float(iou) == 0 and float(giou) < 0
 
 
+def test_the_loss_is_on_the_score_that_the_program_reads():
+    torch.manual_seed(0)
+    net, pictures = Network().eval(), torch.rand(2, 3, 96, 160)
+    with torch.no_grad():
+        objectness, box, classes = net.heads(pictures)
+        planes = net(pictures)
+    assert torch.allclose(losses.log_score(objectness, classes).exp(), planes[:, 0] * planes[:, 5], atol=1e-6)
+    nobody = losses.targets([torch.zeros(0, 4)], [torch.zeros(0, dtype=torch.bool)], 6, 10)
+    # Something is there, and its class says that it is no person: nothing to learn. Without that it would be wrong.
+    objectness, box, classes = torch.full((1, 1, 6, 10), 4.0), torch.zeros(1, 4, 6, 10), torch.zeros(1, 80, 6, 10)
+    classes[:, 2] = 12
+    assert float(losses.loss((objectness, box, classes), nobody, losses.Losses())[0]) < 1e-3
+    classes[:, 0], classes[:, 2] = 12, 0
+    assert float(losses.loss((objectness, box, classes), nobody, losses.Losses())[0]) > 1
+    # As sure and as wrong as can be: the sum stays finite.
+    classes[:, 0], objectness[:] = 200, 200
+    assert torch.isfinite(losses.loss((objectness, box, classes), nobody, losses.Losses())[0])
+
+
+def test_frozen_layers_keep_their_weights(frames):
+    run = Run(dataclasses.replace(SMALL, frozen=2), [frames], None)
+    before = {name: value.clone() for name, value in run.net.state_dict().items()}
+    for step in range(3):
+        run.advance(step / 60)
+    is_same = {name: bool((value == before[name]).all()) for name, value in run.net.state_dict().items()}
+    assert all(same == name.startswith(("first.", "stages.0.")) for name, same in is_same.items()), is_same
+
+
 def test_boxes_follow_the_picture_through_cuts_and_mirrors(frames):
     rng = np.random.default_rng(0)
     plain = Augment(0.0, gain=0, cast=0, contrast=0, saturation=0, grey=0, coarse=0, blur=0, jpeg=0, noise=0)
