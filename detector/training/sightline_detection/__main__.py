@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import sys
 from pathlib import Path
 
@@ -50,6 +51,14 @@ def train(args: argparse.Namespace) -> None:
     loop(run, args.out, args.minutes, args.save_every_s, measure)
 
 
+def finite(text: str) -> float:
+    """A number that is one."""
+    value = float(text)
+    if not math.isfinite(value):
+        raise argparse.ArgumentTypeError(f"`{text}`, expected a finite number")
+    return value
+
+
 def network(args: argparse.Namespace):
     """The network that was asked for, and its input's height and width."""
     from sightline_detection.network import load_published
@@ -91,6 +100,10 @@ def export(args: argparse.Namespace) -> None:
             raise ExportError(f"{args.checkpoint}: does not say what it started from: give --source")
         source = f"trained by detector/training, {noted}"
     net, height, width = network(args)
+    if args.rescore is not None:
+        scale, shift = args.rescore
+        net.rescore(scale, shift)
+        training += f"; objectness's logit times {scale:g} plus {shift:g}"
     said = {"licence": args.licence, "source": source}
     quality = {"training": training, "data": args.trained_on, **quality}
     print(json.dumps(write(net, args.out, (height, width), args.threshold, said, quality), indent=2))
@@ -141,6 +154,8 @@ def main() -> int:
     command = commands.add_parser("export", help="write the detector as ONNX with its card")
     add_network(command)
     command.add_argument("--threshold", type=share, default=0.5)
+    rescored = "factor and summand of the objectness's logit, for scores where thresholds expect them"
+    command.add_argument("--rescore", type=finite, nargs=2, metavar=("SCALE", "SHIFT"), help=rescored)
     command.add_argument("--out", type=Path, required=True, help="folder of the models")
     command.add_argument("--quality", type=Path, help="JSON of what was measured, for the card")
     add_provenance(command)

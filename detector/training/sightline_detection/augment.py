@@ -23,6 +23,8 @@ class Augment:
     cut: float = 0.6
     # A cut's sides are between these shares of the picture's; above one the rest is grey.
     cut_sides: tuple[float, float] = (0.5, 1.15)
+    # Share of the cuts that show somebody's middle; small ones by chance mostly show nobody.
+    aim: float = 0.0
     stretch: float = 0.12
     gain: float = 0.35
     cast: float = 0.08
@@ -38,7 +40,8 @@ class Augment:
     RANGES: ClassVar = {
         "cut_sides": (0.1, 4),
         "stretch": (0, 0.9),
-        **dict.fromkeys(("cut", "gain", "cast", "contrast", "saturation", "grey", "coarse", "blur", "jpeg", "noise"), (0, 1)),
+        **dict.fromkeys(("cut", "aim", "gain", "cast", "contrast", "saturation", "grey"), (0, 1)),
+        **dict.fromkeys(("coarse", "blur", "jpeg", "noise"), (0, 1)),
     }
 
     def __post_init__(self) -> None:
@@ -73,14 +76,20 @@ def cut_out(picture: np.ndarray, region: tuple[int, int, int, int]) -> np.ndarra
     )  # fmt: skip
 
 
-def random_region(shape: tuple[int, ...], rng: np.random.Generator, strength: Augment) -> tuple[int, int, int, int]:
-    """A cut of nearly the picture's shape."""
+def random_region(
+    shape: tuple[int, ...], boxes: np.ndarray, rng: np.random.Generator, strength: Augment
+) -> tuple[int, int, int, int]:
+    """A cut of nearly the picture's shape, aimed at one of the boxes or not."""
     height, width = shape[:2]
     side = rng.uniform(*strength.cut_sides)
     wide = int(width * side * rng.uniform(1 - strength.stretch, 1 + strength.stretch))
     tall = int(height * side * rng.uniform(1 - strength.stretch, 1 + strength.stretch))
-    x0 = int(rng.uniform(min(0, width - wide), max(0, width - wide) + 1))
-    y0 = int(rng.uniform(min(0, height - tall), max(0, height - tall) + 1))
+    least = np.array([min(0, width - wide), min(0, height - tall)], np.float32)
+    most = np.array([max(0, width - wide), max(0, height - tall)], np.float32)
+    if len(boxes) and rng.random() < strength.aim:
+        middle = boxes[rng.integers(len(boxes))].reshape(2, 2).mean(0)
+        least, most = np.clip(middle - (wide, tall), least, most), np.clip(middle, least, most)
+    x0, y0 = (int(value) for value in rng.uniform(least, most + 1))
     return x0, y0, x0 + wide, y0 + tall
 
 
@@ -123,7 +132,7 @@ def example(frame: Frame, size: tuple[int, int], rng: np.random.Generator, stren
     height, width = size
     region = (0, 0, picture.shape[1], picture.shape[0])
     if rng.random() < strength.cut:
-        region = random_region(picture.shape, rng, strength)
+        region = random_region(picture.shape, frame.seen, rng, strength)
     boxes, visibility = frame.seen, frame.visibility
     low, high = np.array(region[:2], np.float32), np.array(region[2:], np.float32)
     shown = np.clip(boxes.reshape(-1, 2, 2), low, high) - low

@@ -136,6 +136,15 @@ class Network(nn.Module):
             self.box[-1].bias[2] -= math.log(width / PUBLISHED_SIDE)
             self.box[-1].bias[3] -= math.log(height / PUBLISHED_SIDE)
 
+    def rescore(self, scale: float, shift: float) -> None:
+        """Objectness's logit times `scale` plus `shift`: scores that a training moved go back to where thresholds stand."""
+        if not scale > 0:
+            raise ValueError(f"a scale of {scale:g} for scores, expected more than 0")
+        with torch.no_grad():
+            last = self.objectness[-1]
+            last.weight *= scale
+            last.bias.mul_(scale).add_(shift)
+
 
 def origin(published: Path | None) -> str:
     """What weights these are, in words for a card."""

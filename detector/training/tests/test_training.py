@@ -18,7 +18,7 @@ from sightline_training.course import train
 from conftest import CHECKOUT
 from sightline_detection import export, losses, network
 from sightline_detection.__main__ import main
-from sightline_detection.augment import Augment, example
+from sightline_detection.augment import Augment, example, random_region
 from sightline_detection.boxes import decoded
 from sightline_detection.evaluate import detect, summary
 from sightline_detection.frames import NOBODY, SceneError, pictures, read, truth_of, unpack
@@ -105,6 +105,19 @@ def test_the_loss_is_on_the_score_that_the_program_reads():
     assert torch.isfinite(losses.loss((objectness, box, classes), nobody, losses.Losses())[0])
 
 
+def test_scores_are_moved_as_asked():
+    torch.manual_seed(0)
+    net, picture = Network(), torch.rand(1, 3, 96, 160)
+    with torch.no_grad():
+        before, box, classes = net.heads(picture)
+        net.rescore(1.5, -0.25)
+        after = net.heads(picture)
+    assert torch.allclose(after[0], before * 1.5 - 0.25, atol=1e-5)
+    assert torch.equal(after[1], box) and torch.equal(after[2], classes)
+    with pytest.raises(ValueError, match="a scale of -1"):
+        net.rescore(-1, 0)
+
+
 def test_frozen_layers_keep_their_weights(frames):
     run = Run(dataclasses.replace(SMALL, frozen=2), [frames], None)
     before = {name: value.clone() for name, value in run.net.state_dict().items()}
@@ -123,6 +136,19 @@ def test_boxes_follow_the_picture_through_cuts_and_mirrors(frames):
             inside = made.picture[int((y - h / 3) * 180) : int((y + h / 3) * 180), int(x * 320)]
             outside = made.picture[2, 2].astype(int)
             assert np.abs(inside.astype(int) - outside).sum(1).mean() > 20
+
+
+def test_an_aimed_cut_shows_the_middle_of_somebody():
+    rng = np.random.default_rng(0)
+    small, shape = Augment(cut_sides=(0.15, 0.3), aim=1.0), (360, 640, 3)
+    for middle in ((5, 5), (320, 100), (639, 200), (400, 359)):
+        box = np.array([[middle[0] - 4, middle[1] - 9, middle[0] + 4, middle[1] + 9]], np.float32)
+        for _ in range(30):
+            x0, y0, x1, y1 = random_region(shape, box, rng, small)
+            assert x0 - 1 <= middle[0] <= x1 + 1 and y0 - 1 <= middle[1] <= y1 + 1, (x0, y0, x1, y1)
+            assert -1 <= x0 < x1 <= 641 and -1 <= y0 < y1 <= 361, (x0, y0, x1, y1)
+    seen = [random_region(shape, box, rng, Augment(cut_sides=(0.15, 0.3))) for _ in range(100)]
+    assert sum(x0 <= 400 <= x1 and y0 <= 359 <= y1 for x0, y0, x1, y1 in seen) < 40
 
 
 def test_the_demos_truth_is_read_and_cut_into_frames(tmp_path):
@@ -226,6 +252,9 @@ def test_a_card_says_what_the_training_did_and_what_its_maker_said(frames, tmp_p
     assert command("--checkpoint", tmp_path / "last.pt") == (0, "")
     trained = "1 steps on 12 frames, 1 of the way from the weights that it started from"
     assert written() == ("MIT", "trained by detector/training, from nothing, weights by chance", trained, "drawn figures")
+    assert command("--checkpoint", tmp_path / "last.pt", "--rescore", 1.5, -0.25) == (0, "")
+    assert written()[2] == f"{trained}; objectness's logit times 1.5 plus -0.25"
+    assert "a scale of 0 for scores, expected more than 0" in command("--checkpoint", tmp_path / "last.pt", "--rescore", 0, 1)[1]
     # What it started from goes with a training that goes on, and is missed where nobody wrote it down.
     again = Run(SMALL, [frames], CHECKOUT / "models/detector/model.onnx")
     again.resume(tmp_path / "last.pt")
