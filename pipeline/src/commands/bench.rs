@@ -20,6 +20,7 @@ use crate::flow::{self, Batching, Encoders, Outputs, Play, Recorder, StageTimes,
 use crate::ingest::{RecordingSpec, Recordings};
 use crate::models::runtime;
 use crate::observe::Depth;
+use crate::observe::memory::Memory;
 
 /// Longest wait for the index.
 const DRAIN_DEADLINE: Duration = Duration::from_secs(600);
@@ -102,7 +103,7 @@ pub fn run(args: &BenchArgs) -> Result<()> {
     let times = Arc::new(StageTimes::default());
     let (calls, replay) = replay(&config, &specs, &mut detector, encoders, &times, most)?;
     // Before anything else grows.
-    let peak_resident_bytes = peak_resident_bytes();
+    let peak_resident_bytes = Memory::read().ok().map(|memory| memory.peak_resident_bytes);
     let floor = floor(&specs, &mut detector, &mut floor_encoders, calls)?;
     let mut stages = vec![decode(&specs, calls.frames)?];
     stages.extend(times.report());
@@ -344,13 +345,6 @@ fn embed_alone(
         }
     }
     Ok(())
-}
-
-fn peak_resident_bytes() -> Option<u64> {
-    let status = fs_err::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find(|line| line.starts_with("VmHWM:"))?;
-    let kib: u64 = line.split_whitespace().nth(1)?.parse().ok()?;
-    Some(kib * 1024)
 }
 
 fn print(report: &Report) -> Result<()> {

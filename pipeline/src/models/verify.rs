@@ -147,8 +147,12 @@ fn push_checks(
     let ran = network
         .preprocess(&picture.view(), 1)
         .and_then(|()| network.run());
+    let what = match network {
+        Network::Text(..) => "one sentence",
+        Network::Detector(_) | Network::Encoder(_) => "one picture",
+    };
     let ran = ran
-        .map(|()| "one picture".to_string())
+        .map(|()| what.to_string())
         .map_err(|error| error.to_string());
     if push("run", ran)
         && let Some(found) = compare_batch(&mut network, &picture)
