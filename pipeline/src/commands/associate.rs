@@ -6,24 +6,18 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
 use serde::Serialize;
-use sightline_sink::Error;
-use sightline_sink::log::{AssociateStatus, Associating, AssociatingOptions, require_topics};
+use sightline_sink::log::{AssociateStatus, Associating, AssociatingOptions};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
 use super::serving::Serving;
+use super::tending::{check_topics, tend};
 use crate::cli::{AssociateArgs, stdout};
 use crate::config::{Config, Purpose};
 use crate::flow;
 use crate::observe::notify::{Notifier, Watchdog};
 use crate::observe::{Health, Metrics, MonotonicClock, Progress, logs};
 
-/// How often the control loop looks round.
-const TICK: Duration = Duration::from_millis(50);
-/// How often counters are taken over.
-const POLL: Duration = Duration::from_secs(1);
-/// Longest wait for the brokers at the start.
-const ASK_LIMIT: Duration = Duration::from_secs(10);
 /// Longest time in which nothing is taken in although something waits and nothing stands in the way.
 const DEADLINE: Duration = Duration::from_secs(600);
 
@@ -51,11 +45,7 @@ pub fn run(args: &AssociateArgs) -> Result<()> {
     let notifier = Notifier::from_env().context("NOTIFY_SOCKET cannot be reached")?;
     let mut signals = Signals::new([SIGTERM, SIGINT])?;
     notifier.status("asking the log");
-    match require_topics(&options.log, ASK_LIMIT) {
-        Ok(()) => {}
-        Err(error @ Error::LogPromise { .. }) => return Err(error.into()),
-        Err(error) => tracing::warn!(%error, "the log cannot be reached yet; trying on"),
-    }
+    check_topics(&options.log)?;
     if args.catch_up {
         return catch_up(args, options, &mut signals, begin);
     }
@@ -74,31 +64,20 @@ pub fn run(args: &AssociateArgs) -> Result<()> {
     notifier.ready();
     notifier.status("joining tracks");
     tracing::info!("joining tracks of the log into persons");
-    let (mut polled, mut fed) = (Instant::now(), Instant::now());
     let mut told = AssociateStatus::default();
-    let ended = loop {
-        if signals.pending().next().is_some() {
-            break Ok(());
+    let ended = tend(&mut signals, &mut watchdog, || {
+        if let Some(failure) = associating.take_failure() {
+            return Err(failure.into());
         }
-        if polled.elapsed() >= POLL {
-            polled = Instant::now();
-            if let Some(failure) = associating.take_failure() {
-                break Err(failure.into());
-            }
-            let status = associating.status();
-            // A log that is away is no reason to start anew: it is told, and tried again.
-            if status.behind == 0 || status.trouble.is_some() || status.events != told.events {
-                heartbeat.beat();
-            }
-            metrics.association.take_over(&status, &mut told);
-            metrics.log.trouble.set(i64::from(told.trouble.is_some()));
+        let status = associating.status();
+        // A log that is away is no reason to start anew: it is told, and tried again.
+        if status.behind == 0 || status.trouble.is_some() || status.events != told.events {
+            heartbeat.beat();
         }
-        if fed.elapsed() >= Watchdog::interval() {
-            fed = Instant::now();
-            watchdog.tick();
-        }
-        std::thread::sleep(TICK);
-    };
+        metrics.association.take_over(&status, &mut told);
+        metrics.log.trouble.set(i64::from(told.trouble.is_some()));
+        Ok(())
+    });
     notifier.stopping();
     tracing::info!("stopping: what is under way is told and committed");
     associating.close();

@@ -7,28 +7,22 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, bail};
 use serde::Serialize;
 use sightline_console::StoreAsk;
-use sightline_sink::Error;
-use sightline_sink::log::{ReceiveStatus, require_topics};
+use sightline_sink::log::ReceiveStatus;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
 use super::mover::{Mover, OwnEncoders, as_moved};
 use super::search::{Needs, start_encoders};
 use super::serving::Serving;
+use super::tending::{check_topics, tend};
 use crate::cli::{IndexArgs, stdout};
 use crate::config::{Config, Purpose};
 use crate::flow::{self, Counting, SiteStore};
 use crate::observe::notify::{Notifier, Watchdog};
 use crate::observe::{Health, Metrics, MonotonicClock, Progress, logs};
 
-/// How often the control loop looks round.
-const TICK: Duration = Duration::from_millis(50);
-/// How often counters are taken over.
-const POLL: Duration = Duration::from_secs(1);
 /// Longest time in which nothing is indexed although something waits and nothing stands in the way.
 const INDEX_DEADLINE: Duration = Duration::from_secs(600);
-/// Longest wait for the brokers at the start.
-const ASK_LIMIT: Duration = Duration::from_secs(10);
 
 /// What `--catch-up --json` prints.
 #[derive(Debug, Serialize)]
@@ -54,11 +48,7 @@ pub fn run(args: &IndexArgs) -> Result<()> {
     let notifier = Notifier::from_env().context("NOTIFY_SOCKET cannot be reached")?;
     let mut signals = Signals::new([SIGTERM, SIGINT])?;
     notifier.status("asking the log");
-    match require_topics(&config.kafka.to_log_options(), ASK_LIMIT) {
-        Ok(()) => {}
-        Err(error @ Error::LogPromise { .. }) => return Err(error.into()),
-        Err(error) => tracing::warn!(%error, "the log cannot be reached yet; trying on"),
-    }
+    check_topics(&config.kafka.to_log_options())?;
     let vectors = flow::vectors_of(&config).context(
         "the store's vectors need the cards of their models; run `sightline models fetch`",
     )?;
@@ -89,35 +79,24 @@ pub fn run(args: &IndexArgs) -> Result<()> {
     notifier.ready();
     notifier.status("indexing");
     tracing::info!(store = %config.store.folder.display(), "indexing the log");
-    let (mut polled, mut fed) = (Instant::now(), Instant::now());
     let mut told = ReceiveStatus::default();
-    let ended = loop {
-        if signals.pending().next().is_some() {
-            break Ok(());
+    let ended = tend(&mut signals, &mut watchdog, || {
+        let received = store.received();
+        if let Some(failure) = store.take_failure() {
+            return Err(failure.into());
         }
-        if polled.elapsed() >= POLL {
-            polled = Instant::now();
-            let received = store.received();
-            if let Some(failure) = store.take_failure() {
-                break Err(failure.into());
-            }
-            // A log that is away is no reason to start anew: it is told, and tried again.
-            if received.turns != told.turns {
-                heartbeat.beat();
-            }
-            let forgotten = received.applied.forgotten;
-            metrics
-                .index_forgotten
-                .inc_by(forgotten.saturating_sub(told.applied.forgotten));
-            metrics.log.take_over(&received, &mut told);
-            metrics.index_news(&store.take_index_news());
+        // A log that is away is no reason to start anew: it is told, and tried again.
+        if received.turns != told.turns {
+            heartbeat.beat();
         }
-        if fed.elapsed() >= Watchdog::interval() {
-            fed = Instant::now();
-            watchdog.tick();
-        }
-        std::thread::sleep(TICK);
-    };
+        let forgotten = received.applied.forgotten;
+        metrics
+            .index_forgotten
+            .inc_by(forgotten.saturating_sub(told.applied.forgotten));
+        metrics.log.take_over(&received, &mut told);
+        metrics.index_news(&store.take_index_news());
+        Ok(())
+    });
     notifier.stopping();
     tracing::info!("stopping: what is under way is made durable and committed");
     let moved = mover.map_or(Ok(()), Mover::stop);

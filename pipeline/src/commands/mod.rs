@@ -31,6 +31,7 @@ pub mod serving;
 pub mod site;
 pub mod spool;
 pub mod store;
+mod tending;
 pub mod topics;
 pub mod track;
 
