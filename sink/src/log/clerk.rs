@@ -123,6 +123,27 @@ impl Clerk {
         Ok(Some(done))
     }
 
+    /// Waits until what is under way is done; false when it is left behind, and holds the consumer still.
+    pub(super) fn end(&mut self) -> bool {
+        self.tasks = None;
+        let Some(thread) = self.thread.take() else {
+            return true;
+        };
+        // A commit to a broker that has gone may never return. Its thread ends with the client's answer, or with the process.
+        let end = Instant::now() + LONGEST_END;
+        while !thread.is_finished() {
+            if Instant::now() > end {
+                tracing::warn!("a commit or a look does not end, and is left behind");
+                return false;
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        if thread.join().is_err() {
+            tracing::error!("a thread of the receiver had panicked");
+        }
+        true
+    }
+
     fn hand_over(&self, task: Task) -> Result<()> {
         let tasks = self.tasks.as_ref().ok_or_else(ended)?;
         tasks.send(task).map_err(|_| ended())
@@ -131,22 +152,7 @@ impl Clerk {
 
 impl Drop for Clerk {
     fn drop(&mut self) {
-        self.tasks = None;
-        let Some(thread) = self.thread.take() else {
-            return;
-        };
-        // A commit to a broker that has gone may never return. Its thread ends with the client's answer, or with the process.
-        let end = Instant::now() + LONGEST_END;
-        while !thread.is_finished() {
-            if Instant::now() > end {
-                tracing::warn!("a commit or a look does not end, and is left behind");
-                return;
-            }
-            std::thread::sleep(Duration::from_millis(1));
-        }
-        if thread.join().is_err() {
-            tracing::error!("a thread of the receiver had panicked");
-        }
+        self.end();
     }
 }
 

@@ -1,7 +1,8 @@
 //! Membership in the consumer group, and what is owed to it when partitions move.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, TryLockError, Weak};
+use std::time::{Duration, Instant};
 
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::base_consumer::PartitionQueue;
@@ -15,6 +16,11 @@ use super::receiver::Shared;
 use super::topics::Topic;
 use super::{ear, whole};
 use crate::Result;
+
+/// Longest wait for a commit that another thread began: a broker that has just gone may never answer it.
+const COMMIT_LIMIT: Duration = Duration::from_secs(10);
+/// Longest wait until partitions are given back.
+const LEAVE_LIMIT: Duration = Duration::from_secs(5);
 
 /// Next offset to read, by partition.
 pub(super) type Positions = BTreeMap<Place, i64>;
@@ -36,6 +42,8 @@ pub(super) struct Shift {
     pub(super) pending: Positions,
     /// Partitions came or went.
     pub(super) has_changed: bool,
+    /// The member leaves, and has committed what it could.
+    is_leaving: bool,
     /// Queues of partitions that came. They hold the consumer, so whoever has it takes them out before it ends.
     pub(super) queues: BTreeMap<Place, PartitionQueue<Context>>,
 }
@@ -54,14 +62,26 @@ impl Context {
         self.shift.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Nothing is committed by others of this process while this is held.
-    pub(super) fn commit_lock(&self) -> MutexGuard<'_, ()> {
-        self.commit.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Nothing is committed by others of this process while this is held. None while a commit gets no answer.
+    pub(super) fn commit_lock(&self) -> Option<MutexGuard<'_, ()>> {
+        let end = Instant::now() + COMMIT_LIMIT;
+        loop {
+            match self.commit.try_lock() {
+                Ok(lock) => return Some(lock),
+                Err(TryLockError::Poisoned(lock)) => return Some(lock.into_inner()),
+                Err(TryLockError::WouldBlock) if Instant::now() >= end => return None,
+                Err(TryLockError::WouldBlock) => std::thread::sleep(Duration::from_millis(1)),
+            }
+        }
     }
 
     /// Makes what was applied durable and commits it. From any thread; more may be applied meanwhile.
     pub(super) fn commit(&self, consumer: &BaseConsumer<Self>) -> Result<()> {
-        let _commit = self.commit_lock();
+        let options = &self.shared.options.log;
+        let Some(_commit) = self.commit_lock() else {
+            let what = "an earlier commit has no answer yet".to_owned();
+            return Err(options.failed("commit", what));
+        };
         let mut pending = self.shift().pending.clone();
         if pending.is_empty() {
             return Ok(());
@@ -69,7 +89,6 @@ impl Context {
         self.shared.store.flush()?;
         // Partitions that went meanwhile are not this one's to speak of.
         pending.retain(|place, _| self.shift().pending.contains_key(place));
-        let options = &self.shared.options.log;
         let failed = |error: KafkaError| options.error("commit", &error);
         let mut list = TopicPartitionList::new();
         let mut own = whole::Next::new();
@@ -147,7 +166,9 @@ impl ConsumerContext for Context {
             Rebalance::Error(_) => return,
         };
         // Whoever reads on begins where this one ended; what cannot be committed is read again.
-        if !consumer.assignment_lost()
+        let is_leaving = self.shift().is_leaving;
+        if !is_leaving
+            && !consumer.assignment_lost()
             && let Err(error) = self.commit(consumer)
         {
             tracing::info!(%error, "what was read last will be read again by another indexer");
@@ -171,6 +192,19 @@ pub(super) fn consumer(
     let itself = &consumer.context().consumer;
     itself.get_or_init(|| Arc::downgrade(&consumer));
     Ok(consumer)
+}
+
+/// Leaves the group, although somebody else still holds the consumer: it would stay a member, with its partitions, until the client
+/// finds that nobody asks it for anything any more, which takes minutes.
+pub(super) fn leave(consumer: &BaseConsumer<Context>) {
+    consumer.context().shift().is_leaving = true;
+    consumer.unsubscribe();
+    let end = Instant::now() + LEAVE_LIMIT;
+    let has_some = || consumer.assignment().is_ok_and(|left| left.count() > 0);
+    while has_some() && Instant::now() < end {
+        // The client asks within a poll to give them back.
+        drop(consumer.poll(Duration::from_millis(10)));
+    }
 }
 
 /// How a member of a group is set up.

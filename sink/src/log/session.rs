@@ -14,7 +14,7 @@ use super::dead::Forwarder;
 use super::decisions::Decisions;
 use super::ear::is_final;
 use super::forgotten::Feed;
-use super::group::{Context, Positions, consumer};
+use super::group::{self, Context, Positions, consumer};
 use super::heartbeats::Heartbeats;
 use super::held::{Held, Item};
 use super::lanes::{Arrival, Lanes, Place, What};
@@ -283,7 +283,10 @@ impl<'s> Session<'s> {
     /// Says which store the new partitions go into. What cannot be said now is said with the first commit.
     fn claim(&self) {
         let options = &self.shared.options.log;
-        let _commit = self.consumer.context().commit_lock();
+        let Some(_commit) = self.consumer.context().commit_lock() else {
+            tracing::debug!("a commit has no answer; partitions are claimed with the next one");
+            return;
+        };
         let claimed = Look::take(&self.consumer, options, CLAIM_LIMIT).and_then(|look| {
             let mine = self.lanes.places();
             claim::take(&self.consumer, &look, mine, &self.shared.claim, options)
@@ -617,6 +620,9 @@ impl Drop for Session<'_> {
         // They hold the consumer, which holds them: the group would never be left.
         let came = std::mem::take(&mut self.consumer.context().shift().queues);
         drop(came);
+        if !self.clerk.end() {
+            group::leave(&self.consumer);
+        }
     }
 }
 

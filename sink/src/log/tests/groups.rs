@@ -161,3 +161,46 @@ fn what_comes_before_partitions_are_looked_at_lies_in_their_own_queues() {
     }
     assert_eq!(read, sightings(&events));
 }
+
+/// A commit that never ends holds the consumer, as a broker that goes at the wrong moment may leave it.
+#[test]
+fn a_member_that_is_held_by_a_commit_without_an_answer_gives_its_partitions_back() {
+    let test = "a_member_that_is_held_by_a_commit_without_an_answer_gives_its_partitions_back";
+    let Some((_broker, log)) = begin(test) else {
+        return;
+    };
+    let site = tempfile::tempdir().unwrap();
+    let store = open_store(site.path());
+    let shared = Shared::new(Arc::clone(&store), ReceiverOptions::new(log.clone()), None);
+    let consumer = group::consumer(&log, &shared.unwrap()).unwrap();
+    let topics = [log.topic(Topic::Sightings), log.topic(Topic::Coverage)];
+    consumer
+        .subscribe(&topics.each_ref().map(String::as_str))
+        .unwrap();
+    until("partitions come", || {
+        assert!(consumer.poll(Duration::ZERO).is_none(), "there is nothing");
+        consumer.assignment().unwrap().count() == 8
+    });
+    drop(std::mem::take(&mut consumer.context().shift().queues));
+    let held = Arc::clone(&consumer);
+    let (end, ended) = std::sync::mpsc::sync_channel::<()>(0);
+    let commit = std::thread::spawn(move || {
+        let lock = held.context().commit_lock();
+        assert!(lock.is_some());
+        ended.recv().unwrap_err();
+    });
+
+    // Nobody asks it for anything any more; its client goes on saying that it lives.
+    let other = receive(&store, &log);
+    until("the other one looks", || other.status().looks > 0);
+    std::thread::sleep(Duration::from_secs(15));
+    assert_eq!(other.status().partitions, 0);
+    group::leave(&consumer);
+    drop(consumer);
+    until("the other one has all partitions", || {
+        other.status().partitions == 8
+    });
+    other.close().unwrap();
+    drop(end);
+    commit.join().unwrap();
+}

@@ -35,6 +35,31 @@ fn say(words: &str) {
     .ok();
 }
 
+/// Faults that there are.
+const FAULTS: u64 = 13;
+
+/// The faults that `SIGHTLINE_SOAK_FAULTS` names by their numbers, with commas between; all without it.
+fn wanted() -> Vec<u64> {
+    match std::env::var("SIGHTLINE_SOAK_FAULTS") {
+        Ok(named) => named
+            .split(',')
+            .map(|number| number.trim().parse().unwrap())
+            .collect(),
+        Err(_) => (0..FAULTS).collect(),
+    }
+}
+
+/// Writes what the program says, and each fault, to the file that `SIGHTLINE_SOAK_LOG` names.
+fn keep_log() {
+    if let Ok(path) = std::env::var("SIGHTLINE_SOAK_LOG") {
+        tracing_subscriber::fmt()
+            .with_env_filter("info,sightline_sink=debug")
+            .with_ansi(false)
+            .with_writer(std::sync::Mutex::new(fs_err::File::create(path).unwrap()))
+            .init();
+    }
+}
+
 /// Room on the disk under the spool, KiB.
 const ROOM: u32 = 512 * 1_024;
 
@@ -75,6 +100,8 @@ fn every_fault_at_random_for_as_long_as_wanted() {
         return;
     };
     let lasts = Duration::from_secs(seconds.parse().unwrap());
+    let wanted = wanted();
+    keep_log();
     let seed = std::env::var("SIGHTLINE_SOAK_SEED").map_or_else(
         |_| {
             SystemTime::now()
@@ -119,7 +146,8 @@ fn every_fault_at_random_for_as_long_as_wanted() {
             publisher.writer().append(&event(number)).unwrap();
             number += 1;
         }
-        let fault = dice.below(13);
+        let fault = wanted[dice.below(wanted.len() as u64) as usize];
+        tracing::info!(faults, fault, receivers = receivers.len(), "a fault");
         match fault {
             0 => {
                 broker.kill();
