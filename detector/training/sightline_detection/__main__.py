@@ -42,6 +42,8 @@ def train(args: argparse.Namespace) -> None:
 
     settings = written_over(Settings(), args.settings, {"steps": args.steps})
     run = Run(settings, args.data, args.published)
+    if args.begin is not None:
+        run.begin_at(args.begin, args.share)
     take_up(run, args.out, args.resume)
     print(f"{len(run.frames)} frames, from step {run.step}", flush=True)
     if args.held is not None:
@@ -139,6 +141,8 @@ def main() -> int:
     command = commands.add_parser("train", help="train the detector")
     command.add_argument("--data", type=Path, nargs="+", required=True, help="folders that `unpack` wrote")
     command.add_argument("--published", type=Path, help="FastestDet.onnx to start from; else chance")
+    command.add_argument("--begin", type=Path, help="an earlier training's checkpoint to begin at; it started from the same weights")
+    command.add_argument("--share", type=share, default=1.0, help="with --begin: how far from those weights to the checkpoint's")
     command.add_argument("--held", type=Path, help="frames to measure on at every checkpoint")
     command.add_argument("--out", type=Path, required=True)
     command.add_argument("--settings", type=Path, help="JSON with any of the settings")

@@ -8,6 +8,7 @@ from typing import ClassVar
 import cv2
 import numpy as np
 
+from sightline_detection.clutter import ramp, strewn
 from sightline_detection.frames import Frame
 
 # Boxes of which less than this share is left inside a cut are not looked for; nor are people less seen or smaller than this.
@@ -35,13 +36,17 @@ class Augment:
     blur: float = 0.15
     jpeg: float = 0.35
     noise: float = 0.04
+    # Share of the pictures over which things are strewn, up to so many; and of those that show things alone, on nothing.
+    strewn: float = 0.0
+    things: int = 8
+    alone: float = 0.0
 
     # A cut has both sides, and shows something.
     RANGES: ClassVar = {
         "cut_sides": (0.1, 4),
         "stretch": (0, 0.9),
         **dict.fromkeys(("cut", "aim", "gain", "cast", "contrast", "saturation", "grey"), (0, 1)),
-        **dict.fromkeys(("coarse", "blur", "jpeg", "noise"), (0, 1)),
+        **dict.fromkeys(("coarse", "blur", "jpeg", "noise", "strewn", "alone"), (0, 1)),
     }
 
     def __post_init__(self) -> None:
@@ -126,6 +131,10 @@ def degraded(picture: np.ndarray, rng: np.random.Generator, strength: Augment) -
 
 def example(frame: Frame, size: tuple[int, int], rng: np.random.Generator, strength: Augment) -> Example:
     """One training input of `size` (height, width)."""
+    if strength.alone and rng.random() < strength.alone:
+        picture = strewn(ramp(size, rng), np.zeros((0, 4)), int(rng.integers(1, 2 * strength.things + 2)), rng)
+        picture = degraded(photometric(picture, rng, strength), rng, strength)
+        return Example(np.ascontiguousarray(picture), np.zeros((0, 4), np.float32), np.zeros(0, bool))
     picture = cv2.imread(str(frame.picture), cv2.IMREAD_COLOR)
     if picture is None:
         raise OSError(f"{frame.picture}: not a picture")
@@ -143,6 +152,10 @@ def example(frame: Frame, size: tuple[int, int], rng: np.random.Generator, stren
     rows = np.concatenate([(shares[:, 0] + shares[:, 1]) / 2, shares[:, 1] - shares[:, 0]], 1)[kept]
     is_clear = (share > LEAST_SHARE) & (visibility >= LEAST_VISIBILITY) & (sides[:, 1] / (high - low)[1] >= LEAST_HEIGHT)
     picture = resized(cut_out(picture, region), width, height)
+    if strength.strewn and rng.random() < strength.strewn:
+        half = rows[:, 2:] / 2
+        corners = np.concatenate([rows[:, :2] - half, rows[:, :2] + half], 1) * (width, height, width, height)
+        picture = strewn(picture, corners, int(rng.integers(1, strength.things + 1)), rng)
     if rng.random() < 0.5:
         picture = picture[:, ::-1]
         rows[:, 0] = 1 - rows[:, 0]

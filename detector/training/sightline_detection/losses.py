@@ -7,6 +7,11 @@ from dataclasses import dataclass
 import torch
 from torch.nn import functional
 
+# Logits as `Network.heads` gives them.
+Heads = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
+# Cells where something else than a person is are rare; each counts for this many more.
+OTHERS = 10.0
+
 
 @dataclass(frozen=True)
 class Losses:
@@ -16,6 +21,17 @@ class Losses:
     score: float = 1.0
     # Exponent of the quality focal loss (Li et al., NeurIPS 2020).
     focus: float = 2.0
+    # How strongly a training is held to what the network that it started from says: whether a thing is a person, where nobody
+    # is and where people are; all classes, where nobody is; objectness, where that network sees something else than a person.
+    person: float = 0.0
+    person_of_people: float = 0.0
+    classes: float = 0.0
+    others: float = 0.0
+
+    @property
+    def holds(self) -> bool:
+        """Whether what the first network says is needed."""
+        return max(self.person, self.person_of_people, self.classes, self.others) > 0
 
 
 @dataclass(frozen=True)
@@ -95,12 +111,44 @@ def log_score(objectness: torch.Tensor, classes: torch.Tensor) -> torch.Tensor:
     return product.clamp(max=-1e-6)
 
 
+def two_apart(before: torch.Tensor, own: torch.Tensor) -> torch.Tensor:
+    """How far (Kullback-Leibler) the logarithm of a probability is from an earlier one, of yes and no."""
+    before, own = before.clamp(max=-1e-6), own.clamp(max=-1e-6)
+    no = -torch.expm1(before)
+    return before.exp() * (before - own) + no * (no.log() - torch.log(-torch.expm1(own)))
+
+
+def held(heads: Heads, first: Heads, at: Targets) -> dict[str, torch.Tensor]:
+    """How far classes and objectness went from those of the first network, a cell.
+
+    A world of people and little else teaches nothing of what is no person; the first network has seen the rest. A cell counts
+    more, the surer that network is that something else is there.
+    """
+    own, before = functional.log_softmax(heads[2], 1), functional.log_softmax(first[2], 1)
+    apart = (before.exp() * (before - own)).sum(1)
+    apart_two = two_apart(before[:, 0], own[:, 0])
+    is_other = first[0][:, 0].sigmoid() * (1 - before[:, 0].exp())
+    is_person = torch.zeros_like(apart)
+    is_person[at.picture, at.row, at.column] = 1
+    nobody = 1 - is_person
+    wrong = functional.binary_cross_entropy_with_logits(heads[0][:, 0], first[0][:, 0].sigmoid(), reduction="none")
+    least = functional.binary_cross_entropy_with_logits(first[0][:, 0], first[0][:, 0].sigmoid(), reduction="none")
+    cells = apart[0].numel() * len(apart)
+    return {
+        "person": (apart_two * nobody * (1 + OTHERS * is_other)).sum() / cells,
+        "person_of_people": (apart_two * is_person).sum() / is_person.sum().clamp(min=1),
+        "classes": (apart * nobody * (1 + OTHERS * is_other)).sum() / cells,
+        "others": ((wrong - least) * nobody * is_other).sum() / cells * OTHERS,
+    }
+
+
 def loss(
-    heads: tuple[torch.Tensor, torch.Tensor, torch.Tensor],
+    heads: Heads,
     at: Targets,
     weights: Losses,
+    first: Heads | None = None,
 ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
-    """The weighted sum and its parts."""
+    """The weighted sum and its parts; `first` are the heads of the network that a training started from."""
     objectness, box, classes = (head.float() for head in heads)
     score = log_score(objectness, classes)
     target = torch.zeros_like(score)
@@ -114,5 +162,7 @@ def loss(
     distance = (target - score.exp()).abs().detach() ** weights.focus
     each = -(target * score + (1 - target) * torch.log(-torch.expm1(score))) * distance
     parts["score"] = (each * at.is_open).sum() / people * 4
+    if first is not None:
+        parts |= held((objectness, box, classes), tuple(head.float() for head in first), at)
     total = sum(getattr(weights, name) * value for name, value in parts.items())
     return total, parts

@@ -117,9 +117,19 @@ class Network(nn.Module):
 
     def heads(self, pictures: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Logits: objectness N x 1, box N x 4, classes N x 80, each x H/16 x W/16."""
-        fine = self.stages[0](self.first(pictures))
-        middle = self.stages[1](fine)
-        coarse = functional.interpolate(self.stages[2](middle), scale_factor=2.0, mode="nearest")
+        return self.read(self.climb([pictures]))
+
+    def climb(self, levels: list[torch.Tensor]) -> list[torch.Tensor]:
+        """Pictures and what the stem and each stage make of them; what is given is not made again."""
+        levels = list(levels)
+        for layer in (self.first, *self.stages)[len(levels) - 1 :]:
+            levels.append(layer(levels[-1]))
+        return levels
+
+    def read(self, levels: list[torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """The logits of all levels."""
+        *_, fine, middle, coarse = levels
+        coarse = functional.interpolate(coarse, scale_factor=2.0, mode="nearest")
         fine = functional.avg_pool2d(fine, 3, 2, 1)
         x = self.neck(self.pyramid(torch.cat([fine, middle, coarse], 1)))
         return self.objectness(x), self.box(x), self.classes(x)

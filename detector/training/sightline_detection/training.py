@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 import os
 from dataclasses import asdict, dataclass, field
@@ -43,15 +44,18 @@ class Settings:
     seed: int = 0
     # Mixed precision.
     bf16: bool = False
-    # How many of the first layers (stem, three stages) keep their weights: edges are the same in every world, and steps shorter.
+    # How many of the first layers (stem, three stages, pyramid, neck) keep their weights: edges are the same in every world, and
+    # steps shorter.
     frozen: int = 0
+    # Whether the head of the classes keeps its weights; with all six layers above it no class can change.
+    frozen_classes: bool = False
     losses: L.Losses = field(default_factory=L.Losses)
     augment: Augment = field(default_factory=Augment)
 
     RANGES: ClassVar = {
         **dict.fromkeys(("width", "height", "batch", "warm_up", "steps"), (1, math.inf)),
         "mean_keeps": (0, 1),
-        "frozen": (0, 4),
+        "frozen": (0, 6),
     }
 
     def __post_init__(self) -> None:
@@ -81,10 +85,15 @@ class Run:
         self.settings, self.data = settings, data
         # What it started from; unknown where it goes on from a checkpoint that does not say.
         self.source: str | None = origin(published)
+        # How the weights that it began at were trained, if it began at an earlier training's.
+        self.earlier: str | None = None
         self.frames = self.look()
         self.net = network(settings, published).to(memory_format=torch.channels_last)
-        for layer in (self.net.first, *self.net.stages)[: settings.frozen]:
+        layers = (self.net.first, *self.net.stages, self.net.pyramid, self.net.neck)
+        for layer in (*layers[: settings.frozen], *[self.net.classes] * settings.frozen_classes):
             layer.requires_grad_(False)
+        # What the losses hold to.
+        self.first = copy.deepcopy(self.net).requires_grad_(False).eval() if settings.losses.holds else None
         self.start = [p.detach().clone() for p in self.net.parameters()]
         self.mean = [p.detach().clone() for p in self.net.parameters()]
         learning = [p for p in self.net.parameters() if p.requires_grad]
@@ -130,8 +139,12 @@ class Run:
         )
         self.net.train()
         with torch.autocast("cpu", torch.bfloat16, enabled=settings.bf16):
-            heads = self.net.heads(pictures.contiguous(memory_format=torch.channels_last))
-        total, parts = L.loss(heads, at, settings.losses)
+            levels = self.net.climb([pictures.contiguous(memory_format=torch.channels_last)])
+            heads = self.net.read(levels)
+            with torch.no_grad():
+                # The frozen levels are the first network's too.
+                first = None if self.first is None else self.first.read(self.first.climb(levels[: 1 + min(settings.frozen, 4)]))
+        total, parts = L.loss(heads, at, settings.losses, first)
         if not torch.isfinite(total):
             raise FloatingPointError(f"step {self.step}: the loss is {float(total)}")
         self.optimiser.zero_grad(set_to_none=True)
@@ -152,6 +165,18 @@ class Run:
         net.load_state_dict(dict(zip(self.net.state_dict(), self.mean)))
         return net.eval()
 
+    def begin_at(self, path: Path, share: float) -> None:
+        """Takes the weights of an earlier training, and stays one that started from what that one did."""
+        state = read_checkpoint(path, "mean", KIND)
+        if any(not torch.equal(own, before) for own, before in zip(self.start, state["start"].values(), strict=True)):
+            raise ValueError(f"{path}: started from other weights")
+        net, _ = load_checkpoint(path, share)
+        self.earlier = history(path, share)[1]
+        with torch.no_grad():
+            for own, mean, weights in zip(self.net.parameters(), self.mean, net.parameters()):
+                own.copy_(weights)
+                mean.copy_(weights)
+
     def save(self, path: Path) -> None:
         """Writes a checkpoint whole or not at all; then looks for frames that came since, as a training that goes on from it does."""
         names = list(self.net.state_dict())
@@ -160,6 +185,7 @@ class Run:
             "step": self.step,
             "elapsed_s": self.elapsed_s,
             "source": self.source,
+            "earlier": self.earlier,
             "frames": len(self.frames),
             "net": self.net.state_dict(),
             "mean": dict(zip(names, self.mean)),
@@ -179,6 +205,7 @@ class Run:
         self.mean, self.start = list(state["mean"].values()), list(state["start"].values())
         self.optimiser.load_state_dict(state["optimiser"])
         self.step, self.elapsed_s, self.source = state["step"], state["elapsed_s"], state.get("source")
+        self.earlier = state.get("earlier")
 
 
 def load_checkpoint(path: Path, share: float = 1.0) -> tuple[Network, Settings]:
@@ -193,4 +220,5 @@ def history(path: Path, share: float = 1.0) -> tuple[str | None, str]:
     """What a checkpoint started from, if it says so, and how it was trained from there."""
     state = read_checkpoint(path, "mean", KIND)
     frames = f" on {state['frames']} frames" if "frames" in state else ""
-    return state.get("source"), f"{state['step']} steps{frames}, {share:g} of the way from the weights that it started from"
+    earlier = f"{state['earlier']}; from there " if state.get("earlier") else ""
+    return state.get("source"), f"{earlier}{state['step']} steps{frames}, {share:g} of the way from the weights that it started from"

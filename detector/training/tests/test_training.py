@@ -20,10 +20,11 @@ from sightline_detection import export, losses, network
 from sightline_detection.__main__ import main
 from sightline_detection.augment import Augment, example, random_region
 from sightline_detection.boxes import decoded
+from sightline_detection.clutter import strewn
 from sightline_detection.evaluate import detect, summary
 from sightline_detection.frames import NOBODY, SceneError, pictures, read, truth_of, unpack
 from sightline_detection.network import Network, WeightsError, load_published
-from sightline_detection.training import Run, Settings, load_checkpoint
+from sightline_detection.training import Run, Settings, history, load_checkpoint
 
 SAID = ("--licence", "MIT", "--trained-on", "drawn figures")
 SMALL = Settings(width=160, height=96, batch=4, rate=3e-3, draw_back=0.0, warm_up=2, steps=30, augment=Augment(cut=0.0))
@@ -125,6 +126,95 @@ def test_frozen_layers_keep_their_weights(frames):
         run.advance(step / 60)
     is_same = {name: bool((value == before[name]).all()) for name, value in run.net.state_dict().items()}
     assert all(same == name.startswith(("first.", "stages.0.")) for name, same in is_same.items()), is_same
+
+
+def test_with_all_above_them_frozen_no_class_can_change(frames):
+    run = Run(dataclasses.replace(SMALL, frozen=6, frozen_classes=True), [frames], None)
+    before = {name: value.clone() for name, value in run.net.state_dict().items()}
+    for step in range(3):
+        run.advance(step / 60)
+    is_same = {name: bool((value == before[name]).all()) for name, value in run.net.state_dict().items()}
+    assert all(same == (not name.startswith(("objectness.", "box."))) for name, same in is_same.items()), is_same
+
+
+def test_what_is_held_costs_nothing_until_it_changes():
+    torch.manual_seed(0)
+    at = losses.targets([torch.tensor([[0.5, 0.5, 0.2, 0.4]])], [torch.tensor([True])], 6, 10)
+    first = [torch.randn(1, planes, 6, 10) for planes in (1, 4, 80)]
+    same = losses.held(first, first, at)
+    assert all(abs(float(value)) < 1e-5 for value in same.values()), same
+
+    def changed(head, cell):
+        heads = [one.clone() for one in first]
+        heads[head][0, 0, *cell] += 4
+        return {name for name, value in losses.held(heads, first, at).items() if float(value) > 1e-4}
+
+    assert changed(2, (0, 0)) == {"person", "classes"} and changed(2, (2, 4)) == {"person_of_people"}
+    assert changed(0, (0, 0)) == {"others"} and changed(0, (2, 4)) == changed(1, (0, 0)) == set()
+    # Where the first network is sure that something else is there, a change costs more.
+    costs = []
+    for other in (-9.0, 9.0):
+        first[0][0, 0, 0, 0], first[2][0, :, 0, 0] = other, torch.zeros(80)
+        heads = [one.clone() for one in first]
+        heads[2][0, 0, 0, 0] += 4
+        costs.append(float(losses.held(heads, first, at)["person"]))
+    assert costs[1] > 5 * costs[0] > 0
+    # As sure and as wrong as can be: the sum stays finite.
+    heads[2][0, 0], first[2][0, 0] = 300, -300
+    assert all(torch.isfinite(value) for value in losses.held(heads, first, at).values())
+
+
+def test_a_training_is_held_to_the_network_that_it_started_from(frames):
+    drift = {}
+    for held in (0.0, 50.0):
+        settings = dataclasses.replace(SMALL, frozen=2, losses=losses.Losses(person=held, person_of_people=held))
+        run = Run(settings, [frames], CHECKOUT / "models/detector/model.onnx")
+        for step in range(12):
+            run.advance(step / 60)
+        picture = torch.from_numpy(run.batch(99)[0].picture.copy()).permute(2, 0, 1)[None].float() / 255
+        with torch.no_grad():
+            before, after = (net.eval()(picture)[0, 5] for net in (network_of(run), run.net))
+        drift[held] = float((after - before).abs().mean())
+    assert drift[50.0] < 0.7 * drift[0.0], drift
+
+
+def network_of(run: Run) -> Network:
+    """With the weights that a training started from."""
+    net = Network()
+    net.load_state_dict(dict(zip(net.state_dict(), run.start)))
+    return net
+
+
+def test_a_training_may_begin_at_an_earlier_one_and_keeps_its_start(frames, tmp_path):
+    published = CHECKOUT / "models/detector/model.onnx"
+    first, second = (Run(dataclasses.replace(SMALL, frozen=2), [frames], published) for _ in range(2))
+    for step in range(3):
+        first.advance(step / 30)
+    first.save(tmp_path / "first.pt")
+    second.begin_at(tmp_path / "first.pt", 0.5)
+    half, _ = load_checkpoint(tmp_path / "first.pt", 0.5)
+    for own, mean, expected in zip(second.net.parameters(), second.mean, half.parameters()):
+        assert torch.equal(own, expected) and torch.equal(mean, expected)
+    assert all(torch.equal(one, other) for one, other in zip(first.start, second.start))
+    second.save(tmp_path / "second.pt")
+    way = "of the way from the weights that it started from"
+    told = f"3 steps on 12 frames, 0.5 {way}; from there 0 steps on 12 frames, 1 {way}"
+    assert history(tmp_path / "second.pt") == (first.source, told)
+    with pytest.raises(ValueError, match="started from other weights"):
+        Run(SMALL, [frames], None).begin_at(tmp_path / "first.pt", 1.0)
+
+
+def test_things_are_strewn_where_nobody_is(frames):
+    rng = np.random.default_rng(2)
+    boxes = np.array([[100, 40, 160, 150]], np.float32)
+    empty = np.full((180, 320, 3), 90, np.uint8)
+    changed = np.mean([(strewn(empty, boxes, 5, rng) != empty).any(2) for _ in range(30)], 0)
+    assert changed[40:150, 100:160].mean() < 0.02 < changed.mean() and (empty == 90).all()
+    # Pictures of things alone show nobody.
+    for _ in range(5):
+        made = example(read(frames)[0], (96, 160), rng, Augment(alone=1.0, strewn=1.0))
+        assert made.picture.shape == (96, 160, 3) and len(made.boxes) == len(made.is_clear) == 0
+    assert all(len(example(frame, (96, 160), rng, Augment(strewn=1.0)).boxes) for frame in read(frames)[:4])
 
 
 def test_boxes_follow_the_picture_through_cuts_and_mirrors(frames):
