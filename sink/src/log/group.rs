@@ -159,14 +159,19 @@ impl ClientContext for Context {
 
 impl ConsumerContext for Context {
     fn pre_rebalance(&self, consumer: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
-        self.shift().has_changed = true;
+        let is_leaving = {
+            let mut shift = self.shift();
+            shift.has_changed = true;
+            shift.is_leaving
+        };
         let revoked = match rebalance {
+            // Nobody would read a queue any more, nor take it out: the consumer would never end.
+            Rebalance::Assign(_) if is_leaving => return,
             Rebalance::Assign(came) => return self.split(came),
             Rebalance::Revoke(revoked) => revoked,
             Rebalance::Error(_) => return,
         };
         // Whoever reads on begins where this one ended; what cannot be committed is read again.
-        let is_leaving = self.shift().is_leaving;
         if !is_leaving
             && !consumer.assignment_lost()
             && let Err(error) = self.commit(consumer)
