@@ -3,7 +3,7 @@
 use std::ops::Deref;
 use std::path::Path;
 
-use ndarray::{Array2, Array4, ArrayView4};
+use ndarray::{Array2, Array4, ArrayView4, ArrayViewMut1};
 use ort::environment::Environment;
 
 use crate::Error;
@@ -91,22 +91,24 @@ impl ImageEncoder {
     /// [`Error::Crop`] if a crop is not finite or outside its picture, [`Error::Run`] if ONNX Runtime fails,
     /// [`Error::BadOutput`] if a row is zero or no number.
     pub fn embed(&mut self, crops: &[Crop<'_>]) -> Result<Array2<f32>, Error> {
-        if let Some(memory) = self.memory.take() {
-            return self.embed_new(crops, memory);
-        }
         let mut rows = Array2::zeros((crops.len(), self.dimension()));
-        let capacity = self.batch.capacity();
-        for (part_index, part) in crops.chunks(capacity).enumerate() {
-            let first = part_index * capacity;
-            self.preprocess(part).map_err(|error| match error {
-                Error::Crop { index, reason } => Error::Crop {
-                    index: first + index,
-                    reason,
-                },
-                other => other,
-            })?;
-            self.run_into(&mut rows, first)?;
+        let mut waiting = Vec::with_capacity(self.batch.capacity());
+        for (index, crop) in crops.iter().enumerate() {
+            let preprocessor = &mut self.preprocessor;
+            self.batch
+                .fill(waiting.len(), |out| preprocessor.write(crop, out))
+                .map_err(|reason| Error::Crop { index, reason })?;
+            let key = self.memory.as_ref().map(|_| preprocessor.key(&crop.planes));
+            if self.recall(key.as_ref(), rows.row_mut(index)) {
+                self.recalled += 1;
+            } else {
+                waiting.push((index, key));
+            }
+            if waiting.len() == self.batch.capacity() {
+                self.embed_waiting(&mut waiting, &mut rows)?;
+            }
         }
+        self.embed_waiting(&mut waiting, &mut rows)?;
         Ok(rows)
     }
 
@@ -122,46 +124,38 @@ impl ImageEncoder {
         self.recalled
     }
 
-    /// As [`ImageEncoder::embed`], without the crops that `memory` knows.
-    fn embed_new(&mut self, crops: &[Crop<'_>], mut memory: Memory) -> Result<Array2<f32>, Error> {
-        let mut rows = Array2::zeros((crops.len(), self.dimension()));
-        let done = self.embed_into(&mut rows, crops, &mut memory);
-        self.memory = Some(memory);
-        done.map(|()| rows)
+    /// Copies the vector of a crop that is remembered; false when there is none.
+    fn recall(&self, key: Option<&Key>, row: ArrayViewMut1<'_, f32>) -> bool {
+        let known = self.memory.as_ref().zip(key);
+        known.is_some_and(|(memory, key)| memory.recall(key, row))
     }
 
-    fn embed_into(
+    /// Runs the crops in the batch, each to its row.
+    fn embed_waiting(
         &mut self,
+        waiting: &mut Vec<(usize, Option<Key>)>,
         rows: &mut Array2<f32>,
-        crops: &[Crop<'_>],
-        memory: &mut Memory,
     ) -> Result<(), Error> {
-        let mut new: Vec<(usize, Key)> = Vec::with_capacity(self.batch.capacity());
-        for (index, crop) in crops.iter().enumerate() {
-            let preprocessor = &mut self.preprocessor;
-            self.batch
-                .fill(new.len(), |out| preprocessor.write(crop, out))
-                .map_err(|reason| Error::Crop { index, reason })?;
-            let key = preprocessor.key(&crop.planes);
-            if memory.recall(&key, rows.row_mut(index)) {
-                self.recalled += 1;
-            } else {
-                new.push((index, key));
-            }
-            let is_last = index + 1 == crops.len();
-            if new.len() == self.batch.capacity() || (is_last && !new.is_empty()) {
-                if self.fixed_batch.is_some() {
-                    self.batch.clear_from(new.len());
-                }
-                self.written = new.len();
-                let made = self.run()?;
-                for ((index, key), row) in new.drain(..).zip(made.outer_iter()) {
-                    rows.row_mut(index).assign(&row);
-                    memory.keep(key, &row);
-                }
+        if waiting.is_empty() {
+            return Ok(());
+        }
+        self.close_batch(waiting.len());
+        let made = self.run()?;
+        for ((index, key), row) in waiting.drain(..).zip(made.outer_iter()) {
+            rows.row_mut(index).assign(&row);
+            if let Some((memory, key)) = self.memory.as_mut().zip(key) {
+                memory.keep(key, &row);
             }
         }
         Ok(())
+    }
+
+    /// The first `count` pictures of the batch are written; a fixed one is filled up with black.
+    fn close_batch(&mut self, count: usize) {
+        if self.fixed_batch.is_some() {
+            self.batch.clear_from(count);
+        }
+        self.written = count;
     }
 
     /// As [`ImageEncoder::embed`], each row with the id of its model.
@@ -187,10 +181,7 @@ impl ImageEncoder {
                 .fill(index, |out| self.preprocessor.write(crop, out))
                 .map_err(|reason| Error::Crop { index, reason })?;
         }
-        if self.fixed_batch.is_some() {
-            self.batch.clear_from(crops.len());
-        }
-        self.written = crops.len();
+        self.close_batch(crops.len());
         Ok(())
     }
 
@@ -200,7 +191,12 @@ impl ImageEncoder {
     /// [`Error::Run`], [`Error::BadOutput`].
     pub fn run(&mut self) -> Result<Array2<f32>, Error> {
         let mut rows = Array2::zeros((self.written, self.dimension()));
-        self.run_into(&mut rows, 0)?;
+        if self.written > 0 {
+            let count = self.fixed_batch.unwrap_or(self.written);
+            let input = self.batch.as_input(count).map_err(self.model.fault())?;
+            self.model
+                .run_into(input, count, self.written, &mut rows, 0)?;
+        }
         Ok(rows)
     }
 
@@ -222,10 +218,7 @@ impl ImageEncoder {
         }
         self.check_room(count)?;
         self.batch.set(pictures);
-        if self.fixed_batch.is_some() {
-            self.batch.clear_from(count);
-        }
-        self.written = count;
+        self.close_batch(count);
         self.run()
     }
 
@@ -241,16 +234,6 @@ impl ImageEncoder {
             return Err(Error::BatchTooLarge { count, max });
         }
         Ok(())
-    }
-
-    /// Runs the written pictures and puts their vectors into `rows` from row `first` on.
-    fn run_into(&mut self, rows: &mut Array2<f32>, first: usize) -> Result<(), Error> {
-        if self.written == 0 {
-            return Ok(());
-        }
-        let count = self.fixed_batch.unwrap_or(self.written);
-        let input = self.batch.as_input(count).map_err(self.model.fault())?;
-        self.model.run_into(input, count, self.written, rows, first)
     }
 
     /// Shape of the batch tensor: largest batch, 3, height, width.
