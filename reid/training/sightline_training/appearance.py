@@ -23,7 +23,7 @@ from torch.nn import functional
 from sightline_training.augment import Augment, plain, read_rgb, training_batch
 from sightline_training.checkpoint import read_checkpoint, same_settings, take
 from sightline_training.dataset import DatasetError, Picture
-from sightline_training.device import known_device, ready_device
+from sightline_training.device import check_device, prepare_device
 from sightline_training.kept_maps import KeptMaps
 from sightline_training.person_net import HEIGHT, WIDTH, PersonNet, load_published
 from sightline_training.retrieval import image_scores
@@ -104,7 +104,7 @@ class AppearanceSettings:
     }
 
     def __post_init__(self) -> None:
-        known_device(self.device)
+        check_device(self.device)
         strange = sorted(set(self.frozen) - set(PARTS))
         if strange:
             raise ValueError(f"frozen has `{strange[0]}`, expected some of {', '.join(PARTS)}")
@@ -200,7 +200,7 @@ class AppearanceRun:
     """One training: network, its running mean, memory, optimiser, step."""
 
     def __init__(self, settings: AppearanceSettings, pictures: list[Picture], published: Path | None) -> None:
-        ready_device(settings.device)
+        prepare_device(settings.device)
         torch.manual_seed(settings.seed)
         self.settings = settings
         self.people = People(pictures, settings)

@@ -11,11 +11,10 @@ from sightline_training.dataset import DatasetError
 DEVICES = ("cpu", "cuda")
 
 
-def known_device(device: str) -> str:
-    """The device of a settings file, if it is one."""
+def check_device(device: str) -> None:
+    """Refuses a word in a settings file that names no device."""
     if device not in DEVICES:
         raise ValueError(f"device is `{device}`, expected one of {', '.join(DEVICES)}")
-    return device
 
 
 def found_device(device: str) -> str:
@@ -25,10 +24,9 @@ def found_device(device: str) -> str:
     return device
 
 
-def ready_device(device: str) -> str:
-    """As `found_device`; a GPU then sums in the same order each time, where it can: a run goes on to the same weights."""
+def prepare_device(device: str) -> None:
+    """Looks for the device; a GPU then sums in the same order each time, where it can: a run goes on to the same weights."""
     if found_device(device) == "cuda":
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
         torch.use_deterministic_algorithms(True, warn_only=True)
         torch.backends.cudnn.benchmark = False
-    return device

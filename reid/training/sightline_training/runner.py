@@ -15,7 +15,7 @@ from torch import nn
 from sightline_training.checkpoint import read_checkpoint, same_settings, take
 from sightline_training.clip_weights import take_weights
 from sightline_training.dataset import DatasetError, Picture
-from sightline_training.device import ready_device
+from sightline_training.device import prepare_device
 from sightline_training.family_data import Crops
 from sightline_training.record import LOG_EVERY, Record, asked_to_stop, bar
 from sightline_training.system import Batch, FamilySettings, Phase, System, as_table, build, settings_from
@@ -37,7 +37,7 @@ class Run:
     """One training: system, optimiser, place in the course."""
 
     def __init__(self, settings: FamilySettings, pictures: list[Picture], weights: Path | None = None, steps: int | None = None) -> None:
-        ready_device(settings.device)
+        prepare_device(settings.device)
         torch.manual_seed(settings.seed)
         self.settings, self.most_steps = settings, steps
         self.crops = Crops(pictures, settings)

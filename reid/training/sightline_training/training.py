@@ -17,7 +17,7 @@ from sightline_training import losses as L
 from sightline_training.augment import Augment, training_batch
 from sightline_training.checkpoint import read_checkpoint, same_settings, take
 from sightline_training.dataset import DatasetError, Picture
-from sightline_training.device import known_device, ready_device
+from sightline_training.device import check_device, prepare_device
 from sightline_training.picture_tower import PictureSize, PictureTower, normalised
 from sightline_training.settings import merged
 from sightline_training.text_tower import PAD, TextSize, TextTower, padded, tokenizer
@@ -52,7 +52,7 @@ class Settings:
     RANGES: ClassVar = {"identities": (2, math.inf), **dict.fromkeys(("views", "warm_up", "steps"), (1, math.inf))}
 
     def __post_init__(self) -> None:
-        known_device(self.device)
+        check_device(self.device)
         if self.picture.channels != self.text.channels:
             raise ValueError(f"picture.channels is {self.picture.channels} and text.channels {self.text.channels}, expected the same")
         if self.views < 2 and self.losses.views:
@@ -128,7 +128,7 @@ class Run:
     """One training: model, optimiser, step."""
 
     def __init__(self, settings: Settings, pictures: list[Picture]) -> None:
-        ready_device(settings.device)
+        prepare_device(settings.device)
         torch.manual_seed(settings.seed)
         self.settings = settings
         self.sampler = Sampler(pictures, settings)

@@ -79,7 +79,7 @@ def test_a_step_takes_nothing_from_another_device(command, crops, monkeypatch):
     Losses that look at values (views, clauses and MINP of the pair; level and text of the encoder) cannot run there.
     """
     for module in (training, appearance):
-        for name in ("known_device", "ready_device"):
+        for name in ("check_device", "prepare_device"):
             monkeypatch.setattr(module, name, lambda device: device)
     for run in (Run, AppearanceRun):
         monkeypatch.setattr(run, "autocast", lambda self: contextlib.nullcontext())

@@ -366,13 +366,12 @@ mod tests {
             searches: 3,
             by_graphs: false,
         };
-        let measure = |name: &str| {
-            let options = ServerOptions {
-                prefix: "bench".to_owned(),
-                ..ServerOptions::new(server.url())
-            };
-            measure_search(load, &dir.path().join(name), Some(options), |_| {})
+        let on_server = || ServerOptions {
+            prefix: "bench".to_owned(),
+            ..ServerOptions::new(server.url())
         };
+        let measure =
+            |name: &str| measure_search(load, &dir.path().join(name), Some(on_server()), |_| {});
         let rates = measure("one").unwrap();
         assert_eq!((rates.tracklets, rates.searches.len()), (300, 9));
         assert!(
@@ -389,10 +388,7 @@ mod tests {
         measure("two").unwrap_err();
         assert!(server.made("bench-tracklets-1").is_none(), "it is gone");
         let mine = StoreOptions {
-            server: Some(ServerOptions {
-                prefix: "bench".to_owned(),
-                ..ServerOptions::new(server.url())
-            }),
+            server: Some(on_server()),
             ..StoreOptions::new(vec![made_up::spec()])
         };
         let store = Store::open(dir.path().join("mine"), &mine).unwrap();
