@@ -102,7 +102,8 @@ pub struct TrackConfig {
     /// Seconds for which a track whose look is known can be recognised when the person comes back.
     #[schemars(range(min = 0.0, max = 600.0))]
     pub recognise_seconds: f64,
-    /// Use vectors of contested people to tell them apart.
+    /// Use looks: to tell people apart who are close to each other, to know somebody again, and to see that a track has come to
+    /// show somebody else.
     pub use_appearance: bool,
     /// Most crops embedded in one frame of one camera for that.
     #[schemars(range(max = 64))]

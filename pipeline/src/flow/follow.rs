@@ -17,7 +17,9 @@ use super::picture;
 use super::timing::{StageTimes, thread_cpu_ns};
 use crate::ingest::{Frame, Region};
 use crate::select::{Emit, FinalState, Pick, Selector, SelectorConfig};
-use crate::track::{CameraMotionConfig, CameraMotionEstimator, EndedTrack, Tracker, TrackerConfig};
+use crate::track::{
+    CameraMotionConfig, CameraMotionEstimator, EndedTrack, Tracker, TrackerConfig, TrackerCounts,
+};
 
 /// Frames whose numbers are remembered, to name those of a track that is confirmed later.
 const REMEMBERED_FRAMES: usize = 1024;
@@ -138,6 +140,7 @@ impl Follower {
             boxes: Vec::with_capacity(self.inside.len()),
             events: Vec::new(),
             ended: Vec::new(),
+            tracker: TrackerCounts::default(),
             is_end: false,
             frame: self.parts.keep_frames.then(|| frame.clone()),
         };
@@ -163,6 +166,7 @@ impl Follower {
             boxes: Vec::new(),
             events: Vec::new(),
             ended: Vec::new(),
+            tracker: TrackerCounts::default(),
             is_end: true,
             frame: None,
         };
@@ -211,8 +215,11 @@ impl Follower {
             waited_ns += u64::try_from(begin.elapsed().as_nanos()).unwrap_or(u64::MAX);
             asked.iter().map(|&index| looks[index].clone()).collect()
         };
+        let before = self.tracker.counts();
         let (begin, cpu_ns) = (Instant::now(), thread_cpu_ns());
         let motion = self.motion.estimate(&luma, boxes.iter())?;
+        self.tracker
+            .set_picture_px([frame.width() as f32, frame.height() as f32]);
         let step = self
             .tracker
             .update(frame.capture_ns, &self.inside, motion, &mut appearance);
@@ -262,6 +269,10 @@ impl Follower {
                         hits: seen.hits(),
                     },
                 );
+                // Whose crop it would be is not known.
+                if seen.is_doubted() {
+                    continue;
+                }
                 others.clear();
                 others.extend(
                     boxes
@@ -278,7 +289,15 @@ impl Follower {
                     &luma,
                     others,
                 );
-                picks.extend(pick.map(|pick| (seen.id(), index, pick)));
+                match pick {
+                    Some(pick) => picks.push((seen.id(), index, pick)),
+                    None if seen.is_sure_now() => {
+                        if let Some(vector) = &self.looks[index] {
+                            selector.look(seen.id(), &bbox, vector);
+                        }
+                    }
+                    None => {}
+                }
             }
         });
         let ended: Vec<EndedTrack> = step
@@ -290,6 +309,7 @@ impl Follower {
         for end in ended {
             self.end(end, outcome);
         }
+        outcome.tracker = self.tracker.counts().since(&before);
         Ok(())
     }
 

@@ -6,6 +6,7 @@ use sightline_detector::BBox;
 use sightline_sink::{Event, TrackId};
 
 use crate::ingest::Frame;
+use crate::track::TrackerCounts;
 
 /// Everything that came of one frame of one camera, or of a camera's end.
 #[derive(Debug)]
@@ -28,6 +29,8 @@ pub struct Outcome {
     pub events: Vec<Event>,
     /// Tracks that ended with this frame.
     pub ended: Vec<TrackEnd>,
+    /// What the tracker left aside, recognised and took apart on this frame.
+    pub tracker: TrackerCounts,
     /// Whether this is no frame but the end of a camera.
     pub is_end: bool,
     /// The picture, kept only when somebody wants to draw on it.

@@ -324,6 +324,16 @@ impl Observer for Telemetry {
             .filter(|event| matches!(event, Event::Sighting(s) if !s.is_end));
         camera.crops.inc_by(sightings.count() as u64);
         camera.tracks.inc_by(outcome.ended.len() as u64);
+        let counts = &outcome.tracker;
+        camera.tracks_recognised.inc_by(counts.recognised);
+        camera.tracks_taken_apart.inc_by(counts.taken_apart);
+        for (refused, count) in camera.tracker_refused.iter().zip([
+            counts.refused_detections,
+            counts.late_frames,
+            counts.refused_births,
+        ]) {
+            refused.inc_by(count);
+        }
         // A track that was just confirmed brings its boxes of earlier frames along.
         let now = outcome
             .boxes

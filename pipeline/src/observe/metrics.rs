@@ -26,6 +26,9 @@ use super::stage_ages::StageAges;
 use super::store_metrics::StoreMetrics;
 use crate::ingest::DropReason;
 
+/// Why the tracker does not take something in: a detection is no box, a frame is not newer than the last, there are too many tracks.
+const TRACKER_REFUSED: [&str; 3] = ["no-box", "late-frame", "too-many"];
+
 /// A gauge of seconds.
 pub type Seconds = Gauge<f64, AtomicU64>;
 
@@ -100,6 +103,9 @@ struct Families {
     skipped: Family<CameraLabel, Counter>,
     tracks_active: Family<CameraLabel, Gauge>,
     tracks: Family<CameraLabel, Counter>,
+    recognised: Family<CameraLabel, Counter>,
+    taken_apart: Family<CameraLabel, Counter>,
+    tracker_refused: Family<DropLabels, Counter>,
     crops: Family<CameraLabel, Counter>,
     watermark: Family<CameraLabel, Seconds>,
     stuck: Family<StageLabel, Gauge>,
@@ -133,6 +139,12 @@ pub struct CameraMetrics {
     pub tracks_active: Gauge,
     /// Confirmed tracks that have ended.
     pub tracks: Counter,
+    /// Lost tracks that were recognised.
+    pub tracks_recognised: Counter,
+    /// Tracks that had come to show somebody else.
+    pub tracks_taken_apart: Counter,
+    /// What the tracker did not take in, as in [`TRACKER_REFUSED`].
+    pub tracker_refused: [Counter; TRACKER_REFUSED.len()],
     /// Crops chosen.
     pub crops: Counter,
     /// Unix time, in seconds, up to which the index is complete.
@@ -221,6 +233,9 @@ impl Families {
         put(registry, names::DETECT_SKIPPED, &self.skipped);
         put(registry, names::TRACKS_ACTIVE, &self.tracks_active);
         put(registry, names::TRACKS, &self.tracks);
+        put(registry, names::TRACKS_RECOGNISED, &self.recognised);
+        put(registry, names::TRACKS_TAKEN_APART, &self.taken_apart);
+        put(registry, names::TRACK_REFUSED, &self.tracker_refused);
         put(registry, names::SELECT_CROPS, &self.crops);
         put(registry, names::INDEX_WATERMARK, &self.watermark);
         put(registry, names::STAGE_STUCK, &self.stuck);
@@ -353,6 +368,14 @@ impl Metrics {
             detect_skipped: families.skipped.get_or_create_owned(&label),
             tracks_active: families.tracks_active.get_or_create_owned(&label),
             tracks: families.tracks.get_or_create_owned(&label),
+            tracks_recognised: families.recognised.get_or_create_owned(&label),
+            tracks_taken_apart: families.taken_apart.get_or_create_owned(&label),
+            tracker_refused: TRACKER_REFUSED.map(|reason| {
+                let camera = name.to_owned();
+                families
+                    .tracker_refused
+                    .get_or_create_owned(&DropLabels { camera, reason })
+            }),
             crops: families.crops.get_or_create_owned(&label),
             watermark: families.watermark.get_or_create_owned(&label),
         }
@@ -375,6 +398,8 @@ impl Metrics {
             &families.abandoned,
             &families.skipped,
             &families.tracks,
+            &families.recognised,
+            &families.taken_apart,
             &families.crops,
         ] {
             counters.remove(&label);
@@ -387,6 +412,12 @@ impl Metrics {
             gauges.remove(&label);
         }
         families.tracks_active.remove(&label);
+        for reason in TRACKER_REFUSED {
+            let camera = name.to_owned();
+            families
+                .tracker_refused
+                .remove(&DropLabels { camera, reason });
+        }
         for reason in DropReason::ALL {
             families.dropped.remove(&DropLabels {
                 camera: name.to_owned(),

@@ -39,6 +39,9 @@ names! {
     TRACK_SECONDS = "sightline_track_seconds", "Time of the tracker a frame";
     TRACKS_ACTIVE = "sightline_track_tracks_active", "Confirmed tracks in the picture now";
     TRACKS = "sightline_track_tracks_total", "Confirmed tracks that have ended";
+    TRACKS_RECOGNISED = "sightline_track_recognised_total", "Tracks that were lost and recognised by their look";
+    TRACKS_TAKEN_APART = "sightline_track_taken_apart_total", "Tracks that had come to show somebody else, and were ended there";
+    TRACK_REFUSED = "sightline_track_refused_total", "What the tracker did not take in, by reason: detections that are no box, late frames, births beyond the most tracks";
     SELECT_SECONDS = "sightline_select_seconds", "Time to choose crops a frame";
     SELECT_CROPS = "sightline_select_crops_total", "Crops chosen to be embedded";
     EMBED_SECONDS = "sightline_embed_seconds", "Time of one encoder batch";

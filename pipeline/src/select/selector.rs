@@ -103,7 +103,7 @@ pub enum Emit<'a> {
 /// A track's vectors so far.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct TrackMean<'a> {
-    /// Quality-weighted mean of all embedded crops, L2-normalised; empty before the first.
+    /// Quality-weighted mean of all embedded crops and looks, L2-normalised; empty before the first.
     pub mean: &'a [f32],
     /// Crops in it.
     pub count: u32,
@@ -285,6 +285,16 @@ impl Selector {
         }
     }
 
+    /// Takes a vector into the track's mean that was made for another purpose, of a crop in full sight. Useless ones, and
+    /// those of people too small to be picked, are left out.
+    pub fn look(&mut self, track: TrackId, bbox: &BBox, vector: &[f32]) {
+        if bbox.height() >= self.config.least_height_px
+            && let Some(kept) = self.tracks.get_mut(&track)
+        {
+            kept.mean.add(vector, LOOK_WEIGHT);
+        }
+    }
+
     /// Forgets a track that ended; none when it was never considered.
     pub fn end(&mut self, track: TrackId) -> Option<FinalState> {
         let kept = self.tracks.remove(&track)?;
@@ -296,6 +306,9 @@ impl Selector {
         })
     }
 }
+
+/// What a look counts in a mean, where a pick counts its quality: as much as a usual one.
+const LOOK_WEIGHT: f32 = 0.5;
 
 /// Headings are measured over this time.
 const HEADING_SPAN_NS: i64 = 700_000_000;

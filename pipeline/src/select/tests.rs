@@ -114,6 +114,30 @@ fn only_new_vectors_are_sightings_and_all_are_in_the_mean() {
 }
 
 #[test]
+fn looks_are_in_the_mean_of_a_track_that_is_known_and_large_enough() {
+    let (mut selector, picture) = (Selector::new(SelectorConfig::default()), picture());
+    let bbox = person(300.0, 130.0);
+    selector.look(track(), &bbox, &[1.0, 0.0]);
+    assert_eq!(selector.end(track()), None);
+    let pick = selector
+        .consider(track(), 0, &bbox, 0.9, &picture.view(), &[])
+        .unwrap();
+    selector.accept(track(), &pick, &[1.0, 0.0]);
+    selector.look(track(), &bbox, &[0.0, 1.0]);
+    let far = BBox::from_center(300.0, 130.0, 12.0, 30.0);
+    for useless in [
+        (&bbox, &[0.0, 0.0][..]),
+        (&bbox, &[1.0]),
+        (&far, &[0.0, 1.0]),
+    ] {
+        selector.look(track(), useless.0, useless.1);
+    }
+    let state = selector.end(track()).unwrap();
+    assert_eq!((state.sequence, state.count), (1, 2));
+    assert!(state.mean.iter().all(|value| *value > 0.3), "{state:?}");
+}
+
+#[test]
 fn a_mean_leans_to_the_better_crops() {
     let mut mean = WeightedMean::default();
     assert!(mean.add(&[5.0, 0.0], 0.9) && mean.add(&[0.0, 1.0], 0.1));

@@ -1,12 +1,11 @@
 //! The ends of a track's life: birth, confirmation, recognition, loss and end.
 
 use sightline_detector::Detection;
-use sightline_sink::TrackId;
 
 use super::association::Look;
 use super::lifecycle::{Observation, TrackState, Tracklet};
 use super::similarity::{cosine, iou};
-use super::tracker::{Appearance, Tracker, seconds_to_ns};
+use super::tracker::{Frame, Tracker, seconds_to_ns};
 
 impl Tracker {
     /// Confirms what was seen often enough, and loses what was not seen now.
@@ -24,16 +23,8 @@ impl Tracker {
         }
     }
 
-    /// A track that was confirmed just now may be a lost one come back: then the lost one goes on, and takes over the
-    /// new one's history. Nothing of the new one was reported yet, so no id ever changes.
-    pub(super) fn recognise(
-        &mut self,
-        detections: &[Detection],
-        appearance: &mut Appearance<'_>,
-        capture_ns: i64,
-    ) {
-        let mut frame = std::mem::take(&mut self.frame);
-        frame.asked.clear();
+    /// Tracks that were confirmed just now and may be lost ones come back: their looks are wanted.
+    pub(super) fn returned(&self, frame: &mut Frame, capture_ns: i64) {
         for fresh in &self.tracks {
             if fresh.is_just_confirmed
                 && let Some(detection) = fresh.detection
@@ -45,7 +36,11 @@ impl Tracker {
                 frame.asked.push(detection);
             }
         }
-        self.ask_looks(&mut frame, detections, appearance);
+    }
+
+    /// A track that was confirmed just now may be a lost one come back: then the lost one goes on, and takes over the
+    /// new one's history. Nothing of the new one was reported yet, so no id ever changes.
+    pub(super) fn recognise(&mut self, frame: &Frame, capture_ns: i64) {
         for index in 0..self.tracks.len() {
             let fresh = &self.tracks[index];
             if fresh.is_just_confirmed
@@ -53,14 +48,15 @@ impl Tracker {
                 && let Some(look) = &frame.looks[detection]
             {
                 if let Some(lost) = self.most_alike(index, look, capture_ns) {
-                    self.take_over(lost, index, &look.vector);
+                    self.take_over(lost, index, &look.vector, capture_ns);
                 } else if look.visible >= self.config.appearance.least_visible {
                     let memory = self.config.appearance.memory;
-                    self.tracks[index].learn(&look.vector, memory);
+                    let fresh = &mut self.tracks[index];
+                    fresh.doubts.looked_ns = Some(capture_ns);
+                    fresh.is_sure(&look.vector, memory);
                 }
             }
         }
-        self.frame = frame;
         self.retire_ended();
     }
 
@@ -106,7 +102,7 @@ impl Tracker {
         is_sure.then_some(best.1)
     }
 
-    fn take_over(&mut self, lost: usize, fresh: usize, vector: &[f32]) {
+    fn take_over(&mut self, lost: usize, fresh: usize, vector: &[f32], capture_ns: i64) {
         let memory = self.config.appearance.memory;
         let young = &mut self.tracks[fresh];
         let history = std::mem::take(&mut young.history);
@@ -124,14 +120,14 @@ impl Tracker {
         old.is_just_found = true;
         old.set_recent(recent);
         let spare = std::mem::replace(&mut old.history, history);
-        old.learn(vector, memory);
+        old.doubts.looked_ns = Some(capture_ns);
+        old.is_sure(vector, memory);
         self.tracks[fresh].history = spare;
         self.counts.recognised += 1;
     }
 
     /// Starts tracks where good detections found none.
     pub(super) fn bear(&mut self, detections: &[Detection], capture_ns: i64) {
-        let mut ordinal = 0u32;
         for place in 0..self.frame.high.len() {
             let index = self.frame.high[place];
             let detection = &detections[index];
@@ -145,20 +141,13 @@ impl Tracker {
                 self.counts.refused_births += 1;
                 continue;
             }
-            let id = TrackId::derive(&self.site, &self.camera, capture_ns, ordinal);
-            ordinal += 1;
+            let id = self.next_id(capture_ns);
             let seen = Observation {
                 capture_ns,
                 bbox: detection.bbox,
                 score: detection.score,
             };
-            let mut track = match self.retired.pop() {
-                Some(mut old) => {
-                    old.renew(id, seen, &self.config);
-                    old
-                }
-                None => Tracklet::new(id, seen, &self.config),
-            };
+            let mut track = self.new_track(id, seen);
             track.detection = Some(index);
             if self.config.confirm_hits <= 1 {
                 track.state = TrackState::Confirmed;

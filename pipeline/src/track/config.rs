@@ -128,6 +128,16 @@ pub struct AppearanceConfig {
     pub memory: f32,
     /// A crop is learnt when at least this share of it is not hidden by people in front.
     pub least_visible: f32,
+    /// A confirmed track in full sight is looked at this often, in seconds.
+    pub check_s: f64,
+    /// And this often while it may have come to show somebody else.
+    pub doubted_check_s: f64,
+    /// A crop whose cosine with the track's look is lower is doubted; depends on the model.
+    pub doubted_cosine: f32,
+    /// So many doubted crops decide: their mean is of the same person seen otherwise, or of another one.
+    pub doubted_looks: u32,
+    /// Of another one, when its cosine with the track's look is lower than this; depends on the model.
+    pub other_cosine: f32,
     /// Least cosine for a lost track to be recognised in a new one.
     pub recognition_cosine: f32,
     /// And it must lead the second best by this much.
@@ -145,6 +155,11 @@ impl Default for AppearanceConfig {
             neutral_cosine: 0.6,
             memory: 0.8,
             least_visible: 0.7,
+            check_s: 0.5,
+            doubted_check_s: 0.15,
+            doubted_cosine: 0.55,
+            doubted_looks: 3,
+            other_cosine: 0.4,
             recognition_cosine: 0.75,
             recognition_margin: 0.05,
             fastest_heights_per_s: 1.5,

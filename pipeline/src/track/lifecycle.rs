@@ -3,6 +3,7 @@
 use sightline_detector::BBox;
 use sightline_sink::TrackId;
 
+use super::checks::Doubts;
 use super::config::TrackerConfig;
 use super::kalman::Motion;
 
@@ -69,6 +70,9 @@ pub(super) struct Tracklet {
     pub is_just_found: bool,
     /// L2-normalised look, empty while unknown.
     pub look: Vec<f32>,
+    pub doubts: Doubts,
+    /// As it was when its look was last its own.
+    sure: (Observation, Motion),
     recent: Recent,
 }
 
@@ -95,6 +99,8 @@ impl Tracklet {
             is_just_confirmed: false,
             is_just_found: false,
             look: Vec::new(),
+            doubts: Doubts::default(),
+            sure: (seen, motion),
             recent: Recent {
                 seen: [seen; RECENT],
                 count: 1,
@@ -107,8 +113,10 @@ impl Tracklet {
         let mut fresh = Self::new(id, seen, config);
         std::mem::swap(&mut fresh.history, &mut self.history);
         std::mem::swap(&mut fresh.look, &mut self.look);
+        std::mem::swap(&mut fresh.doubts, &mut self.doubts);
         fresh.history.clear();
         fresh.look.clear();
+        fresh.doubts.clear();
         *self = fresh;
     }
 
@@ -184,9 +192,36 @@ impl Tracklet {
         self.motion.warp(affine);
         self.motion_last_seen.warp(affine);
         self.last.bbox = warped(&self.last.bbox, affine);
+        self.sure.0.bbox = warped(&self.sure.0.bbox, affine);
+        self.sure.1.warp(affine);
         for seen in &mut self.recent.seen {
             seen.bbox = warped(&seen.bbox, affine);
         }
+    }
+
+    /// It is who it was: learns the look, and ends all doubt.
+    pub fn is_sure(&mut self, vector: &[f32], memory: f32) {
+        self.learn(vector, memory);
+        self.doubts.settle();
+        self.sure_now();
+    }
+
+    /// From here on it would be lost, should it turn out to have become somebody else.
+    pub fn sure_now(&mut self) {
+        self.sure = (self.last, self.motion_last_seen);
+    }
+
+    /// Lost since its look was last its own.
+    pub fn be_lost_since_sure(&mut self, capture_ns: i64, config: &TrackerConfig) {
+        (self.last, self.motion_last_seen) = self.sure;
+        let seconds = (capture_ns - self.last.capture_ns) as f64 * 1e-9;
+        self.motion = self.motion_last_seen;
+        self.motion.predict(seconds, &config.noise);
+        self.state = TrackState::Lost;
+        self.recent = Recent {
+            seen: [self.last; RECENT],
+            count: 1,
+        };
     }
 
     /// Learns a look; `vector` is L2-normalised. One of another dimension replaces the old.

@@ -9,12 +9,14 @@
 //! - `association`: cost matrices, and which detections are contested.
 //! - `lifecycle`: one tracklet and its states.
 //! - `tracker`, `rounds`, `births`, `view`: a step of the tracker, its rounds, births and ends, what it shows.
+//! - `checks`: whether a track still shows the same person.
 //! - [`mot`], `command`: MOTChallenge files, and the tracker alone on them.
 
 pub mod assignment;
 mod association;
 mod births;
 pub mod camera_motion;
+mod checks;
 mod command;
 pub mod config;
 mod error;

@@ -185,11 +185,6 @@ impl Tracker {
             }
             track.see(seen, self.frame_ns, &self.config);
             track.detection = Some(column);
-            if let Some(look) = &frame.looks[column]
-                && (look.visible >= self.config.appearance.least_visible || track.look.is_empty())
-            {
-                track.learn(&look.vector, self.config.appearance.memory);
-            }
         }
     }
 }

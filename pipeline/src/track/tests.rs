@@ -123,6 +123,71 @@ fn a_lost_person_is_recognised_by_its_look_after_position_is_worth_nothing() {
 }
 
 #[test]
+fn a_track_that_comes_out_of_a_crossing_as_somebody_else_is_taken_apart() {
+    // One walks behind the other and turns back there; only one box is found while they are close, and it goes on as the other's.
+    let looks = [[1.0, 0.1, 0.0, 0.0], [0.0, 0.1, 1.0, 0.0]];
+    let pass = |time: f64| {
+        let x = 60.0 * time as f32;
+        vec![
+            (time < 3.0 || time > 5.0)
+                .then(|| person(if time < 3.0 { 100.0 + x } else { 190.0 }, 200.0)),
+            (time >= 3.0).then(|| person(100.0 + x, 202.0)),
+        ]
+    };
+    let mut seeing = tracker();
+    let ids = ids_of(&mut seeing, frames(8.0, 10.0), pass, Some(&looks));
+    assert_eq!(seeing.counts().taken_apart, 1);
+    // The first one is known again when it comes back.
+    assert_eq!(ids[0].len(), 1);
+    let taken: Vec<_> = ids[1].difference(&ids[0]).collect();
+    assert_eq!(taken.len(), 1, "{ids:?}");
+    let mut only_boxes = tracker();
+    let ids = ids_of(&mut only_boxes, frames(8.0, 10.0), pass, None);
+    assert_eq!(only_boxes.counts().taken_apart, 0);
+    assert!(ids[1].is_subset(&ids[0]), "boxes alone take them for one");
+}
+
+#[test]
+fn who_enters_at_the_edge_is_known_by_the_whole_person() {
+    // First a head at the lower edge, then the whole person.
+    let looks = [[1.0, 0.0, 0.0, 0.0], [0.0, 1.0, 0.0, 0.0]];
+    let enter = |time: f64| {
+        let y = 500.0 - 40.0 * time as f32;
+        let whole = person(200.0, y);
+        let is_whole = whole.y1 < 480.0;
+        let cut = BBox {
+            y1: whole.y1.min(479.0),
+            ..whole
+        };
+        vec![(!is_whole).then_some(cut), is_whole.then_some(whole)]
+    };
+    let taken_apart = |size_px: Option<[f32; 2]>| {
+        let mut seeing = tracker();
+        if let Some(size_px) = size_px {
+            seeing.set_picture_px(size_px);
+        }
+        ids_of(&mut seeing, frames(6.0, 10.0), enter, Some(&looks));
+        seeing.counts().taken_apart
+    };
+    assert_eq!(taken_apart(Some([640.0, 480.0])), 0);
+    assert_eq!(taken_apart(None), 1);
+}
+
+#[test]
+fn the_same_person_from_another_side_stays_the_same_track() {
+    // Cosine .5: doubted, and not another person's.
+    let looks = [[1.0, 0.0, 0.0, 0.0], [0.5, 0.866, 0.0, 0.0]];
+    let turn = |time: f64| {
+        let here = person(100.0 + 30.0 * time as f32, 200.0);
+        vec![(time < 3.0).then_some(here), (time >= 3.0).then_some(here)]
+    };
+    let mut seeing = tracker();
+    let ids = ids_of(&mut seeing, frames(6.0, 10.0), turn, Some(&looks));
+    assert_eq!(ids[0], ids[1]);
+    assert_eq!(seeing.counts().taken_apart, 0);
+}
+
+#[test]
 fn a_panning_camera_breaks_no_track() {
     let run = |is_told: bool| {
         let mut tracker = tracker();
@@ -246,12 +311,13 @@ fn late_frames_change_nothing_and_a_clock_set_back_ends_all_tracks() {
 }
 
 #[test]
-fn appearance_is_asked_for_contested_people_only_and_within_the_budget() {
+fn appearance_is_asked_twice_a_second_or_for_contested_people_and_within_the_budget() {
     let looks = [[1.0, 0.0, 0.0, 0.0], [0.0, 1.0, 0.0, 0.0]];
     let apart = |_: f64| vec![Some(person(100.0, 200.0)), Some(person(500.0, 200.0))];
     let mut far = tracker();
     ids_of(&mut far, frames(3.0, 10.0), apart, Some(&looks));
-    assert_eq!(far.counts().looks_asked, 0);
+    // From the second frame on, each half second, for each of the two.
+    assert_eq!(far.counts().looks_asked, 2 * 6);
     let mut near = Tracker::new("s", "c", TrackerConfig::default());
     let crowd = |_: f64| {
         (0..12)

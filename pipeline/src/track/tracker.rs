@@ -7,7 +7,7 @@ use super::association::{Association, Look};
 use super::camera_motion::CameraMotion;
 use super::config::TrackerConfig;
 use super::lifecycle::{EndedTrack, TrackState, Tracklet};
-use super::similarity::{normalise, visible_share};
+use super::similarity::{cosine, normalise};
 use super::view::Step;
 
 /// Answers, for indices into the frame's detections, with one vector per index, or none where no crop could be embedded.
@@ -26,6 +26,22 @@ pub struct TrackerCounts {
     pub looks_asked: u64,
     /// Tracks that were lost and recognised by their look.
     pub recognised: u64,
+    /// Tracks that had come to show somebody else, and were taken apart.
+    pub taken_apart: u64,
+}
+
+impl TrackerCounts {
+    /// What came to be since an earlier count.
+    pub fn since(&self, earlier: &Self) -> Self {
+        Self {
+            refused_detections: self.refused_detections - earlier.refused_detections,
+            late_frames: self.late_frames - earlier.late_frames,
+            refused_births: self.refused_births - earlier.refused_births,
+            looks_asked: self.looks_asked - earlier.looks_asked,
+            recognised: self.recognised - earlier.recognised,
+            taken_apart: self.taken_apart - earlier.taken_apart,
+        }
+    }
 }
 
 /// Follows the people before one camera.
@@ -40,9 +56,13 @@ pub struct Tracker {
     pub(super) association: Association,
     pub(super) frame: Frame,
     last_ns: Option<i64>,
+    /// Width and height of the pictures, once told.
+    pub(super) picture_px: Option<[f32; 2]>,
     /// Usual time between frames, smoothed.
     pub(super) frame_ns: i64,
     pub(super) counts: TrackerCounts,
+    /// Tracks that began with this frame.
+    pub(super) frame_births: u32,
 }
 
 /// Working memory of one frame.
@@ -58,6 +78,8 @@ pub(super) struct Frame {
     /// Per detection.
     pub looks: Vec<Option<Look>>,
     pub is_matched: Vec<bool>,
+    /// Detections whose look is due: whether there is no doubt, when it was looked at, which.
+    pub due: Vec<(bool, Option<i64>, usize)>,
     /// Detections whose look is asked for next, and how many were.
     pub asked: Vec<usize>,
     pub asked_count: usize,
@@ -76,9 +98,16 @@ impl Tracker {
             association: Association::default(),
             frame: Frame::default(),
             last_ns: None,
+            picture_px: None,
             frame_ns: 0,
             counts: TrackerCounts::default(),
+            frame_births: 0,
         }
+    }
+
+    /// From now on pictures have this width and height: who is cut by their edge is not told by looks.
+    pub fn set_picture_px(&mut self, size_px: [f32; 2]) {
+        self.picture_px = Some(size_px);
     }
 
     /// Takes in one frame. Detections are in pixels of this frame; `motion` is the camera's since the last one.
@@ -110,6 +139,7 @@ impl Tracker {
             }
         }
         self.last_ns = Some(capture_ns);
+        self.frame_births = 0;
         self.end_forgotten(capture_ns);
         self.sort_detections(detections);
         self.first_round(detections, appearance, capture_ns);
@@ -117,7 +147,7 @@ impl Tracker {
         self.wide_round(detections, capture_ns);
         self.tentative_round(detections, capture_ns);
         self.settle();
-        self.recognise(detections, appearance, capture_ns);
+        self.look_after(detections, appearance, capture_ns);
         self.bear(detections, capture_ns);
         self.step()
     }
@@ -130,16 +160,23 @@ impl Tracker {
         &self.ended
     }
 
-    /// Teaches the look of a track from a vector that was computed for another purpose; unknown ids and useless vectors are ignored.
+    /// Teaches the look of a track from a vector that was computed for another purpose; unknown ids, useless vectors, those
+    /// of people whom the picture's edge cuts, and those that may be of somebody else are ignored.
     pub fn learn(&mut self, track: TrackId, vector: &[f32]) {
         let memory = self.config.appearance.memory;
-        let Some(track) = self.tracks.iter_mut().find(|known| known.id == track) else {
+        let known = self.tracks.iter().position(|known| known.id == track);
+        let Some(index) = known.filter(|&known| !self.is_cut(&self.tracks[known].last.bbox)) else {
             return;
         };
+        let track = &mut self.tracks[index];
         let length = vector.iter().map(|x| x * x).sum::<f32>().sqrt();
         if length.is_finite() && length > 1e-12 {
             let vector: Vec<f32> = vector.iter().map(|x| x / length).collect();
-            track.learn(&vector, memory);
+            let is_like = cosine(&track.look, &vector)
+                .is_none_or(|likeness| likeness >= self.config.appearance.doubted_cosine);
+            if is_like && !track.doubts.are_open() {
+                track.learn(&vector, memory);
+            }
         }
     }
 
@@ -214,11 +251,7 @@ impl Tracker {
             if !normalise(&mut vector) {
                 continue;
             }
-            let others = frame.high.iter().filter(|&&other| other != index);
-            let visible = visible_share(
-                &detections[index].bbox,
-                others.map(|&other| &detections[other].bbox),
-            );
+            let visible = self.visible(frame, detections, index);
             frame.looks[index] = Some(Look { vector, visible });
         }
     }

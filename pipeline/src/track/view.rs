@@ -57,6 +57,16 @@ impl TrackView<'_> {
         self.track.motion.velocity_px_per_s()
     }
 
+    /// Whether it may have come to show somebody else, which the next looks decide.
+    pub fn is_doubted(&self) -> bool {
+        self.track.doubts.are_open()
+    }
+
+    /// Whether this step looked at it, and found the person it has always been.
+    pub fn is_sure_now(&self) -> bool {
+        self.track.doubts.looked_ns == Some(self.track.last.capture_ns) && !self.is_doubted()
+    }
+
     /// Whether this step confirmed it.
     pub fn is_just_confirmed(&self) -> bool {
         self.track.is_just_confirmed
