@@ -129,7 +129,7 @@ fn a_track_that_comes_out_of_a_crossing_as_somebody_else_is_taken_apart() {
     let pass = |time: f64| {
         let x = 60.0 * time as f32;
         vec![
-            (time < 3.0 || time > 5.0)
+            (!(3.0..=5.0).contains(&time))
                 .then(|| person(if time < 3.0 { 100.0 + x } else { 190.0 }, 200.0)),
             (time >= 3.0).then(|| person(100.0 + x, 202.0)),
         ]
