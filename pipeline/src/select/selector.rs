@@ -285,11 +285,12 @@ impl Selector {
         }
     }
 
-    /// Takes a vector into the track's mean that was made for another purpose, of a crop in full sight. Useless ones, and
-    /// those of people too small to be picked, are left out.
+    /// Takes a vector into the track's mean that was made for another purpose, of a crop in full sight. Useless ones, those of
+    /// people too small to be picked, and those before the first sighting are left out: who has a mean has a picture.
     pub fn look(&mut self, track: TrackId, bbox: &BBox, vector: &[f32]) {
         if bbox.height() >= self.config.least_height_px
             && let Some(kept) = self.tracks.get_mut(&track)
+            && kept.sequence > 0
         {
             kept.mean.add(vector, LOOK_WEIGHT);
         }
