@@ -327,11 +327,7 @@ impl Observer for Telemetry {
         let counts = &outcome.tracker;
         camera.tracks_recognised.inc_by(counts.recognised);
         camera.tracks_taken_apart.inc_by(counts.taken_apart);
-        for (refused, count) in camera.tracker_refused.iter().zip([
-            counts.refused_detections,
-            counts.late_frames,
-            counts.refused_births,
-        ]) {
+        for (refused, count) in camera.tracker_refused.iter().zip(counts.refused()) {
             refused.inc_by(count);
         }
         // A track that was just confirmed brings its boxes of earlier frames along.

@@ -25,9 +25,7 @@ use super::queues::QueueDepths;
 use super::stage_ages::StageAges;
 use super::store_metrics::StoreMetrics;
 use crate::ingest::DropReason;
-
-/// Why the tracker does not take something in: a detection is no box, a frame is not newer than the last, there are too many tracks.
-const TRACKER_REFUSED: [&str; 3] = ["no-box", "late-frame", "too-many"];
+use crate::track::TrackerCounts;
 
 /// A gauge of seconds.
 pub type Seconds = Gauge<f64, AtomicU64>;
@@ -143,8 +141,8 @@ pub struct CameraMetrics {
     pub tracks_recognised: Counter,
     /// Tracks that had come to show somebody else.
     pub tracks_taken_apart: Counter,
-    /// What the tracker did not take in, as in [`TRACKER_REFUSED`].
-    pub tracker_refused: [Counter; TRACKER_REFUSED.len()],
+    /// What the tracker did not take in, for each of [`TrackerCounts::REASONS`].
+    pub tracker_refused: [Counter; TrackerCounts::REASONS.len()],
     /// Crops chosen.
     pub crops: Counter,
     /// Unix time, in seconds, up to which the index is complete.
@@ -370,7 +368,7 @@ impl Metrics {
             tracks: families.tracks.get_or_create_owned(&label),
             tracks_recognised: families.recognised.get_or_create_owned(&label),
             tracks_taken_apart: families.taken_apart.get_or_create_owned(&label),
-            tracker_refused: TRACKER_REFUSED.map(|reason| {
+            tracker_refused: TrackerCounts::REASONS.map(|reason| {
                 let camera = name.to_owned();
                 families
                     .tracker_refused
@@ -412,7 +410,7 @@ impl Metrics {
             gauges.remove(&label);
         }
         families.tracks_active.remove(&label);
-        for reason in TRACKER_REFUSED {
+        for reason in TrackerCounts::REASONS {
             let camera = name.to_owned();
             families
                 .tracker_refused

@@ -1,6 +1,7 @@
 //! The ends of a track's life: birth, confirmation, recognition, loss and end.
 
 use sightline_detector::Detection;
+use sightline_sink::TrackId;
 
 use super::association::Look;
 use super::lifecycle::{Observation, TrackState, Tracklet};
@@ -48,12 +49,10 @@ impl Tracker {
                 && let Some(look) = &frame.looks[detection]
             {
                 if let Some(lost) = self.most_alike(index, look, capture_ns) {
-                    self.take_over(lost, index, &look.vector, capture_ns);
+                    self.take_over(lost, index, &look.vector);
                 } else if look.visible >= self.config.appearance.least_visible {
                     let memory = self.config.appearance.memory;
-                    let fresh = &mut self.tracks[index];
-                    fresh.doubts.looked_ns = Some(capture_ns);
-                    fresh.is_sure(&look.vector, memory);
+                    self.tracks[index].be_sure(&look.vector, memory);
                 }
             }
         }
@@ -102,7 +101,7 @@ impl Tracker {
         is_sure.then_some(best.1)
     }
 
-    fn take_over(&mut self, lost: usize, fresh: usize, vector: &[f32], capture_ns: i64) {
+    fn take_over(&mut self, lost: usize, fresh: usize, vector: &[f32]) {
         let memory = self.config.appearance.memory;
         let young = &mut self.tracks[fresh];
         let history = std::mem::take(&mut young.history);
@@ -120,8 +119,7 @@ impl Tracker {
         old.is_just_found = true;
         old.set_recent(recent);
         let spare = std::mem::replace(&mut old.history, history);
-        old.doubts.looked_ns = Some(capture_ns);
-        old.is_sure(vector, memory);
+        old.be_sure(vector, memory);
         self.tracks[fresh].history = spare;
         self.counts.recognised += 1;
     }
@@ -155,6 +153,24 @@ impl Tracker {
             }
             self.frame.is_matched[index] = true;
             self.tracks.push(track);
+        }
+    }
+
+    /// The next id of this frame.
+    pub(super) fn next_id(&mut self, capture_ns: i64) -> TrackId {
+        let ordinal = self.frame_births;
+        self.frame_births += 1;
+        TrackId::derive(&self.site, &self.camera, capture_ns, ordinal)
+    }
+
+    /// A track with the tables of one that ended, where there is one.
+    pub(super) fn new_track(&mut self, id: TrackId, seen: Observation) -> Tracklet {
+        match self.retired.pop() {
+            Some(mut old) => {
+                old.renew(id, seen, &self.config);
+                old
+            }
+            None => Tracklet::new(id, seen, &self.config),
         }
     }
 

@@ -4,10 +4,9 @@
 //! once the person is in full sight again.
 
 use sightline_detector::{BBox, Detection};
-use sightline_sink::TrackId;
 
 use super::association::Look;
-use super::lifecycle::{TrackState, Tracklet};
+use super::lifecycle::TrackState;
 use super::similarity::{cosine, normalise, visible_share};
 use super::tracker::{Appearance, Frame, Tracker, seconds_to_ns};
 
@@ -117,7 +116,7 @@ impl Tracker {
         track.doubts.looked_ns = Some(capture_ns);
         let likeness = cosine(&track.look, &look.vector).unwrap_or(1.0);
         if !track.doubts.are_open() && likeness >= config.doubted_cosine {
-            track.is_sure(&look.vector, config.memory);
+            track.be_sure(&look.vector, config.memory);
             return false;
         }
         track.doubts.add(&look.vector);
@@ -129,7 +128,7 @@ impl Tracker {
             && cosine(&track.look, &mean).is_some_and(|likeness| likeness < config.other_cosine);
         if !is_other {
             // The same person, seen from another side.
-            track.is_sure(&mean, config.memory);
+            track.be_sure(&mean, config.memory);
         }
         track.doubts.sum = mean;
         is_other
@@ -184,28 +183,6 @@ impl Tracker {
                 || bbox.x1 > width - margin
                 || bbox.y1 > height - margin
         })
-    }
-
-    /// The next id of this frame.
-    pub(super) fn next_id(&mut self, capture_ns: i64) -> TrackId {
-        let ordinal = self.frame_births;
-        self.frame_births += 1;
-        TrackId::derive(&self.site, &self.camera, capture_ns, ordinal)
-    }
-
-    /// A track with the tables of one that ended, where there is one.
-    pub(super) fn new_track(
-        &mut self,
-        id: TrackId,
-        seen: super::lifecycle::Observation,
-    ) -> Tracklet {
-        match self.retired.pop() {
-            Some(mut old) => {
-                old.renew(id, seen, &self.config);
-                old
-            }
-            None => Tracklet::new(id, seen, &self.config),
-        }
     }
 
     /// Asks for the looks that checks and recognition need, checks, and recognises.

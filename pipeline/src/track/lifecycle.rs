@@ -199,10 +199,11 @@ impl Tracklet {
         }
     }
 
-    /// It is who it was: learns the look, and ends all doubt.
-    pub fn is_sure(&mut self, vector: &[f32], memory: f32) {
+    /// What was seen of it last is its own: learns the look, and ends all doubt.
+    pub fn be_sure(&mut self, vector: &[f32], memory: f32) {
         self.learn(vector, memory);
         self.doubts.settle();
+        self.doubts.looked_ns = Some(self.last.capture_ns);
         self.sure_now();
     }
 

@@ -31,6 +31,18 @@ pub struct TrackerCounts {
 }
 
 impl TrackerCounts {
+    /// Why something is not taken in: a detection is no box, a frame is not newer than the last, there are too many tracks.
+    pub const REASONS: [&'static str; 3] = ["no-box", "late-frame", "too-many"];
+
+    /// What was not taken in, for each of [`TrackerCounts::REASONS`].
+    pub fn refused(&self) -> [u64; Self::REASONS.len()] {
+        [
+            self.refused_detections,
+            self.late_frames,
+            self.refused_births,
+        ]
+    }
+
     /// What came to be since an earlier count.
     pub fn since(&self, earlier: &Self) -> Self {
         Self {
