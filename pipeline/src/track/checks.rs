@@ -44,6 +44,9 @@ impl Doubts {
     }
 
     fn add(&mut self, vector: &[f32]) {
+        if self.count == 0 {
+            self.sum.clear();
+        }
         if self.sum.len() == vector.len() {
             for (sum, value) in self.sum.iter_mut().zip(vector) {
                 *sum += value;

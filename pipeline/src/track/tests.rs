@@ -188,6 +188,31 @@ fn the_same_person_from_another_side_stays_the_same_track() {
 }
 
 #[test]
+fn doubts_that_came_to_nothing_have_no_vote_in_later_ones() {
+    // Doubted from another side for a moment (cosine .5), then itself; later somebody with a cosine of .35 goes on as it.
+    let looks = [
+        [1.0, 0.0, 0.0, 0.0],
+        [0.5, 0.866, 0.0, 0.0],
+        [0.35, 0.0, 0.937, 0.0],
+    ];
+    let walk = |time: f64| {
+        let here = person(100.0 + 30.0 * time as f32, 200.0);
+        let shows = |who: bool| who.then_some(here);
+        let is_turned = (3.0..4.0).contains(&time);
+        vec![
+            shows(time < 6.0 && !is_turned),
+            shows(is_turned),
+            shows(time >= 6.0),
+        ]
+    };
+    let mut seeing = tracker();
+    let ids = ids_of(&mut seeing, frames(9.0, 10.0), walk, Some(&looks));
+    assert_eq!(seeing.counts().taken_apart, 1);
+    assert!(ids[1].is_subset(&ids[0]), "{ids:?}");
+    assert_eq!(ids[2].difference(&ids[0]).count(), 1, "{ids:?}");
+}
+
+#[test]
 fn a_panning_camera_breaks_no_track() {
     let run = |is_told: bool| {
         let mut tracker = tracker();
