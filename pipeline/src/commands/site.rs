@@ -38,6 +38,8 @@ struct Proposal {
     seconds: [f64; 2],
     /// Half of the joins took at most so many seconds; none beyond what is counted.
     half_within_s: Option<f64>,
+    /// Where on each camera most of those are heading who go by the way: left, top, right, bottom as shares of the picture.
+    zones: [Option<[f32; 4]>; 2],
     /// Whether there are joins enough.
     is_proposed: bool,
 }
@@ -86,12 +88,22 @@ fn proposals(learned: &[WalkingTime], least_joins: f64) -> Vec<Proposal> {
             let most = ways.iter().map(|way| way.at_most_s[2].unwrap_or(LONGEST_S));
             let most = most.fold(0.0, f64::max);
             let busiest = ways.iter().max_by(|a, b| a.joins.total_cmp(&b.joins));
+            let zones = busiest.map_or([None; 2], |way| {
+                let zones = [way.leave_by, way.enter_by];
+                let [a, b] = zones;
+                if way.left == between[0] {
+                    zones
+                } else {
+                    [b, a]
+                }
+            });
             Proposal {
                 between: between.map(str::to_owned),
                 joins,
                 overlaps: at_once > OVERLAPPING * joins,
                 seconds: [least.fold(most, f64::min).max(0.0), most],
                 half_within_s: busiest.and_then(|way| way.at_most_s[1]),
+                zones,
                 is_proposed: joins >= least_joins,
             }
         })
@@ -108,7 +120,30 @@ fn words(way: &Proposal) -> String {
             _ => format!("half within {seconds:.0} s"),
         },
     );
-    format!("{:.0} joins, {half}", way.joins)
+    let mut words = format!("{:.0} joins, {half}", way.joins);
+    for (camera, zone) in way.between.iter().zip(way.zones) {
+        if let Some(zone) = zone {
+            words += &format!(", {camera} by {}", side(zone));
+        }
+    }
+    words
+}
+
+/// Where a part of a picture lies.
+fn side([left, top, right, bottom]: [f32; 4]) -> String {
+    let of = |from: f32, to: f32, names: [&'static str; 2]| match (from + to) / 2.0 {
+        ..=0.34 => Some(names[0]),
+        middle if middle >= 0.66 => Some(names[1]),
+        _ => None,
+    };
+    let across = of(left, right, ["left", "right"]);
+    let down = of(top, bottom, ["top", "bottom"]);
+    let sides: Vec<&str> = down.into_iter().chain(across).collect();
+    if sides.is_empty() {
+        "the middle".to_owned()
+    } else {
+        format!("the {}", sides.join(" "))
+    }
 }
 
 /// The ways as a part of a configuration.
@@ -121,6 +156,7 @@ fn as_toml(ways: &[Proposal]) -> String {
         text += "# Learned from the joins that association is sure of. Cameras without a way between them are not\n\
                  # neighbours any more: add the ways that nobody took yet, then run `sightline check`.\n";
     }
+    let mut zones: BTreeMap<&str, Vec<(String, [f32; 4])>> = BTreeMap::new();
     for way in &proposed {
         let [a, b] = &way.between;
         text += &format!(
@@ -130,6 +166,23 @@ fn as_toml(ways: &[Proposal]) -> String {
             way.seconds[0],
             way.seconds[1].max(1.0)
         );
+        if let [Some(of_a), Some(of_b)] = way.zones {
+            let names = [b, a].map(|other| format!("to-{other}"));
+            text += &format!("zones = {names:?}\n");
+            for (camera, (name, zone)) in
+                way.between.iter().zip(names.into_iter().zip([of_a, of_b]))
+            {
+                zones.entry(camera).or_default().push((name, zone));
+            }
+        }
+    }
+    for (camera, zones) in zones {
+        text += &format!("\n[map.cameras.{camera:?}.zones]\n");
+        for (name, [left, top, right, bottom]) in zones {
+            text += &format!(
+                "{name:?} = [[{left}, {top}], [{right}, {top}], [{right}, {bottom}], [{left}, {bottom}]]\n"
+            );
+        }
     }
     for way in others {
         let [a, b] = &way.between;
@@ -150,6 +203,8 @@ mod tests {
             at_once,
             at_least_s: Some(4.0),
             at_most_s: [Some(8.0), Some(16.0), Some(32.0)],
+            leave_by: Some([0.0, 0.65, 0.35, 1.0]),
+            enter_by: (left == "a").then_some([0.65, 0.35, 1.0, 0.65]),
         }
     }
 
@@ -177,6 +232,12 @@ mod tests {
         let map: crate::config::MapConfig = read["map"].clone().try_into().unwrap();
         assert!(map.to_site_map().check().is_ok(), "{text}");
         assert!(text.contains("# a and c: 1 joins"), "{text}");
+        assert!(
+            text.contains("a by the bottom left, b by the right"),
+            "{text}"
+        );
+        assert_eq!(map.ways[0].zones.as_ref().unwrap()[0].as_str(), "to-b");
+        assert_eq!(map.cameras["b"].zones["to-a"][2], [1.0, 0.65]);
     }
 
     #[test]

@@ -59,6 +59,9 @@ pub struct MapWay {
     /// Least and most seconds that walking from one view to the other usually takes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seconds: Option<[f64; 2]>,
+    /// The zone of each of the two cameras that leads to the other one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub zones: Option<[Name; 2]>,
 }
 
 /// `[map.cameras.<id>]`: where one camera stands and what of the ground it sees.
@@ -71,6 +74,9 @@ pub struct MapCamera {
     /// Three rows of three numbers: from where the feet are, as shares of the picture's width and height, to metres on the plan.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub homography: Option<[[f64; 3]; 3]>,
+    /// Where people come in and go out: polygons by name, their corners as shares of the picture's width and height.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub zones: BTreeMap<String, Vec<[f64; 2]>>,
 }
 
 impl MapConfig {
@@ -86,6 +92,7 @@ impl MapConfig {
                     let place = CameraPlace {
                         position: camera.position,
                         homography: camera.homography,
+                        zones: camera.zones.clone(),
                     };
                     (id.clone(), place)
                 })
@@ -97,6 +104,10 @@ impl MapConfig {
                     between: way.between.clone().map(|id| id.as_str().to_owned()),
                     overlaps: way.overlaps,
                     seconds: way.seconds,
+                    zones: way
+                        .zones
+                        .clone()
+                        .map(|of| of.map(|zone| zone.as_str().to_owned())),
                 })
                 .collect(),
         }
@@ -123,6 +134,13 @@ mod tests {
         assert_eq!(map.ways[0].seconds, Some([5.0, 20.5]));
         assert_eq!(map.cameras["gate"].position, Some([12.0, 21.5]));
         assert!(map.cameras["gate"].homography.is_some());
+        let zones = "[[map.ways]]\nbetween = [\"gate\", \"yard\"]\nzones = [\"door\", \"arch\"]\n[map.cameras.yard.zones]\narch = [[0, 0], [1, 0], [1, 0.4]]\n";
+        let faults = read(zones).unwrap_err().to_string();
+        assert!(faults.contains("zone `door` of camera `gate`"), "{faults}");
+        let zones =
+            format!("{zones}[map.cameras.gate.zones]\ndoor = [[0.8, 0.5], [1, 0.5], [1, 1]]\n");
+        let map = read(&zones).unwrap().map.to_site_map();
+        assert_eq!(map.cameras["gate"].zones["door"].len(), 3);
         let faults = read("[[map.ways]]\nbetween = [\"gate\", \"gate\"]\n").unwrap_err();
         assert!(faults.to_string().contains("`gate` to itself"), "{faults}");
         assert!(read("[map.cameras.gate]\nhomography = [[1, 2], [3, 4]]\n").is_err());

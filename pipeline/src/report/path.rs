@@ -219,6 +219,7 @@ mod tests {
             let place = sightline_sink::persons::CameraPlace {
                 position: Some([x, 2.0]),
                 homography: None,
+                ..Default::default()
             };
             map.cameras.insert(id.into(), place);
         }

@@ -136,6 +136,7 @@ mod tests {
             let place = sightline_sink::persons::CameraPlace {
                 position: Some([x, 0.0]),
                 homography: None,
+                ..Default::default()
             };
             map.cameras.insert(id.into(), place);
         }

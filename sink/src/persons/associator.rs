@@ -13,7 +13,7 @@ use super::evidence::Evidence;
 use super::options::{AssociationCounts, AssociationOptions};
 use super::person::Person;
 use super::track::{Looks, Track};
-use super::transit::{Transit, WalkingTime, seconds};
+use super::transit::{Transit, WalkingTime};
 use super::waiting::Waiting;
 use super::word::{Feedback, Verdict, Words};
 use crate::event::{Event, Sighting};
@@ -402,9 +402,16 @@ impl Associator {
         }
     }
 
-    /// Counts the way by which a track came, if it is quite sure.
+    /// Counts where a track came in and went out, and the way by which it came, if that is quite sure.
     fn learn(&mut self, track: TrackId) {
         const SURE: f64 = 0.8;
+        let State {
+            tracks, transit, ..
+        } = &mut self.state;
+        if let Some(track) = tracks.get(&track) {
+            transit.ends(&track.camera, track.in_and_out());
+            self.evidence.turn();
+        }
         let Some(join) = self.weigh(track).filter(|join| join.probability > SURE) else {
             return;
         };
@@ -412,8 +419,8 @@ impl Associator {
             tracks, transit, ..
         } = &mut self.state;
         if let (Some(earlier), Some(later)) = (tracks.get(&join.follows), tracks.get(&track)) {
-            let gap_s = seconds(earlier.end_ns, later.start_ns);
-            transit.learn(&earlier.camera, &later.camera, gap_s, join.probability);
+            let way = self.evidence.pair(earlier, later).passage(earlier, later);
+            transit.learn(&way, join.probability);
             self.evidence.turn();
         }
     }

@@ -12,6 +12,7 @@ use super::person::Worth;
 use super::track::Track;
 use super::transit::{Passage, Transit, seconds};
 use super::vectors::dot;
+use super::zones::Cell;
 use crate::PersonId;
 
 /// From similarity to log odds: a logistic curve, fitted to pairs of tracks of which it was known who they are.
@@ -74,8 +75,24 @@ pub(crate) struct Pair {
     place: f64,
     /// Seconds to walk from the earlier one's exit to the later one's entry.
     walk_s: Option<f64>,
+    /// Where somebody went out of the one picture and came into the other.
+    through: [Option<Cell>; 2],
     /// Both stand where they do at the same time: how long anybody takes says nothing more.
     is_placed: bool,
+}
+
+impl Pair {
+    /// The way from the one track to the other.
+    pub(crate) fn passage<'t>(&self, earlier: &'t Track, later: &'t Track) -> Passage<'t> {
+        Passage {
+            left: &earlier.camera,
+            entered: &later.camera,
+            gap_s: seconds(earlier.end_ns, later.start_ns),
+            spread_s: clocks_s(earlier, later),
+            walk_s: self.walk_s,
+            through: self.through,
+        }
+    }
 }
 
 /// What links a track to the one before it.
@@ -184,13 +201,7 @@ impl Evidence {
         if link.0 == self.moment {
             return (pair, link.1);
         }
-        let way = Passage {
-            left: &earlier.camera,
-            entered: &later.camera,
-            gap_s: seconds(earlier.end_ns, later.start_ns),
-            spread_s: clocks_s(earlier, later),
-            walk_s: pair.walk_s,
-        };
+        let way = pair.passage(earlier, later);
         let floor = -MOST_AGAINST;
         let transit = transit.log_ratio(&self.map, &way, now_ns);
         let link = Link {
@@ -218,6 +229,7 @@ impl Evidence {
             is_ruled_out: false,
             place: 0.0,
             walk_s: None,
+            through: [None; 2],
             is_placed: false,
         };
         let overlap_s = seconds(later.start_ns, earlier.end_ns.min(later.end_ns));
@@ -230,7 +242,10 @@ impl Evidence {
                 overlaps: false, ..
             } if is_together => pair.is_ruled_out = true,
             _ if is_together => self.at_once(earlier, later, &mut pair),
-            _ => self.on_the_way(earlier, later, &mut pair),
+            _ => {
+                pair.through = through(earlier, later);
+                self.on_the_way(earlier, later, &mut pair);
+            }
         }
         pair
     }
@@ -280,6 +295,12 @@ impl Evidence {
             seconds(exit.time_ns, earlier.end_ns) + seconds(later.start_ns, entry.time_ns);
         pair.walk_s = Some((distance_m / WALK_M_S - outside_s).max(0.0));
     }
+}
+
+/// Where the earlier track went out of its picture and the later one came into its own.
+fn through(earlier: &Track, later: &Track) -> [Option<Cell>; 2] {
+    let ([_, out], [back_in, _]) = (earlier.in_and_out(), later.in_and_out());
+    [out, back_in]
 }
 
 /// Half of what both clocks are not sure of, seconds.

@@ -15,6 +15,9 @@ pub type Ground = [f64; 2];
 /// A projective map from fractions of the picture to metres on the ground, row by row.
 pub type Homography = [[f64; 3]; 3];
 
+/// A polygon in a picture, its corners as shares of width and height.
+pub type Zone = Vec<[f64; 2]>;
+
 /// The map of a site.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
@@ -33,6 +36,8 @@ pub struct CameraPlace {
     pub position: Option<Ground>,
     /// From the foot of a box, as fractions of the picture, to metres on the ground.
     pub homography: Option<Homography>,
+    /// Where people come in and go out, by name.
+    pub zones: BTreeMap<String, Zone>,
 }
 
 /// A way from one camera's view to another's, both ways.
@@ -44,6 +49,9 @@ pub struct Way {
     pub overlaps: bool,
     /// Least and most seconds that walking from one view to the other takes, usually.
     pub seconds: Option<[f64; 2]>,
+    /// The zone of each camera that leads to the other one.
+    #[serde(default)]
+    pub zones: Option<[String; 2]>,
 }
 
 /// What a map says of two cameras.
@@ -84,8 +92,38 @@ impl SiteMap {
                 ));
             }
         }
+        for (id, camera) in &self.cameras {
+            for (name, zone) in &camera.zones {
+                if zone.len() < 3 {
+                    return refused(format!(
+                        "zone `{name}` of camera `{id}` has {} corners, expected 3 or more",
+                        zone.len()
+                    ));
+                }
+                if !zone
+                    .iter()
+                    .flatten()
+                    .all(|share| (0.0..=1.0).contains(share))
+                {
+                    return refused(format!(
+                        "zone `{name}` of camera `{id}` has a corner outside the picture, expected shares of its width and height from 0 to 1"
+                    ));
+                }
+            }
+        }
         for way in &self.ways {
             let [a, b] = &way.between;
+            for (camera, zone) in way.between.iter().zip(way.zones.iter().flatten()) {
+                let is_there = self
+                    .cameras
+                    .get(camera)
+                    .is_some_and(|place| place.zones.contains_key(zone));
+                if !is_there {
+                    return refused(format!(
+                        "the way between `{a}` and `{b}` goes by zone `{zone}` of camera `{camera}`, which has no such zone"
+                    ));
+                }
+            }
             if a == b {
                 return refused(format!("a way leads from camera `{a}` to itself"));
             }
@@ -118,6 +156,22 @@ impl SiteMap {
                 overlaps: way.overlaps,
                 seconds: way.seconds,
             })
+    }
+
+    /// The zones by which the way from one camera to another goes out of the one's picture and comes into the other's.
+    pub(crate) fn zones_between(&self, left: &str, entered: &str) -> [Option<&Zone>; 2] {
+        let ways = self.ways.iter();
+        let named = ways.filter_map(|way| Some((&way.between, way.zones.as_ref()?)));
+        let of = |camera: &str, zone: &str| self.cameras.get(camera)?.zones.get(zone);
+        for ([a, b], [of_a, of_b]) in named {
+            if a == left && b == entered {
+                return [of(a, of_a), of(b, of_b)];
+            }
+            if a == entered && b == left {
+                return [of(b, of_b), of(a, of_a)];
+            }
+        }
+        [None; 2]
     }
 
     /// Where on the ground somebody stands whose box this is; none where the camera is not calibrated or
@@ -167,6 +221,7 @@ mod tests {
             between: ["a".into(), "a".into()],
             overlaps: false,
             seconds: None,
+            zones: None,
         });
         assert!(
             map.check()
@@ -184,6 +239,19 @@ mod tests {
         };
         map.cameras.insert("a".into(), flat);
         assert!(map.check().unwrap_err().to_string().contains("onto a line"));
+        let mut refused = |zone: Zone| {
+            let place = CameraPlace {
+                zones: [("door".to_owned(), zone)].into(),
+                ..CameraPlace::default()
+            };
+            map.cameras.insert("a".into(), place);
+            map.ways[0].zones = Some(["door".into(), "gate".into()]);
+            map.check().unwrap_err().to_string()
+        };
+        assert!(refused(vec![[0.0, 0.0], [1.0, 1.0]]).contains("has 2 corners"));
+        assert!(refused(vec![[0.0, 0.0], [1.1, 0.0], [0.0, 1.0]]).contains("outside the picture"));
+        let why = refused(vec![[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]]);
+        assert!(why.contains("zone `gate` of camera `b`"), "{why}");
     }
 
     #[test]
@@ -194,6 +262,7 @@ mod tests {
             between: ["a".into(), "b".into()],
             overlaps: true,
             seconds: None,
+            zones: None,
         });
         let known = Relation::Neighbours {
             overlaps: true,

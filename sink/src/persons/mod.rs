@@ -5,7 +5,8 @@
 //! - `options`: how it works
 //! - [`map`]: what is known of the site
 //! - `track`, `vectors`: what is known of a track
-//! - `transit`: walking times, learned; `evidence`: what speaks for two tracks being one person, `pairs`: what was found of it
+//! - `transit`: walking times, learned; `zones`: where people go out and come in, learned; `bits`: counts on disk
+//! - `evidence`: what speaks for two tracks being one person, `pairs`: what was found of it
 //! - `person`: what a set of tracks is worth as one person
 //! - `centres`, `glances`, `candidates`, `settle`: finding the arrangement that is worth most
 //! - `word`: what people said
@@ -16,6 +17,7 @@
 //! - `wire`: the decisions as messages; `follow`: what readers of these know
 
 pub mod associator;
+mod bits;
 pub mod book;
 mod candidates;
 mod centres;
@@ -38,6 +40,7 @@ mod vectors;
 mod waiting;
 pub(crate) mod wire;
 mod word;
+mod zones;
 
 pub use associator::Associator;
 pub use book::{PersonBook, PersonRecord};

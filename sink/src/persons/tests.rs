@@ -104,6 +104,7 @@ fn two_cameras_without_a_way_between_them_at_once_are_two_people() {
                 between: ["a".into(), "b".into()],
                 overlaps,
                 seconds: None,
+                zones: None,
             }],
             ..SiteMap::default()
         },
@@ -381,6 +382,7 @@ proptest! {
             between: [a.into(), b.into()],
             overlaps: false,
             seconds: None,
+            zones: None,
         });
         let map = SiteMap { ways: ways.into(), ..SiteMap::default() };
         let options = AssociationOptions { map, ..AssociationOptions::default() };

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::map::{Ground, SiteMap};
 use super::vectors;
+use super::zones::Cell;
 use crate::event::{NamedVector, Sighting};
 use crate::{SightingId, TrackId};
 
@@ -179,6 +180,21 @@ impl Track {
         self.places.last()
     }
 
+    /// Where the person was heading for when the track began, backwards, and when it ended.
+    pub(crate) fn in_and_out(&self) -> [Option<Cell>; 2] {
+        let before = self.places.get(1);
+        let after = self
+            .places
+            .len()
+            .checked_sub(2)
+            .and_then(|at| self.places.get(at));
+        [
+            self.entry()
+                .map(|here| heading(before, here, self.start_ns)),
+            self.exit().map(|here| heading(after, here, self.end_ns)),
+        ]
+    }
+
     /// The box at a time within the track's life, between the two known ones around it.
     pub(crate) fn bbox_at(&self, time_ns: i64) -> Option<[f32; 4]> {
         let after = self.places.partition_point(|place| place.time_ns < time_ns);
@@ -211,6 +227,27 @@ impl Track {
             .unwrap_or(u64::MAX);
         Some((ground, i64::try_from(distance).unwrap_or(i64::MAX)))
     }
+}
+
+/// Half a second beyond a time: the cell that somebody is heading for who was at `then` and at `here`, the nearer one.
+/// Somebody of whom one place is known, or whose two are too far apart in time, is taken to stand.
+fn heading(then: Option<&Place>, here: &Place, end_ns: i64) -> Cell {
+    const AHEAD_S: f32 = 0.5;
+    const FARTHEST_S: f32 = 2.0;
+    const NEAR_S: std::ops::RangeInclusive<f32> = 0.15..=6.0;
+    let feet = |bbox: [f32; 4]| [(bbox[0] + bbox[2]) / 2.0, bbox[3]];
+    let between_s = |a: i64, b: i64| a.abs_diff(b) as f32 / 1e9;
+    let mut point = feet(here.bbox);
+    if let Some(then) = then {
+        let apart_s = between_s(then.time_ns, here.time_ns);
+        let ahead_s = (between_s(here.time_ns, end_ns) + AHEAD_S).min(FARTHEST_S);
+        if NEAR_S.contains(&apart_s) {
+            for (value, from) in point.iter_mut().zip(feet(then.bbox)) {
+                *value += (*value - from) / apart_s * ahead_s;
+            }
+        }
+    }
+    Cell::of(point)
 }
 
 fn appearance(vectors: &[NamedVector]) -> Option<Vec<f32>> {
@@ -251,6 +288,23 @@ mod tests {
         assert!(track.places.len() <= PLACES);
         assert_eq!(track.entry().unwrap().time_ns, 1_000);
         assert_eq!(track.exit().unwrap().time_ns, 1_000 + 999 * 1_000_000_000);
+    }
+
+    #[test]
+    fn a_track_comes_from_where_it_was_heading_away_and_goes_where_it_was_heading() {
+        // From the left edge to the right one, the feet at three quarters of the height.
+        let mut track = Track::of(&sighting("a", 0, 3, 0));
+        for (n, left) in [(0, 0.0), (1, 0.3), (2, 0.6), (3, 0.85)] {
+            let mut at = sighting("a", 0, 3, n);
+            at.bbox = [left, 0.2, left + 0.1, 0.75];
+            if n == 0 {
+                track = Track::of(&at);
+            } else {
+                track.take(&at);
+            }
+        }
+        let cells = [[0.0, 0.75], [1.0, 0.75]].map(|point| Some(Cell::of(point)));
+        assert_eq!(track.in_and_out(), cells);
     }
 
     #[test]

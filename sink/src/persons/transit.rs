@@ -10,7 +10,9 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::bits;
 use super::map::{Relation, SiteMap};
+use super::zones::{Cell, Zones};
 
 /// Upper ends of the bins of gaps, seconds; the last bin is open.
 const EDGES_S: [f64; 15] = [
@@ -23,7 +25,7 @@ const BINS: usize = EDGES_S.len() + 1;
 const OPEN_BIN_S: [f64; 2] = [16.0, 4096.0];
 
 /// Joins that the guess counts for.
-const PRIOR_JOINS: f64 = 8.0;
+pub(super) const PRIOR_JOINS: f64 = 8.0;
 
 /// Half-life of what was counted, seconds of event time.
 const HALF_LIFE_S: f64 = 4.0 * 3600.0;
@@ -40,6 +42,9 @@ pub(crate) struct Transit {
     /// By the camera left.
     pairs: BTreeMap<String, Left>,
     births: BTreeMap<String, Births>,
+    /// Where people come in and go out; of none as an earlier build wrote it.
+    #[serde(default)]
+    zones: Zones,
     /// First event time ever seen.
     since_ns: Option<i64>,
 }
@@ -71,65 +76,6 @@ struct Births {
     at_ns: i64,
 }
 
-/// Numbers as hexadecimal digits of their bits: what is read is what was written, to the last bit. Decimal ones, as an
-/// earlier build wrote them, are read too.
-mod bits {
-    use serde::de::Error as _;
-    use serde::{Deserialize, Deserializer, Serializer};
-
-    #[derive(Deserialize)]
-    #[serde(untagged)]
-    enum Form {
-        Bits(String),
-        Decimal(f64),
-    }
-
-    fn text(value: f64) -> String {
-        format!("{:016x}", value.to_bits())
-    }
-
-    fn value<E: serde::de::Error>(form: Form) -> Result<f64, E> {
-        let value = match form {
-            Form::Decimal(value) => value,
-            Form::Bits(text) => f64::from_bits(u64::from_str_radix(&text, 16).map_err(E::custom)?),
-        };
-        let is_good = value.is_finite() && value >= 0.0;
-        is_good
-            .then_some(value)
-            .ok_or_else(|| E::custom("a count is negative, or no number"))
-    }
-
-    pub(super) fn serialize<S: Serializer>(value: &f64, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&text(*value))
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
-        value(Form::deserialize(deserializer)?)
-    }
-
-    /// As many as there are bins.
-    pub(super) mod all {
-        use super::*;
-
-        pub(in super::super) fn serialize<S: Serializer>(
-            values: &[f64],
-            serializer: S,
-        ) -> Result<S::Ok, S::Error> {
-            serializer.collect_seq(values.iter().map(|value| text(*value)))
-        }
-
-        pub(in super::super) fn deserialize<'de, D: Deserializer<'de>, const N: usize>(
-            deserializer: D,
-        ) -> Result<[f64; N], D::Error> {
-            let forms = Vec::<Form>::deserialize(deserializer)?;
-            let values = forms.into_iter().map(value::<D::Error>);
-            let values: Vec<f64> = values.collect::<Result<_, _>>()?;
-            let wrong = |_| D::Error::custom("another number of bins");
-            values.try_into().map_err(wrong)
-        }
-    }
-}
-
 impl Transit {
     /// Counts a track that begins.
     pub(crate) fn birth(&mut self, camera: &str, start_ns: i64) {
@@ -143,15 +89,21 @@ impl Transit {
         births.at_ns = births.at_ns.max(start_ns);
     }
 
+    /// Counts where a track that ended came in and went out, whoever it shows.
+    pub(crate) fn ends(&mut self, camera: &str, in_and_out: [Option<Cell>; 2]) {
+        self.zones.count(camera, in_and_out);
+    }
+
     /// Counts a join that was settled, with the probability that it is right.
-    pub(crate) fn learn(&mut self, left: &str, entered: &str, gap_s: f64, probability: f64) {
-        let left = self.pairs.entry(left.to_owned()).or_default();
-        let learned = left.to.entry(entered.to_owned()).or_default();
-        if let Some(count) = learned.bins.get_mut(bin(gap_s)) {
+    pub(crate) fn learn(&mut self, way: &Passage<'_>, probability: f64) {
+        let left = self.pairs.entry(way.left.to_owned()).or_default();
+        let learned = left.to.entry(way.entered.to_owned()).or_default();
+        if let Some(count) = learned.bins.get_mut(bin(way.gap_s)) {
             *count += probability;
             learned.total += probability;
             left.total += probability;
         }
+        self.zones.learn(way, probability);
     }
 
     /// What was learned, by camera left and camera entered.
@@ -173,6 +125,7 @@ impl Transit {
                 for count in bins.iter().take(bin(0.0)) {
                     so_far += count;
                 }
+                let [leave_by, enter_by] = self.zones.rectangles(left, entered);
                 all.push(WalkingTime {
                     left: left.clone(),
                     entered: entered.clone(),
@@ -180,6 +133,8 @@ impl Transit {
                     at_once: so_far / joins.max(1e-9),
                     at_least_s: least,
                     at_most_s: [quantile(0.1), quantile(0.5), quantile(0.9)],
+                    leave_by,
+                    enter_by,
                 });
             }
         }
@@ -187,11 +142,13 @@ impl Transit {
     }
 
     /// Natural log of: the density of the gap for one person who goes from `left` to `entered`, over the
-    /// rate of newcomers there. `spread_s` widens it by what the clocks are not sure of.
+    /// rate of newcomers there, and of how much likelier the places are at which they go out and come in. `spread_s` widens
+    /// the gap by what the clocks are not sure of.
     pub(crate) fn log_ratio(&self, map: &SiteMap, way: &Passage<'_>, now_ns: i64) -> f64 {
         let density = self.density(map, way);
         let ratio = self.next_camera(map, way.left, way.entered) * density;
-        (ratio / (NEWCOMERS * self.rate(way.entered, now_ns))).ln()
+        let places = self.zones.ratio(map, way);
+        (ratio * places / (NEWCOMERS * self.rate(way.entered, now_ns))).ln()
     }
 
     /// Density of the gap, per second.
@@ -265,6 +222,13 @@ pub struct WalkingTime {
     /// Seconds that a tenth, half and nine tenths of them took at most, to the upper end of a bin; none
     /// beyond the last one.
     pub at_most_s: [Option<f64>; 3],
+    /// Where four fifths of them went out of the one picture: left, top, right, bottom of the place that they were heading for,
+    /// as shares of it. None where it was all over the picture.
+    #[serde(default)]
+    pub leave_by: Option<[f32; 4]>,
+    /// Where they came into the other picture.
+    #[serde(default)]
+    pub enter_by: Option<[f32; 4]>,
 }
 
 /// From a track to the next one.
@@ -278,6 +242,8 @@ pub(crate) struct Passage<'a> {
     pub(crate) spread_s: f64,
     /// How long walking from the one's exit to the other's entry takes, where that can be told.
     pub(crate) walk_s: Option<f64>,
+    /// Where they went out of the one picture and came into the other; of none where both saw them at once.
+    pub(crate) through: [Option<Cell>; 2],
 }
 
 fn guessed(relation: Relation, gap_s: f64, walk_s: Option<f64>) -> f64 {
@@ -353,6 +319,7 @@ mod tests {
             gap_s,
             spread_s: 0.0,
             walk_s: None,
+            through: [None; 2],
         }
     }
 
@@ -364,7 +331,7 @@ mod tests {
         transit.birth("b", 0);
         let before = [40.0, 5.0, -2.0].map(|gap| transit.density(&map, &way(gap)));
         for _ in 0..50 {
-            transit.learn("a", "b", 45.0, 1.0);
+            transit.learn(&way(45.0), 1.0);
         }
         let after = [40.0, 5.0, -2.0].map(|gap| transit.density(&map, &way(gap)));
         assert!(after[0] > 3.0 * before[0], "{before:?} {after:?}");
@@ -379,7 +346,7 @@ mod tests {
         let map = SiteMap::default();
         let mut transit = Transit::default();
         for (gap, times) in [(-2.0, 5), (3.0, 20), (100.0, 2)] {
-            (0..times).for_each(|_| transit.learn("a", "b", gap, 1.0));
+            (0..times).for_each(|_| transit.learn(&way(gap), 1.0));
         }
         let (mut sum, step) = (0.0, 0.05);
         let mut gap = -10.0;
@@ -416,6 +383,7 @@ mod tests {
             between: ["a".into(), "b".into()],
             overlaps: false,
             seconds: Some([4.0, 9.0]),
+            zones: None,
         });
         assert!(transit.density(&map, &way(-3.0)) < unknown / 5.0);
         assert!(transit.density(&map, &way(6.0)) > 3.0 * transit.density(&map, &way(60.0)));
