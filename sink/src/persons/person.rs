@@ -178,6 +178,63 @@ impl<'a> Judge<'a> {
         pairs.any(|(a, b)| self.is_ruled_out(a, b))
     }
 
+    /// What it is worth that two sets are one person of whom somebody said so, and which tracks leave for it: those that
+    /// are ruled out and of which nothing was said. None where nothing was said, or what was said contradicts itself.
+    pub(crate) fn said_union(
+        &self,
+        one: &[TrackId],
+        other: &[TrackId],
+    ) -> Option<(f64, Vec<TrackId>)> {
+        if !self.are_said_same(one, other) {
+            return None;
+        }
+        let before = self.apart(&self.seam(one, other))?;
+        let ways = [(one, other), (other, one)].into_iter();
+        let unions = ways.filter_map(|(leaving, staying)| {
+            let gone = self.in_the_way(leaving, staying)?;
+            let without = |set: &[TrackId]| -> Vec<TrackId> {
+                set.iter()
+                    .copied()
+                    .filter(|id| !gone.contains(id))
+                    .collect()
+            };
+            let after = self.joined(&self.seam(&without(leaving), &without(staying)))?;
+            Some((after.total() - before.total(), gone))
+        });
+        unions.max_by(|a, b| a.0.total_cmp(&b.0))
+    }
+
+    fn are_said_same(&self, one: &[TrackId], other: &[TrackId]) -> bool {
+        !self.words.is_empty()
+            && one.iter().any(|track| {
+                let mut said = self.words.about(*track);
+                said.any(|(with, verdict)| verdict == Verdict::Same && other.contains(&with))
+            })
+    }
+
+    /// Of two sets, one of which is sooner parted with, the tracks of which nothing was said and that cannot be one person
+    /// with others. None where such others are of the same person by what was said.
+    fn in_the_way(&self, leaving: &[TrackId], staying: &[TrackId]) -> Option<Vec<TrackId>> {
+        let stands = |track: &Track| {
+            let mut said = self.words.about(track.id);
+            said.any(|(_, verdict)| verdict == Verdict::Same)
+        };
+        let (leaving, staying) = (self.known(leaving), self.known(staying));
+        let mut gone = BTreeSet::new();
+        for one in &leaving {
+            for other in &staying {
+                if gone.contains(&one.id) || gone.contains(&other.id) {
+                    continue;
+                }
+                if self.is_ruled_out(one, other) {
+                    let leaves = [one, other].into_iter().find(|track| !stands(track))?;
+                    gone.insert(leaves.id);
+                }
+            }
+        }
+        Some(gone.into_iter().collect())
+    }
+
     /// The track of a set that a track follows on.
     pub(crate) fn follows(&self, set: &[TrackId], track: TrackId) -> Option<TrackId> {
         let seam = self.seam(set, &[track]);

@@ -32,8 +32,8 @@ enum Change {
     Alone,
     /// The track goes to a person, and these leave it.
     Move(PersonId, Vec<TrackId>),
-    /// The track's person and this one are the same.
-    Merge(PersonId),
+    /// The track's person and this one are the same, and these leave both.
+    Merge(PersonId, Vec<TrackId>),
     /// The track's person ends before its track at this place.
     Split(usize),
 }
@@ -116,6 +116,9 @@ impl Associator {
         }
         for candidate in self.candidates(track) {
             let other = self.set_of(candidate);
+            if let Some((gain, leaving)) = judge.said_union(set, other) {
+                offer(gain, Change::Merge(candidate, leaving));
+            }
             let seam = judge.seam(other, &[track]);
             let clashing = judge.clashing(&seam);
             if clashing.len() > MOST_DRIVEN_OUT {
@@ -140,7 +143,7 @@ impl Associator {
                 if let (Some(apart), Some(after)) = (judge.apart(&seam), judge.joined(&seam)) {
                     let gain = after.total() - apart.total();
                     if gain > MARGIN && !judge.clash(set, other) {
-                        offer(gain, Change::Merge(candidate));
+                        offer(gain, Change::Merge(candidate, Vec::new()));
                     }
                 }
             }
@@ -193,7 +196,7 @@ impl Associator {
                     self.put_back(vec![track], Vec::new(), &[]);
                 }
             }
-            Change::Merge(with) => {
+            Change::Merge(with, leaving) => {
                 let Some(other) = self.state.persons.remove(&with) else {
                     self.put_back(person.tracks, person.retired, &founded);
                     return affected;
@@ -202,8 +205,12 @@ impl Associator {
                 affected.extend(&other.tracks);
                 let both = [founded[0], other.founded()];
                 person.tracks.extend(other.tracks);
+                person.tracks.retain(|id| !leaving.contains(id));
                 person.retired.extend(other.retired);
                 self.put_back(person.tracks, person.retired, &both);
+                for track in leaving {
+                    self.put_back(vec![track], Vec::new(), &[]);
+                }
             }
         }
         affected

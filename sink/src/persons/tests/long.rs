@@ -60,6 +60,36 @@ fn whoever_comes_by_sixty_times_in_two_hours_stays_one_person() {
 }
 
 #[test]
+fn whoever_is_in_the_way_of_what_was_said_leaves() {
+    let walk = |who, camera, start_s: i64, seconds| Walk {
+        who,
+        camera,
+        start_ns: start_s * S,
+        seconds,
+    };
+    // Two people; of each, a track on the third camera while the other is there too.
+    let one = [walk(1, 0, 0, 10), walk(1, 2, 20, 15), walk(1, 1, 60, 10)];
+    let other = [walk(2, 1, 12, 5), walk(2, 2, 25, 15), walk(2, 0, 80, 10)];
+    let all = [one, other].concat();
+    let (mut associator, _) = associate(&in_time(&all), AssociationOptions::default());
+    assert_eq!(persons(&associator, &all).len(), 2);
+    let mut say = |a: &Walk, b: &Walk| {
+        let pair = [track_of(a), track_of(b)];
+        associator
+            .say_word(pair, Verdict::Same, &mut Vec::new())
+            .unwrap();
+    };
+    say(&one[0], &one[2]);
+    say(&other[0], &other[2]);
+    say(&one[0], &other[0]);
+    let of = |walk: &Walk| associator.person_of(track_of(walk)).unwrap();
+    for said in [&one[2], &other[0], &other[2]] {
+        assert_eq!(of(said), of(&one[0]));
+    }
+    assert_ne!(of(&one[1]), of(&other[1]), "nobody is twice on one camera");
+}
+
+#[test]
 fn two_who_came_by_often_become_one_by_a_word_and_two_again_by_another() {
     let walks: Vec<Walk> = (0..80)
         .map(|n| walk(n % 2, (n / 2) as usize % 4, i64::from(n) * 60 * S, 8))
