@@ -44,16 +44,14 @@ impl Doubts {
     }
 
     fn add(&mut self, vector: &[f32]) {
-        if self.count == 0 {
+        // What came to nothing before has no vote any more.
+        if self.count == 0 || self.sum.len() != vector.len() {
             self.sum.clear();
-        }
-        if self.sum.len() == vector.len() {
+            self.sum.extend_from_slice(vector);
+        } else {
             for (sum, value) in self.sum.iter_mut().zip(vector) {
                 *sum += value;
             }
-        } else {
-            self.sum.clear();
-            self.sum.extend_from_slice(vector);
         }
         self.count += 1;
     }

@@ -207,18 +207,15 @@ impl<'a> Judge<'a> {
     fn are_said_same(&self, one: &[TrackId], other: &[TrackId]) -> bool {
         !self.words.is_empty()
             && one.iter().any(|track| {
-                let mut said = self.words.about(*track);
-                said.any(|(with, verdict)| verdict == Verdict::Same && other.contains(&with))
+                let same = self.words.same_as(*track);
+                same.iter().any(|with| other.contains(with))
             })
     }
 
     /// Of two sets, one of which is sooner parted with, the tracks of which nothing was said and that cannot be one person
     /// with others. None where such others are of the same person by what was said.
     fn in_the_way(&self, leaving: &[TrackId], staying: &[TrackId]) -> Option<Vec<TrackId>> {
-        let stands = |track: &Track| {
-            let mut said = self.words.about(track.id);
-            said.any(|(_, verdict)| verdict == Verdict::Same)
-        };
+        let stands = |track: &Track| !self.words.same_as(track.id).is_empty();
         let (leaving, staying) = (self.known(leaving), self.known(staying));
         let mut gone = BTreeSet::new();
         for one in &leaving {

@@ -165,7 +165,7 @@ impl Associator {
         match change {
             Change::Alone => {
                 person.tracks.retain(|other| *other != track);
-                self.put_back(vec![track], Vec::new(), &[]);
+                self.put_alone(vec![track]);
                 self.put_back(person.tracks, person.retired, &founded);
             }
             Change::Split(cut) => {
@@ -192,9 +192,7 @@ impl Associator {
                 other.tracks.retain(|id| !driven_out.contains(id));
                 other.tracks.push(track);
                 self.put_back(other.tracks, other.retired, &both);
-                for track in driven_out {
-                    self.put_back(vec![track], Vec::new(), &[]);
-                }
+                self.put_alone(driven_out);
             }
             Change::Merge(with, leaving) => {
                 let Some(other) = self.state.persons.remove(&with) else {
@@ -208,9 +206,7 @@ impl Associator {
                 person.tracks.retain(|id| !leaving.contains(id));
                 person.retired.extend(other.retired);
                 self.put_back(person.tracks, person.retired, &both);
-                for track in leaving {
-                    self.put_back(vec![track], Vec::new(), &[]);
-                }
+                self.put_alone(leaving);
             }
         }
         affected
@@ -297,6 +293,13 @@ impl Associator {
             tracks,
             retired,
         });
+    }
+
+    /// Makes a person of each of these tracks.
+    fn put_alone(&mut self, tracks: Vec<TrackId>) {
+        for track in tracks {
+            self.put_back(vec![track], Vec::new(), &[]);
+        }
     }
 
     /// Why a track belongs to its person; none for the person's first track.
