@@ -71,6 +71,8 @@ pub struct TextSearch {
     pub false_alarms: Option<f64>,
     /// Between these the share lies with 95% confidence (Wilson).
     pub false_alarms_interval: Option<[f64; 2]>,
+    /// Those sentences about nobody, likeliest first.
+    pub alarms: Vec<Alarm>,
     /// Whether the probabilities of the first ten persons of every sentence hold; none where scores are not calibrated.
     pub hits: Option<Calibration>,
     /// Sentences that found somebody else, worst first.
@@ -101,6 +103,17 @@ pub struct Miss {
     pub found: Option<TrackId>,
     /// A track of somebody who is right.
     pub right: TrackId,
+}
+
+/// A sentence about nobody for whom somebody was called likely.
+#[derive(Clone, Debug, Serialize)]
+pub struct Alarm {
+    /// What was asked.
+    pub text: String,
+    /// Best track of the person that came first.
+    pub found: TrackId,
+    /// With what probability it was said to be right.
+    pub probability: f64,
 }
 
 /// Every track asks for those like it: rank-k, mAP and mINP by the protocol of Market-1501 with tracks for pictures. None
@@ -161,8 +174,8 @@ pub(super) fn text(
     }
     let (mut by_track, mut by_person) = (Vec::new(), Vec::new());
     let (mut probabilities, mut is_right) = (Vec::new(), Vec::new());
-    let (mut absent, mut alarms, mut unanswerable) = (0_usize, 0_usize, 0_usize);
-    let mut misses = Vec::new();
+    let (mut absent, mut unanswerable) = (0_usize, 0_usize);
+    let (mut misses, mut alarms) = (Vec::new(), Vec::new());
     for sentence in sentences {
         let wanted: BTreeSet<u64> = sentence.identities.iter().copied().collect();
         let persons = answers.find(&sentence.text, true)?;
@@ -175,8 +188,14 @@ pub(super) fn text(
         }
         if wanted.is_empty() {
             absent += 1;
-            let best = persons.first().and_then(|found| found.probability);
-            alarms += usize::from(best.is_some_and(|it| it >= LIKELY));
+            let best = persons.first().map(|best| (best.track, best.probability));
+            if let Some((found, Some(probability))) = best.filter(|best| best.1 >= Some(LIKELY)) {
+                alarms.push(Alarm {
+                    text: sentence.text.clone(),
+                    found,
+                    probability,
+                });
+            }
             continue;
         }
         let Some(right) = wanted.iter().find_map(|identity| shown.get(identity)) else {
@@ -203,14 +222,18 @@ pub(super) fn text(
         calibration(&probabilities, &is_right, bins)
     });
     let has_alarms = absent > 0 && hits.is_some();
+    let called = alarms.len();
+    alarms.sort_by(|a, b| b.probability.total_cmp(&a.probability));
+    alarms.truncate(MOST_MISSES);
     Ok(Some(TextSearch {
         sentences: by_person.len(),
         unanswerable,
         absent,
         tracks: RecallAt::of(&by_track),
         persons: RecallAt::of(&by_person),
-        false_alarms: has_alarms.then(|| alarms as f64 / absent as f64),
-        false_alarms_interval: has_alarms.then(|| wilson(alarms, absent)),
+        false_alarms: has_alarms.then(|| called as f64 / absent as f64),
+        false_alarms_interval: has_alarms.then(|| wilson(called, absent)),
+        alarms,
         hits: hits.transpose()?,
         misses,
     }))

@@ -130,7 +130,7 @@ pub(super) fn everybody(id: TrackId) -> Option<PersonId> {
 fn what_tracks_and_sentences_find_is_measured() {
     let report = measured(everybody);
     let page = page::page("t", &report, &["a".to_owned(), "b".to_owned()], |_| None);
-    assert!(page.contains("<b>second</b> at place 2"));
+    assert!(page.contains("<b>second</b> at place 2") && page.contains("<b>nobody</b> is nobody"));
     let reid = report.reid.unwrap();
     assert_eq!((reid.queries, reid.cmc[&1], reid.cmc[&5]), (4, 0.5, 1.0));
     assert!((reid.map - 0.75).abs() < 1e-9);
@@ -139,6 +139,7 @@ fn what_tracks_and_sentences_find_is_measured() {
     assert_eq!((text.persons.r1, text.persons.r5), (0.5, 1.0));
     assert_eq!((text.tracks.r1, text.tracks.r5), (0.0, 1.0));
     assert_eq!(text.false_alarms, Some(1.0));
+    assert_eq!((text.alarms.len(), text.alarms[0].text.as_str()), (1, "nobody"));
     // One of one: nearly nothing is known, and the report says so.
     assert!(text.false_alarms_interval.unwrap()[0] < 0.25);
     assert!(text.persons.r1_interval[0] < 0.1 && text.persons.r1_interval[1] > 0.9);
