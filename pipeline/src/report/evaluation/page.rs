@@ -182,10 +182,7 @@ fn sentences(text: &TextSearch, crop: &impl Fn(TrackId) -> Option<Vec<u8>>) -> S
         html.push_str("</p>");
     }
     for alarm in &text.alarms {
-        html.push_str(&format!(
-            "<p><b>{}</b> is nobody<br>",
-            escape(&alarm.text)
-        ));
+        html.push_str(&format!("<p><b>{}</b> is nobody<br>", escape(&alarm.text)));
         let caption = format!("called likely: {:.0}%", 100.0 * alarm.probability);
         html.push_str(&figure(crop(alarm.found), &caption));
         html.push_str("</p>");

@@ -139,7 +139,10 @@ fn what_tracks_and_sentences_find_is_measured() {
     assert_eq!((text.persons.r1, text.persons.r5), (0.5, 1.0));
     assert_eq!((text.tracks.r1, text.tracks.r5), (0.0, 1.0));
     assert_eq!(text.false_alarms, Some(1.0));
-    assert_eq!((text.alarms.len(), text.alarms[0].text.as_str()), (1, "nobody"));
+    assert_eq!(
+        (text.alarms.len(), text.alarms[0].text.as_str()),
+        (1, "nobody")
+    );
     // One of one: nearly nothing is known, and the report says so.
     assert!(text.false_alarms_interval.unwrap()[0] < 0.25);
     assert!(text.persons.r1_interval[0] < 0.1 && text.persons.r1_interval[1] > 0.9);
