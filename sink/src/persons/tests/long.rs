@@ -254,3 +254,61 @@ fn what_ended_before_a_long_pause_teaches_the_ways_as_well() {
     let joins = way("a", "b").expect("the way was learned").joins;
     assert!(joins > 1.5, "both walks count, the last one too: {joins}");
 }
+
+/// Lets who is on camera `a` head for the left or the right side of the picture.
+fn head(events: &mut [Event], tracks: &BTreeSet<TrackId>, step: f32) {
+    for event in events {
+        if let Event::Sighting(it) = event
+            && tracks.contains(&it.track)
+        {
+            let left = 0.45 + step * (it.capture_ns - it.state.start_ns) as f32 / S as f32;
+            it.bbox = [left, 0.3, left + 0.1, 0.8];
+        }
+    }
+}
+
+#[test]
+fn of_two_who_look_alike_each_went_where_the_way_leads_by_which_it_went_out() {
+    // Whoever goes to b leaves the picture of a on its left, and to c on its right.
+    let taught = |n: u32| {
+        let (start_ns, to) = (i64::from(n) * 40 * S, 1 + (n % 2) as usize);
+        [walk(n, 0, start_ns, 6), walk(n, to, start_ns + 12 * S, 6)]
+    };
+    let people: Vec<Walk> = (0..40).flat_map(taught).collect();
+    let then = 40 * 40 * S + 5 * MINUTE;
+    for left_first in [true, false] {
+        let [of_left, of_right] = if left_first { [0, 1] } else { [1, 0] };
+        let left = walk(99, 0, then + of_left, 6);
+        let right = walk(99, 0, then + of_right, 6);
+        let (at_b, at_c) = (walk(99, 1, then + 12 * S, 6), walk(99, 2, then + 12 * S, 6));
+        let walks = [people.clone(), vec![left, right, at_b, at_c]].concat();
+        let on_a = |to: usize| {
+            let pairs = people.chunks(2).filter(move |pair| pair[1].camera == to);
+            pairs.map(|pair| track_of(&pair[0]))
+        };
+        let mut events = in_time(&walks);
+        head(
+            &mut events,
+            &on_a(1).chain([track_of(&left)]).collect(),
+            -0.07,
+        );
+        head(
+            &mut events,
+            &on_a(2).chain([track_of(&right)]).collect(),
+            0.07,
+        );
+        let (associator, _) = associate(&events, AssociationOptions::default());
+        let of = |walk: &Walk| associator.person_of(track_of(walk)).unwrap();
+        assert_eq!(of(&left), of(&at_b), "left first: {left_first}");
+        assert_eq!(of(&right), of(&at_c), "left first: {left_first}");
+        assert_ne!(of(&left), of(&right));
+        let ways = associator.walking_times();
+        let to_b = ways
+            .iter()
+            .find(|way| way.left == "a" && way.entered == "b");
+        let leave_by = to_b
+            .and_then(|way| way.leave_by)
+            .expect("a side was learned");
+        assert!(leave_by[2] <= 0.35, "{leave_by:?}");
+    }
+}
