@@ -92,7 +92,11 @@ impl MapConfig {
                     let place = CameraPlace {
                         position: camera.position,
                         homography: camera.homography,
-                        zones: camera.zones.clone(),
+                        zones: camera
+                            .zones
+                            .iter()
+                            .map(|(name, corners)| (name.clone(), corners.clone().into()))
+                            .collect(),
                     };
                     (id.clone(), place)
                 })
@@ -140,7 +144,7 @@ mod tests {
         let zones =
             format!("{zones}[map.cameras.gate.zones]\ndoor = [[0.8, 0.5], [1, 0.5], [1, 1]]\n");
         let map = read(&zones).unwrap().map.to_site_map();
-        assert_eq!(map.cameras["gate"].zones["door"].len(), 3);
+        assert_eq!(map.cameras["gate"].zones["door"].corners().len(), 3);
         let faults = read("[[map.ways]]\nbetween = [\"gate\", \"gate\"]\n").unwrap_err();
         assert!(faults.to_string().contains("`gate` to itself"), "{faults}");
         assert!(read("[map.cameras.gate]\nhomography = [[1, 2], [3, 4]]\n").is_err());

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::zones::Zone;
 use crate::{Error, Result};
 
 /// A point on the ground, metres.
@@ -14,9 +15,6 @@ pub type Ground = [f64; 2];
 
 /// A projective map from fractions of the picture to metres on the ground, row by row.
 pub type Homography = [[f64; 3]; 3];
-
-/// A polygon in a picture, its corners as shares of width and height.
-pub type Zone = Vec<[f64; 2]>;
 
 /// The map of a site.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -94,17 +92,15 @@ impl SiteMap {
         }
         for (id, camera) in &self.cameras {
             for (name, zone) in &camera.zones {
-                if zone.len() < 3 {
+                let corners = zone.corners();
+                if corners.len() < 3 {
                     return refused(format!(
                         "zone `{name}` of camera `{id}` has {} corners, expected 3 or more",
-                        zone.len()
+                        corners.len()
                     ));
                 }
-                if !zone
-                    .iter()
-                    .flatten()
-                    .all(|share| (0.0..=1.0).contains(share))
-                {
+                let mut shares = corners.iter().flatten();
+                if !shares.all(|share| (0.0..=1.0).contains(share)) {
                     return refused(format!(
                         "zone `{name}` of camera `{id}` has a corner outside the picture, expected shares of its width and height from 0 to 1"
                     ));
@@ -239,9 +235,9 @@ mod tests {
         };
         map.cameras.insert("a".into(), flat);
         assert!(map.check().unwrap_err().to_string().contains("onto a line"));
-        let mut refused = |zone: Zone| {
+        let mut refused = |corners: Vec<[f64; 2]>| {
             let place = CameraPlace {
-                zones: [("door".to_owned(), zone)].into(),
+                zones: [("door".to_owned(), corners.into())].into(),
                 ..CameraPlace::default()
             };
             map.cameras.insert("a".into(), place);

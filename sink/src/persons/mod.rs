@@ -55,6 +55,7 @@ pub(crate) use track::{APPEARANCE, Looks};
 pub use transit::WalkingTime;
 pub(crate) use word::Word;
 pub use word::{Feedback, Verdict};
+pub use zones::Zone;
 
 /// Maps with keys that are no texts, as lists of pairs.
 mod listed {

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::bits;
-use super::map::{SiteMap, Zone};
+use super::map::SiteMap;
 use super::transit::{PRIOR_JOINS, Passage};
 
 /// Inner edges of the cells, as shares of the picture. The outer ones are thin: whoever is heading out of it.
@@ -26,6 +26,38 @@ const BY_ZONE: f64 = 0.85;
 /// Share of the joins of a way that a proposed zone holds at least, and share of the picture that it covers at most.
 const HELD: f64 = 0.8;
 const MOST_COVERED: f32 = 0.5;
+
+/// A part of a picture: a polygon.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(from = "Vec<[f64; 2]>", into = "Vec<[f64; 2]>")]
+pub struct Zone {
+    corners: Vec<[f64; 2]>,
+    /// The part of each cell that lies in it: asked for each pair of tracks, so it is told once.
+    covered: [f64; CELLS],
+}
+
+impl Zone {
+    /// Its corners, as shares of the picture's width and height.
+    pub fn corners(&self) -> &[[f64; 2]] {
+        &self.corners
+    }
+}
+
+impl From<Vec<[f64; 2]>> for Zone {
+    fn from(corners: Vec<[f64; 2]>) -> Self {
+        let mut covered = [0.0; CELLS];
+        for (index, part) in covered.iter_mut().enumerate() {
+            *part = covered_part(&corners, index);
+        }
+        Self { corners, covered }
+    }
+}
+
+impl From<Zone> for Vec<[f64; 2]> {
+    fn from(zone: Zone) -> Self {
+        zone.corners
+    }
+}
 
 /// A cell of a picture.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,13 +89,10 @@ impl Uses {
         }
     }
 
-    /// The share of each cell, where `guess` counts for so many uses.
-    fn shares(&self, guess: &[f64; CELLS], worth: f64) -> [f64; CELLS] {
-        let mut shares = *guess;
-        for (share, count) in shares.iter_mut().zip(&self.cells) {
-            *share = (worth * *share + count) / (worth + self.total);
-        }
-        shares
+    /// The share of a cell, where `guess` of it counts for so many uses.
+    fn share(&self, Cell(index): Cell, guess: f64, worth: f64) -> f64 {
+        let count = self.cells.get(index).copied().unwrap_or(0.0);
+        (worth * guess + count) / (worth + self.total)
     }
 
     /// The smallest rectangle of cells in which most of the uses lie: left, top, right, bottom as shares of the picture.
@@ -143,17 +172,18 @@ impl Zones {
     pub(crate) fn ratio(&self, map: &SiteMap, way: &Passage<'_>) -> f64 {
         let known = self.ways.get(way.left).and_then(|to| to.get(way.entered));
         let [left_zone, entered_zone] = map.zones_between(way.left, way.entered);
+        let [left_by, entered_by] = way.through;
         let one =
             |cell: Option<Cell>, camera: &str, zone: Option<&Zone>, side: fn(&Ends) -> &Uses| {
-                let Some(Cell(index)) = cell else {
+                let Some(cell) = cell else {
                     return 1.0;
                 };
-                let anybody = anybody(self.cameras.get(camera).map(side));
-                let guess = zone.map_or(anybody, |zone| through(zone, &anybody));
-                let known = known.map(side).copied().unwrap_or_default();
-                known.shares(&guess, PRIOR_JOINS)[index] / anybody[index]
+                let all = self.cameras.get(camera).map(side);
+                let anybody = anybody(all, cell);
+                let guess = zone.map_or(anybody, |zone| through(zone, all, cell));
+                let known = known.map(side);
+                known.map_or(guess, |uses| uses.share(cell, guess, PRIOR_JOINS)) / anybody
             };
-        let [left_by, entered_by] = way.through;
         one(left_by, way.left, left_zone, |ends| &ends.left_by)
             * one(entered_by, way.entered, entered_zone, |ends| {
                 &ends.entered_by
@@ -169,31 +199,27 @@ impl Zones {
     }
 }
 
-/// The share of each cell among all tracks of a camera; a guess counts as one track in each.
-fn anybody(uses: Option<&Uses>) -> [f64; CELLS] {
-    let guess = [1.0 / CELLS as f64; CELLS];
-    uses.map_or(guess, |uses| uses.shares(&guess, CELLS as f64))
+/// The share of a cell among all tracks of a camera; a guess counts as one track in each.
+fn anybody(all: Option<&Uses>, cell: Cell) -> f64 {
+    let guess = 1.0 / CELLS as f64;
+    all.map_or(guess, |uses| uses.share(cell, guess, CELLS as f64))
 }
 
-/// The share of each cell among those who use a zone.
-fn through(zone: &Zone, anybody: &[f64; CELLS]) -> [f64; CELLS] {
-    let mut inside = [0.0; CELLS];
-    for (index, share) in inside.iter_mut().enumerate() {
-        *share = anybody[index] * covered(zone, index);
+/// The share of a cell among those who use a zone.
+fn through(zone: &Zone, all: Option<&Uses>, cell: Cell) -> f64 {
+    let share = anybody(all, cell);
+    let inside = |Cell(index): Cell, share: f64| share * zone.covered.get(index).unwrap_or(&0.0);
+    let whole: f64 = (0..CELLS)
+        .map(|index| inside(Cell(index), anybody(all, Cell(index))))
+        .sum();
+    if whole <= 0.0 {
+        return share;
     }
-    let all: f64 = inside.iter().sum();
-    if all <= 0.0 {
-        return *anybody;
-    }
-    let mut shares = *anybody;
-    for (share, inside) in shares.iter_mut().zip(inside) {
-        *share = BY_ZONE * inside / all + (1.0 - BY_ZONE) * *share;
-    }
-    shares
+    BY_ZONE * inside(cell, share) / whole + (1.0 - BY_ZONE) * share
 }
 
-/// The part of a cell that lies in a zone, by a grid of points.
-fn covered(zone: &Zone, cell: usize) -> f64 {
+/// The part of a cell that lies in a polygon, by a grid of points.
+fn covered_part(polygon: &[[f64; 2]], cell: usize) -> f64 {
     const SIDE: usize = 6;
     let columns = COLUMNS.len() + 1;
     let bounds = |inner: &[f32], index: usize| {
@@ -207,12 +233,12 @@ fn covered(zone: &Zone, cell: usize) -> f64 {
         |from: f64, to: f64, step: usize| from + (to - from) * (step as f64 + 0.5) / SIDE as f64;
     let points = (0..SIDE * SIDE)
         .map(|point| [at(left, right, point % SIDE), at(top, bottom, point / SIDE)]);
-    let inside = points.filter(|point| contains(zone, *point)).count();
+    let inside = points.filter(|point| contains(polygon, *point)).count();
     inside as f64 / (SIDE * SIDE) as f64
 }
 
 /// Whether a point lies in a polygon, by the number of sides to the right of it.
-fn contains(polygon: &Zone, [x, y]: [f64; 2]) -> bool {
+fn contains(polygon: &[[f64; 2]], [x, y]: [f64; 2]) -> bool {
     let mut is_inside = false;
     let Some(mut before) = polygon.last() else {
         return false;
@@ -285,7 +311,7 @@ mod tests {
         let stairs = vec![[0.6, 0.3], [1.0, 0.3], [1.0, 0.7], [0.6, 0.7]];
         for (camera, name, zone) in [("a", "door", door), ("b", "stairs", stairs)] {
             let place = CameraPlace {
-                zones: [(name.to_owned(), zone)].into(),
+                zones: [(name.to_owned(), Zone::from(zone))].into(),
                 ..CameraPlace::default()
             };
             map.cameras.insert(camera.to_owned(), place);
@@ -318,10 +344,12 @@ mod tests {
             for (cell, probability) in counts {
                 uses.count(Some(Cell(cell)), probability);
             }
-            let anybody = anybody(Some(&uses));
-            let zone: Zone = corners.into_iter().map(|(x, y)| [x, y]).collect();
-            let shares = uses.shares(&through(&zone, &anybody), PRIOR_JOINS);
-            for all in [anybody, shares] {
+            let corners: Vec<[f64; 2]> = corners.into_iter().map(|(x, y)| [x, y]).collect();
+            let zone = Zone::from(corners);
+            let cells = || (0..CELLS).map(Cell);
+            let anybody: Vec<f64> = cells().map(|cell| anybody(Some(&uses), cell)).collect();
+            let through = |cell| uses.share(cell, through(&zone, Some(&uses), cell), PRIOR_JOINS);
+            for all in [anybody, cells().map(through).collect()] {
                 prop_assert!((all.iter().sum::<f64>() - 1.0).abs() < 1e-9);
                 prop_assert!(all.iter().all(|share| *share > 0.0));
             }
