@@ -390,28 +390,33 @@ impl Associator {
 
     /// Learns from tracks that ended before a time and of which it did not yet.
     fn learn_until(&mut self, until_ns: i64) {
-        let state = &self.state;
-        let ended = state.by_end.range(..(until_ns, TrackId::least()));
+        let State {
+            by_end,
+            learned,
+            tracks,
+            transit,
+            ..
+        } = &mut self.state;
+        let ended = by_end.range(..(until_ns, TrackId::least()));
         let left: Vec<TrackId> = ended
             .map(|(_, track)| *track)
-            .filter(|track| !state.learned.contains(track))
+            .filter(|track| learned.insert(*track))
             .collect();
+        if left.is_empty() {
+            return;
+        }
+        for track in left.iter().filter_map(|track| tracks.get(track)) {
+            transit.ends(&track.camera, track.in_and_out());
+        }
+        self.evidence.taught();
         for track in left {
-            self.state.learned.insert(track);
             self.learn(track);
         }
     }
 
-    /// Counts where a track came in and went out, and the way by which it came, if that is quite sure.
+    /// Counts the way by which a track came, if that is quite sure.
     fn learn(&mut self, track: TrackId) {
         const SURE: f64 = 0.8;
-        let State {
-            tracks, transit, ..
-        } = &mut self.state;
-        if let Some(track) = tracks.get(&track) {
-            transit.ends(&track.camera, track.in_and_out());
-            self.evidence.turn();
-        }
         let Some(join) = self.weigh(track).filter(|join| join.probability > SURE) else {
             return;
         };
@@ -421,7 +426,7 @@ impl Associator {
         if let (Some(earlier), Some(later)) = (tracks.get(&join.follows), tracks.get(&track)) {
             let way = self.evidence.pair(earlier, later).passage(earlier, later);
             transit.learn(&way, join.probability);
-            self.evidence.turn();
+            self.evidence.taught();
         }
     }
 

@@ -119,6 +119,8 @@ pub(crate) struct Evidence {
     /// Counts the changes to the time and to what is known of tracks, walking times and words: links of an earlier moment
     /// are stale.
     moment: u64,
+    /// Counts what was taught of zones: what they said of a pair before is stale.
+    lessons: u32,
     /// What persons are worth by themselves at this moment.
     alone: RefCell<HashMap<PersonId, Option<Worth>, BuildHasherDefault<Spread>>>,
 }
@@ -130,6 +132,7 @@ impl Evidence {
             calibration,
             pairs: RefCell::default(),
             moment: 1,
+            lessons: 1,
             alone: RefCell::default(),
         }
     }
@@ -138,6 +141,12 @@ impl Evidence {
     pub(crate) fn turn(&mut self) {
         self.moment += 1;
         self.alone.get_mut().clear();
+    }
+
+    /// More is known of where people go out and come in.
+    pub(crate) fn taught(&mut self) {
+        self.lessons = self.lessons.wrapping_add(1).max(1);
+        self.turn();
     }
 
     /// A person has other tracks now.
@@ -184,6 +193,7 @@ impl Evidence {
             versions,
             pair: self.compare(earlier, later),
             link: (0, Link::default()),
+            zones: (0, 0.0),
         };
         pairs.insert(key, compared);
         compared
@@ -197,23 +207,28 @@ impl Evidence {
         later: &Track,
         now_ns: i64,
     ) -> (Pair, Link) {
-        let Compared { pair, link, .. } = self.compared(earlier, later);
-        if link.0 == self.moment {
-            return (pair, link.1);
+        let mut known = self.compared(earlier, later);
+        let pair = known.pair;
+        if known.link.0 == self.moment {
+            return (pair, known.link.1);
         }
         let way = pair.passage(earlier, later);
-        let floor = -MOST_AGAINST;
-        let transit = transit.log_ratio(&self.map, &way, now_ns);
-        let link = Link {
-            transit: if pair.is_placed {
-                transit.max(PLACED)
-            } else {
-                transit.max(floor)
-            },
-            place: pair.place.max(floor),
+        if known.zones.0 != self.lessons {
+            known.zones = (self.lessons, transit.by_zones(&self.map, &way));
+        }
+        let floor = if pair.is_placed {
+            PLACED
+        } else {
+            -MOST_AGAINST
         };
+        let time = transit.log_ratio(&self.map, &way, now_ns);
+        let link = Link {
+            transit: (time + known.zones.1).max(floor),
+            place: pair.place.max(-MOST_AGAINST),
+        };
+        known.link = (self.moment, link);
         let mut pairs = self.pairs.borrow_mut();
-        pairs.note((earlier.id, later.id), (self.moment, link));
+        pairs.note((earlier.id, later.id), known);
         (pair, link)
     }
 

@@ -17,6 +17,8 @@ pub(super) struct Compared {
     pub(super) pair: Pair,
     /// What links the two, and at which moment.
     pub(super) link: (u64, Link),
+    /// What the places say at which somebody went out and came in, and after how many lessons.
+    pub(super) zones: (u32, f64),
 }
 
 type Generation = HashMap<(TrackId, TrackId), Compared, BuildHasherDefault<Spread>>;
@@ -39,10 +41,10 @@ impl Pairs {
         Some(known)
     }
 
-    /// Notes what links a pair that was asked for just now.
-    pub(super) fn note(&mut self, key: (TrackId, TrackId), link: (u64, Link)) {
+    /// Notes what was found of a pair that was asked for just now.
+    pub(super) fn note(&mut self, key: (TrackId, TrackId), found: Compared) {
         if let Some(known) = self.young.get_mut(&key) {
-            known.link = link;
+            *known = found;
         }
     }
 

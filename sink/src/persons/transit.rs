@@ -142,13 +142,16 @@ impl Transit {
     }
 
     /// Natural log of: the density of the gap for one person who goes from `left` to `entered`, over the
-    /// rate of newcomers there, and of how much likelier the places are at which they go out and come in. `spread_s` widens
-    /// the gap by what the clocks are not sure of.
+    /// rate of newcomers there. `spread_s` widens it by what the clocks are not sure of.
     pub(crate) fn log_ratio(&self, map: &SiteMap, way: &Passage<'_>, now_ns: i64) -> f64 {
         let density = self.density(map, way);
         let ratio = self.next_camera(map, way.left, way.entered) * density;
-        let places = self.zones.ratio(map, way);
-        (ratio * places / (NEWCOMERS * self.rate(way.entered, now_ns))).ln()
+        (ratio / (NEWCOMERS * self.rate(way.entered, now_ns))).ln()
+    }
+
+    /// What the places say at which somebody goes out and comes in: see [`Zones::log_ratio`].
+    pub(crate) fn by_zones(&self, map: &SiteMap, way: &Passage<'_>) -> f64 {
+        self.zones.log_ratio(map, way)
     }
 
     /// Density of the gap, per second.

@@ -61,14 +61,22 @@ impl From<Zone> for Vec<[f64; 2]> {
 
 /// A cell of a picture.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Cell(usize);
+pub(crate) struct Cell(u8);
 
 impl Cell {
     /// The cell of a point, as shares of the picture's width and height; points beside it belong to its border.
     pub(crate) fn of([x, y]: [f32; 2]) -> Self {
         let column = COLUMNS.partition_point(|edge| *edge <= x);
         let row = ROWS.partition_point(|edge| *edge <= y);
-        Self(row * (COLUMNS.len() + 1) + column)
+        Self((row * (COLUMNS.len() + 1) + column) as u8)
+    }
+
+    fn all() -> impl Iterator<Item = Self> {
+        (0..CELLS as u8).map(Self)
+    }
+
+    fn index(self) -> usize {
+        usize::from(self.0)
     }
 }
 
@@ -83,15 +91,15 @@ struct Uses {
 
 impl Uses {
     fn count(&mut self, cell: Option<Cell>, probability: f64) {
-        if let Some(count) = cell.and_then(|Cell(index)| self.cells.get_mut(index)) {
+        if let Some(count) = cell.and_then(|cell| self.cells.get_mut(cell.index())) {
             *count += probability;
             self.total += probability;
         }
     }
 
     /// The share of a cell, where `guess` of it counts for so many uses.
-    fn share(&self, Cell(index): Cell, guess: f64, worth: f64) -> f64 {
-        let count = self.cells.get(index).copied().unwrap_or(0.0);
+    fn share(&self, cell: Cell, guess: f64, worth: f64) -> f64 {
+        let count = self.cells.get(cell.index()).copied().unwrap_or(0.0);
         (worth * guess + count) / (worth + self.total)
     }
 
@@ -167,9 +175,9 @@ impl Zones {
         ends.entered_by.count(entered_by, probability);
     }
 
-    /// How much likelier the two places are for somebody who goes this way than for anybody. As one factor for each end:
+    /// How much likelier the two places are for somebody who goes this way than for anybody, log. As one factor for each end:
     /// where people come in is taken not to depend on where they went out.
-    pub(crate) fn ratio(&self, map: &SiteMap, way: &Passage<'_>) -> f64 {
+    pub(crate) fn log_ratio(&self, map: &SiteMap, way: &Passage<'_>) -> f64 {
         let known = self.ways.get(way.left).and_then(|to| to.get(way.entered));
         let [left_zone, entered_zone] = map.zones_between(way.left, way.entered);
         let [left_by, entered_by] = way.through;
@@ -184,10 +192,11 @@ impl Zones {
                 let known = known.map(side);
                 known.map_or(guess, |uses| uses.share(cell, guess, PRIOR_JOINS)) / anybody
             };
-        one(left_by, way.left, left_zone, |ends| &ends.left_by)
-            * one(entered_by, way.entered, entered_zone, |ends| {
-                &ends.entered_by
-            })
+        let left = one(left_by, way.left, left_zone, |ends| &ends.left_by);
+        let entered = one(entered_by, way.entered, entered_zone, |ends| {
+            &ends.entered_by
+        });
+        (left * entered).ln()
     }
 
     /// Where most of those who go this way go out, and come in: see [`Uses::rectangle`].
@@ -208,9 +217,9 @@ fn anybody(all: Option<&Uses>, cell: Cell) -> f64 {
 /// The share of a cell among those who use a zone.
 fn through(zone: &Zone, all: Option<&Uses>, cell: Cell) -> f64 {
     let share = anybody(all, cell);
-    let inside = |Cell(index): Cell, share: f64| share * zone.covered.get(index).unwrap_or(&0.0);
-    let whole: f64 = (0..CELLS)
-        .map(|index| inside(Cell(index), anybody(all, Cell(index))))
+    let inside = |cell: Cell, share: f64| share * zone.covered.get(cell.index()).unwrap_or(&0.0);
+    let whole: f64 = Cell::all()
+        .map(|cell| inside(cell, anybody(all, cell)))
         .sum();
     if whole <= 0.0 {
         return share;
@@ -276,8 +285,8 @@ mod tests {
 
     #[test]
     fn before_anything_is_known_places_say_nothing() {
-        let ratio = Zones::default().ratio(&SiteMap::default(), &way(DOOR, STAIRS));
-        assert!((ratio - 1.0).abs() < 1e-12, "{ratio}");
+        let ratio = Zones::default().log_ratio(&SiteMap::default(), &way(DOOR, STAIRS));
+        assert!(ratio.abs() < 1e-12, "{ratio}");
     }
 
     #[test]
@@ -293,7 +302,7 @@ mod tests {
         }
         let map = SiteMap::default();
         let [right, wrong_door, wrong_way] = [(DOOR, STAIRS), (STAIRS, STAIRS), (STAIRS, DOOR)]
-            .map(|(out, back_in)| zones.ratio(&map, &way(out, back_in)));
+            .map(|(out, back_in)| zones.log_ratio(&map, &way(out, back_in)).exp());
         assert!(
             right > 2.0 && wrong_door < 1.0 && wrong_way < 0.2,
             "{right} {wrong_door} {wrong_way}"
@@ -324,20 +333,20 @@ mod tests {
         });
         map.check().unwrap();
         let zones = Zones::default();
-        assert!(zones.ratio(&map, &way(DOOR, STAIRS)) > 5.0);
-        assert!(zones.ratio(&map, &way(STAIRS, DOOR)) < 0.1);
+        assert!(zones.log_ratio(&map, &way(DOOR, STAIRS)).exp() > 5.0);
+        assert!(zones.log_ratio(&map, &way(STAIRS, DOOR)).exp() < 0.1);
         let back = Passage {
             left: "b",
             entered: "a",
             ..way(STAIRS, DOOR)
         };
-        assert!(zones.ratio(&map, &back) > 5.0);
+        assert!(zones.log_ratio(&map, &back).exp() > 5.0);
     }
 
     proptest! {
         #[test]
         fn shares_of_all_cells_sum_to_one(
-            counts in prop::collection::vec((0..CELLS, 0.0..1.0), 0..60),
+            counts in prop::collection::vec((0..CELLS as u8, 0.0..1.0), 0..60),
             corners in prop::collection::vec((0.0..1.0, 0.0..1.0), 3..8),
         ) {
             let mut uses = Uses::default();
@@ -346,10 +355,9 @@ mod tests {
             }
             let corners: Vec<[f64; 2]> = corners.into_iter().map(|(x, y)| [x, y]).collect();
             let zone = Zone::from(corners);
-            let cells = || (0..CELLS).map(Cell);
-            let anybody: Vec<f64> = cells().map(|cell| anybody(Some(&uses), cell)).collect();
+            let anybody: Vec<f64> = Cell::all().map(|cell| anybody(Some(&uses), cell)).collect();
             let through = |cell| uses.share(cell, through(&zone, Some(&uses), cell), PRIOR_JOINS);
-            for all in [anybody, cells().map(through).collect()] {
+            for all in [anybody, Cell::all().map(through).collect()] {
                 prop_assert!((all.iter().sum::<f64>() - 1.0).abs() < 1e-9);
                 prop_assert!(all.iter().all(|share| *share > 0.0));
             }
@@ -357,7 +365,7 @@ mod tests {
 
         #[test]
         fn any_point_has_a_cell(x in any::<f32>(), y in any::<f32>()) {
-            prop_assert!(Cell::of([x, y]).0 < CELLS);
+            prop_assert!(Cell::of([x, y]).index() < CELLS);
         }
     }
 }

@@ -15,13 +15,10 @@ for scene in "$@"; do
     # Those who are not there are the people of the demo.
     python3 "$here/sentences.py" "$film/ground_truth/descriptions.json" "$root/tests/world/demo/ground_truth/descriptions.json" \
         > "$work/$scene-sentences.json"
-    # Scenes that were never measured whole have no gate.
-    gate=$here/$scene.gate.toml
-    [ -f "$gate" ] || gate=
     rm -rf "$work/$scene-store"
     "$root/target/release/sightline" replay "$film/manifest.toml" --config "$here/$scene.config.toml" \
         --store "$work/$scene-store" --mtmc "$work/$scene-persons.txt" --eval="$work/$scene-report" \
-        --sentences "$work/$scene-sentences.json" ${gate:+--gate "$gate"} || status=1
+        --sentences "$work/$scene-sentences.json" --gate "$here/$scene.gate.toml" || status=1
     "$root/target/release/sightline" eval mtmc --gt "$film/ground_truth/ai_city_2024.txt" --tracks "$work/$scene-persons.txt"
 done
 exit $status
