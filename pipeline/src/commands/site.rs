@@ -53,6 +53,7 @@ fn learn(args: &SiteLearnArgs) -> Result<()> {
             .map(|way| DrawnWay {
                 between: way.between.clone(),
                 words: words(way),
+                ends: way.zones.map(|zone| zone.map(side)),
                 overlaps: way.overlaps,
                 is_sure: way.is_proposed,
             })
@@ -120,10 +121,15 @@ fn words(way: &Proposal) -> String {
             _ => format!("half within {seconds:.0} s"),
         },
     );
-    let mut words = format!("{:.0} joins, {half}", way.joins);
+    format!("{:.0} joins, {half}", way.joins)
+}
+
+/// With where it goes out of the two pictures.
+fn words_and_sides(way: &Proposal) -> String {
+    let mut words = words(way);
     for (camera, zone) in way.between.iter().zip(way.zones) {
         if let Some(zone) = zone {
-            words += &format!(", {camera} by {}", side(zone));
+            words += &format!(", {camera} {}", side(zone));
         }
     }
     words
@@ -140,9 +146,9 @@ fn side([left, top, right, bottom]: [f32; 4]) -> String {
     let down = of(top, bottom, ["top", "bottom"]);
     let sides: Vec<&str> = down.into_iter().chain(across).collect();
     if sides.is_empty() {
-        "the middle".to_owned()
+        "by the middle".to_owned()
     } else {
-        format!("the {}", sides.join(" "))
+        format!("by the {}", sides.join(" "))
     }
 }
 
@@ -161,7 +167,7 @@ fn as_toml(ways: &[Proposal]) -> String {
         let [a, b] = &way.between;
         text += &format!(
             "\n# {}\n[[map.ways]]\nbetween = [{a:?}, {b:?}]\noverlaps = {}\nseconds = [{:.0}, {:.0}]\n",
-            words(way),
+            words_and_sides(way),
             way.overlaps,
             way.seconds[0],
             way.seconds[1].max(1.0)
@@ -186,7 +192,7 @@ fn as_toml(ways: &[Proposal]) -> String {
     }
     for way in others {
         let [a, b] = &way.between;
-        text += &format!("\n# {a} and {b}: {}; too few\n", words(way));
+        text += &format!("\n# {a} and {b}: {}; too few\n", words_and_sides(way));
     }
     text
 }

@@ -23,6 +23,8 @@ pub struct DrawnWay {
     pub between: [String; 2],
     /// What stands beside it.
     pub words: String,
+    /// What stands beside it near each of the two cameras.
+    pub ends: [Option<String>; 2],
     /// Whether both cameras see a person at once.
     pub overlaps: bool,
     /// Whether it rests on enough.
@@ -47,16 +49,23 @@ pub fn draw(ways: &[DrawnWay], map: &SiteMap) -> Canvas {
         let [Some(a), Some(b)] = way.between.each_ref().map(|id| places.get(id.as_str())) else {
             continue;
         };
-        let width = LETTER_PX * way.words.len() as i32;
-        let (x, y) = ((a[0] + b[0]) / 2 - width / 2, (a[1] + b[1]) / 2 - 6);
-        canvas.fill(x - 2, y - 1, width.unsigned_abs() + 4, 13, BACKGROUND);
-        canvas.text(
-            x,
-            y,
-            &way.words,
-            &SMALL,
-            if way.is_sure { BRIGHT } else { DIM },
-        );
+        let color = if way.is_sure { BRIGHT } else { DIM };
+        let mut put = |words: &str, share: f64| {
+            let [x, y] = [0, 1].map(|axis| {
+                let (from, to) = (f64::from(a[axis]), f64::from(b[axis]));
+                (from + (to - from) * share) as i32
+            });
+            let width = LETTER_PX * words.len() as i32;
+            let (x, y) = (x - width / 2, y - 6);
+            canvas.fill(x - 2, y - 1, width.unsigned_abs() + 4, 13, BACKGROUND);
+            canvas.text(x, y, words, &SMALL, color);
+        };
+        put(&way.words, 0.5);
+        for (end, share) in way.ends.iter().zip([0.2, 0.8]) {
+            if let Some(end) = end {
+                put(end, share);
+            }
+        }
     }
     for (number, (id, [x, y])) in places.iter().enumerate() {
         canvas.fill(x - 7, y - 7, 15, 15, track_color(number + 1));
@@ -118,6 +127,7 @@ mod tests {
             .map(|between| DrawnWay {
                 between: between.map(str::to_owned),
                 words: "12 joins, half within 8 s".into(),
+                ends: [None, Some("by the left".into())],
                 overlaps: between[0] == "a",
                 is_sure: true,
             })
