@@ -160,7 +160,8 @@ fn as_toml(ways: &[Proposal]) -> String {
         text += "# No way between two cameras has joins enough yet.\n";
     } else {
         text += "# Learned from the joins that association is sure of. Cameras without a way between them are not\n\
-                 # neighbours any more: add the ways that nobody took yet, then run `sightline check`.\n";
+                 # neighbours any more: add the ways that nobody took yet, put this in place of the ways and zones that\n\
+                 # are there, then run `sightline check`.\n";
     }
     let mut zones: BTreeMap<&str, Vec<(String, [f32; 4])>> = BTreeMap::new();
     for way in &proposed {

@@ -61,7 +61,7 @@ pub struct MapWay {
     pub seconds: Option<[f64; 2]>,
     /// The zone of each of the two cameras that leads to the other one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub zones: Option<[Name; 2]>,
+    pub zones: Option<[String; 2]>,
 }
 
 /// `[map.cameras.<id>]`: where one camera stands and what of the ground it sees.
@@ -108,10 +108,7 @@ impl MapConfig {
                     between: way.between.clone().map(|id| id.as_str().to_owned()),
                     overlaps: way.overlaps,
                     seconds: way.seconds,
-                    zones: way
-                        .zones
-                        .clone()
-                        .map(|of| of.map(|zone| zone.as_str().to_owned())),
+                    zones: way.zones.clone(),
                 })
                 .collect(),
         }

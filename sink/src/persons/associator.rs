@@ -42,7 +42,7 @@ pub(crate) struct State {
     pub(super) person_of: BTreeMap<TrackId, PersonId>,
     pub(super) transit: Transit,
     pub(super) waiting: Waiting,
-    /// Tracks whose join was counted for the walking times.
+    /// Tracks that ended and taught what they could of ways and zones.
     pub(super) learned: BTreeSet<TrackId>,
     pub(super) by_end: BTreeSet<(i64, TrackId)>,
     pub(super) newest_ns: i64,
@@ -141,6 +141,12 @@ impl Associator {
 
     /// Takes in what still waits and looks at every decision again: nothing more will come.
     pub fn finish(&mut self, decisions: &mut Vec<PersonEvent>) {
+        self.settle_all(decisions);
+        self.learn_from(|_| true);
+    }
+
+    /// Takes in what still waits and looks at every decision again.
+    fn settle_all(&mut self, decisions: &mut Vec<PersonEvent>) {
         while let Some(sighting) = self.state.waiting.before(i64::MAX) {
             self.process(&sighting, decisions);
         }
@@ -148,7 +154,6 @@ impl Associator {
         let all = self.in_order_of_start(|_| true);
         self.settle(all);
         self.say(decisions);
-        self.learn_until(i64::MAX);
     }
 
     /// Takes on what tracks look like by another model, after everything that waits was compared by the former one. Views
@@ -159,7 +164,8 @@ impl Associator {
         mut looks: impl FnMut(&[TrackId], &[SightingId]) -> Result<Looks>,
     ) -> Result<()> {
         const AT_ONCE: usize = 64;
-        self.finish(decisions);
+        self.settle_all(decisions);
+        self.learn_from(|track| track.has_ended);
         let mut tracks: Vec<&mut Track> = self.state.tracks.values_mut().collect();
         for some in tracks.chunks_mut(AT_ONCE) {
             let ids: Vec<TrackId> = some.iter().map(|track| track.id).collect();
@@ -385,11 +391,12 @@ impl Associator {
             .map(|(_, track)| *track)
             .collect();
         self.settle(recent);
-        self.learn_until(since_ns);
+        self.learn_from(|track| track.has_ended && track.end_ns < since_ns);
     }
 
-    /// Learns from tracks that ended before a time and of which it did not yet.
-    fn learn_until(&mut self, until_ns: i64) {
+    /// Learns from tracks that are over and of which it did not yet. Whoever stands somewhere sends no sighting for minutes:
+    /// that nothing was heard of a track is not its end.
+    fn learn_from(&mut self, is_over: impl Fn(&Track) -> bool) {
         let State {
             by_end,
             learned,
@@ -397,14 +404,15 @@ impl Associator {
             transit,
             ..
         } = &mut self.state;
-        let ended = by_end.range(..(until_ns, TrackId::least()));
-        let left: Vec<TrackId> = ended
+        let left: Vec<TrackId> = by_end
+            .iter()
             .map(|(_, track)| *track)
-            .filter(|track| learned.insert(*track))
+            .filter(|track| !learned.contains(track) && tracks.get(track).is_some_and(&is_over))
             .collect();
         if left.is_empty() {
             return;
         }
+        learned.extend(&left);
         for track in left.iter().filter_map(|track| tracks.get(track)) {
             transit.ends(&track.camera, track.in_and_out());
         }

@@ -49,7 +49,7 @@ pub struct Join {
     pub is_calibrated: bool,
     /// By looks.
     pub appearance: f64,
-    /// By the cameras and the time between.
+    /// By the cameras, the time between, and where the person went out and came in.
     pub transit: f64,
     /// By place.
     pub place: f64,

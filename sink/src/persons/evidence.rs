@@ -98,7 +98,7 @@ impl Pair {
 /// What links a track to the one before it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct Link {
-    /// Log odds by the time it took and the cameras between which it was.
+    /// Log odds by the time it took, the cameras between which it was, and where it went out and came in.
     pub transit: f64,
     /// Log odds by place.
     pub place: f64,

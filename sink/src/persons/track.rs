@@ -182,16 +182,12 @@ impl Track {
 
     /// Where the person was heading for when the track began, backwards, and when it ended.
     pub(crate) fn in_and_out(&self) -> [Option<Cell>; 2] {
-        let before = self.places.get(1);
-        let after = self
-            .places
-            .len()
-            .checked_sub(2)
-            .and_then(|at| self.places.get(at));
+        let places = self.places.iter();
         [
             self.entry()
-                .map(|here| heading(before, here, self.start_ns)),
-            self.exit().map(|here| heading(after, here, self.end_ns)),
+                .map(|here| heading(places.clone(), here, self.start_ns)),
+            self.exit()
+                .map(|here| heading(places.rev(), here, self.end_ns)),
         ]
     }
 
@@ -229,22 +225,22 @@ impl Track {
     }
 }
 
-/// Half a second beyond a time: the cell that somebody is heading for who was at `then` and at `here`, the nearer one.
-/// Somebody of whom one place is known, or whose two are too far apart in time, is taken to stand.
-fn heading(then: Option<&Place>, here: &Place, end_ns: i64) -> Cell {
+/// Half a second beyond a time: the cell that somebody is heading for who is at `here`, by the nearest of the other places
+/// that is not of nearly the same moment. Somebody of whom none is known, or one that is too long ago, is taken to stand.
+fn heading<'a>(mut places: impl Iterator<Item = &'a Place>, here: &Place, end_ns: i64) -> Cell {
     const AHEAD_S: f32 = 0.5;
     const FARTHEST_S: f32 = 2.0;
-    const NEAR_S: std::ops::RangeInclusive<f32> = 0.15..=6.0;
+    const LEAST_S: f32 = 0.15;
+    const MOST_S: f32 = 6.0;
     let feet = |bbox: [f32; 4]| [(bbox[0] + bbox[2]) / 2.0, bbox[3]];
     let between_s = |a: i64, b: i64| a.abs_diff(b) as f32 / 1e9;
     let mut point = feet(here.bbox);
-    if let Some(then) = then {
-        let apart_s = between_s(then.time_ns, here.time_ns);
+    let apart_s = |then: &Place| between_s(then.time_ns, here.time_ns);
+    let then = places.find(|then| apart_s(then) >= LEAST_S);
+    if let Some(then) = then.filter(|then| apart_s(then) <= MOST_S) {
         let ahead_s = (between_s(here.time_ns, end_ns) + AHEAD_S).min(FARTHEST_S);
-        if NEAR_S.contains(&apart_s) {
-            for (value, from) in point.iter_mut().zip(feet(then.bbox)) {
-                *value += (*value - from) / apart_s * ahead_s;
-            }
+        for (value, from) in point.iter_mut().zip(feet(then.bbox)) {
+            *value += (*value - from) / apart_s(then) * ahead_s;
         }
     }
     Cell::of(point)
@@ -305,6 +301,13 @@ mod tests {
         }
         let cells = [[0.0, 0.75], [1.0, 0.75]].map(|point| Some(Cell::of(point)));
         assert_eq!(track.in_and_out(), cells);
+        // Two places of nearly the same moment tell no direction: the one before them does.
+        let last = *track.exit().unwrap();
+        track.place(Place {
+            time_ns: last.time_ns + 40_000_000,
+            ..last
+        });
+        assert_eq!(track.in_and_out()[1], cells[1]);
     }
 
     #[test]

@@ -245,7 +245,8 @@ pub(crate) struct Passage<'a> {
     pub(crate) spread_s: f64,
     /// How long walking from the one's exit to the other's entry takes, where that can be told.
     pub(crate) walk_s: Option<f64>,
-    /// Where they went out of the one picture and came into the other; of none where both saw them at once.
+    /// Where they went out of the one picture and came into the other; of none where both saw them at once, or both are one
+    /// camera.
     pub(crate) through: [Option<Cell>; 2],
 }
 

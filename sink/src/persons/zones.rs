@@ -23,6 +23,9 @@ const CELLS: usize = (COLUMNS.len() + 1) * (ROWS.len() + 1);
 /// Share of those who walk a way who use the zones that the map names for it.
 const BY_ZONE: f64 = 0.85;
 
+/// Places can make a join this many times likelier or unlikelier at most (log): a cell that few use is soon full of one join.
+const MOST_ZONES: f64 = 4.0;
+
 /// Share of the joins of a way that a proposed zone holds at least, and share of the picture that it covers at most.
 const HELD: f64 = 0.8;
 const MOST_COVERED: f32 = 0.5;
@@ -196,7 +199,7 @@ impl Zones {
         let entered = one(entered_by, way.entered, entered_zone, |ends| {
             &ends.entered_by
         });
-        (left * entered).ln()
+        (left * entered).ln().clamp(-MOST_ZONES, MOST_ZONES)
     }
 
     /// Where most of those who go this way go out, and come in: see [`Uses::rectangle`].

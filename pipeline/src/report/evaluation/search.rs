@@ -71,7 +71,7 @@ pub struct TextSearch {
     pub false_alarms: Option<f64>,
     /// Between these the share lies with 95% confidence (Wilson).
     pub false_alarms_interval: Option<[f64; 2]>,
-    /// Those sentences about nobody, likeliest first.
+    /// The likeliest of those sentences about nobody, likeliest first.
     pub alarms: Vec<Alarm>,
     /// Whether the probabilities of the first ten persons of every sentence hold; none where scores are not calibrated.
     pub hits: Option<Calibration>,

@@ -312,3 +312,26 @@ fn of_two_who_look_alike_each_went_where_the_way_leads_by_which_it_went_out() {
         assert!(leave_by[2] <= 0.35, "{leave_by:?}");
     }
 }
+
+#[test]
+fn whoever_stands_where_nothing_new_is_seen_teaches_once_it_has_gone() {
+    let standing = walk(1, 0, 0, 6);
+    let others = [100, 300, 400].map(|at_s| walk(2, 1, at_s * S, 6));
+    let mut events = in_time(&[&[standing][..], &others].concat());
+    for event in &mut events {
+        if let Event::Sighting(it) = event
+            && it.track == track_of(&standing)
+            && it.is_end
+        {
+            (it.capture_ns, it.state.end_ns) = (180 * S, 180 * S);
+        }
+    }
+    events.sort_by_key(Event::time_ns);
+    let mut associator = Associator::new(AssociationOptions::default()).unwrap();
+    for event in &events {
+        associator.take(event, &mut Vec::new());
+        let has_taught = associator.state().learned.contains(&track_of(&standing));
+        assert!(!has_taught || event.time_ns() > 180 * S);
+        assert!(has_taught || event.time_ns() < 400 * S);
+    }
+}
