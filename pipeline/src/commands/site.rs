@@ -244,7 +244,7 @@ mod tests {
             "{text}"
         );
         assert_eq!(map.ways[0].zones.as_ref().unwrap()[0].as_str(), "to-b");
-        assert_eq!(map.cameras["b"].zones["to-a"][2], [1.0, 0.65]);
+        assert_eq!(map.cameras["b"].zones["to-a"].corners()[2], [1.0, 0.65]);
     }
 
     #[test]

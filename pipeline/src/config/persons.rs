@@ -76,7 +76,8 @@ pub struct MapCamera {
     pub homography: Option<[[f64; 3]; 3]>,
     /// Where people come in and go out: polygons by name, their corners as shares of the picture's width and height.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    pub zones: BTreeMap<String, Vec<[f64; 2]>>,
+    #[schemars(with = "BTreeMap<String, Vec<[f64; 2]>>")]
+    pub zones: BTreeMap<String, sightline_sink::persons::Zone>,
 }
 
 impl MapConfig {
@@ -92,11 +93,7 @@ impl MapConfig {
                     let place = CameraPlace {
                         position: camera.position,
                         homography: camera.homography,
-                        zones: camera
-                            .zones
-                            .iter()
-                            .map(|(name, corners)| (name.clone(), corners.clone().into()))
-                            .collect(),
+                        zones: camera.zones.clone(),
                     };
                     (id.clone(), place)
                 })

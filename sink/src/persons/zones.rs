@@ -134,15 +134,18 @@ type Edge = (usize, f32);
 
 /// All ranges of columns or rows, with their edges.
 fn spans(inner: &[f32]) -> Vec<(Edge, Edge)> {
-    let edge = |index: usize| match index.checked_sub(1) {
+    (0..=inner.len())
+        .flat_map(|from| (from..=inner.len()).map(move |to| (from, to)))
+        .map(|(from, to)| ((from, edge(inner, from)), (to, edge(inner, to + 1))))
+        .collect()
+}
+
+/// Where a column or a row begins; the one before it ends there.
+fn edge(inner: &[f32], index: usize) -> f32 {
+    match index.checked_sub(1) {
         None => 0.0,
         Some(before) => inner.get(before).copied().unwrap_or(1.0),
-    };
-    let all = 0..=inner.len();
-    all.clone()
-        .flat_map(|from| (from..=inner.len()).map(move |to| (from, to)))
-        .map(|(from, to)| ((from, edge(from)), (to, edge(to + 1))))
-        .collect()
+    }
 }
 
 /// Both ends of tracks.
@@ -234,11 +237,8 @@ fn through(zone: &Zone, all: Option<&Uses>, cell: Cell) -> f64 {
 fn covered_part(polygon: &[[f64; 2]], cell: usize) -> f64 {
     const SIDE: usize = 6;
     let columns = COLUMNS.len() + 1;
-    let bounds = |inner: &[f32], index: usize| {
-        let from = index.checked_sub(1).and_then(|at| inner.get(at));
-        let to = inner.get(index).copied().unwrap_or(1.0);
-        [f64::from(from.copied().unwrap_or(0.0)), f64::from(to)]
-    };
+    let bounds =
+        |inner: &[f32], index: usize| [index, index + 1].map(|at| f64::from(edge(inner, at)));
     let [left, right] = bounds(&COLUMNS, cell % columns);
     let [top, bottom] = bounds(&ROWS, cell / columns);
     let at =

@@ -188,11 +188,12 @@ pub(super) fn text(
         }
         if wanted.is_empty() {
             absent += 1;
-            let best = persons.first().map(|best| (best.track, best.probability));
-            if let Some((found, Some(probability))) = best.filter(|best| best.1 >= Some(LIKELY)) {
+            if let Some(best) = persons.first()
+                && let Some(probability) = best.probability.filter(|it| *it >= LIKELY)
+            {
                 alarms.push(Alarm {
                     text: sentence.text.clone(),
-                    found,
+                    found: best.track,
                     probability,
                 });
             }
