@@ -33,9 +33,8 @@ pub(super) struct Feed {
 }
 
 impl Feed {
-    /// Begins, and reads all that there is.
+    /// Begins, and reads all that there is, however much that is; fails when nothing comes for `limit`.
     pub(super) fn open(options: &LogOptions, limit: Duration) -> Result<(Self, Vec<Forgotten>)> {
-        let deadline = Instant::now() + limit;
         let mut config = reader(options, GROUP);
         if !options.properties.contains_key("fetch.wait.max.ms") {
             // Nothing comes for days: one question in some seconds is enough, and it is answered at once.
@@ -60,12 +59,17 @@ impl Feed {
             .assign(&from)
             .map_err(|error| feed.failed(&error))?;
         let mut known = Vec::new();
+        let mut heard = Instant::now();
         while feed.next < end {
-            if Instant::now() > deadline {
-                let seconds = limit.as_secs();
-                return Err(options.failed(DOING, format!("not all of it within {seconds} s")));
-            }
+            let before = feed.next;
             known.extend(feed.next_within(Duration::from_millis(100))?);
+            if feed.next > before {
+                heard = Instant::now();
+            } else if heard.elapsed() > limit {
+                let (seconds, left) = (limit.as_secs(), end - feed.next);
+                let what = format!("nothing came for {seconds} s, and {left} entries are left");
+                return Err(options.failed(DOING, what));
+            }
         }
         Ok((feed, known))
     }

@@ -13,6 +13,7 @@ use super::ear;
 use super::message::Outgoing;
 use super::options::LogOptions;
 use crate::Result;
+use crate::event::MAX_EVENT_BYTES;
 
 /// Most records and bytes on their way to the log.
 pub(super) const WINDOW: (usize, usize) = (4096, 32 << 20);
@@ -85,6 +86,16 @@ pub(super) fn producer(options: &LogOptions) -> Result<BaseProducer<Reports>> {
         .map_err(|error| options.error("connect", &error))
 }
 
+/// Bytes of one request's messages, before they are compressed.
+const BATCH_BYTES: &str = "524288";
+
+/// Most bytes that the client may send as one: a topic refuses a whole batch that is larger than it takes.
+pub(super) fn largest_batch(options: &LogOptions) -> usize {
+    let asked = options.properties.get("batch.size");
+    let batch = asked.map_or(BATCH_BYTES, String::as_str);
+    batch.parse().unwrap_or(0).max(2 * MAX_EVENT_BYTES)
+}
+
 fn producer_config(options: &LogOptions) -> ClientConfig {
     let mut config = options.client();
     config
@@ -98,7 +109,7 @@ fn producer_config(options: &LogOptions) -> ClientConfig {
     for (name, value) in [
         ("compression.type", "zstd"),
         ("linger.ms", "20"),
-        ("batch.size", "524288"),
+        ("batch.size", BATCH_BYTES),
     ] {
         if !options.properties.contains_key(name) {
             config.set(name, value);

@@ -551,7 +551,10 @@ impl<'s> Session<'s> {
         claim::check(look, &self.shared.store, &self.shared.options.log)?;
         let lost = self.shared.known().observe(look)?;
         self.shared.standing.status().lost += lost;
-        let is_left = |place: Place| look.left(place, self.read.get(&place).copied()) > 0;
+        // Heartbeats of which no more are read for now are nothing that should have come.
+        let is_read = |place: Place| self.held.len() < MOST_HELD || place.topic == Topic::Sightings;
+        let is_left =
+            |place: Place| is_read(place) && look.left(place, self.read.get(&place).copied()) > 0;
         if !self.places().any(is_left) {
             self.came = Instant::now();
         } else if self.came.elapsed() > SILENCE {

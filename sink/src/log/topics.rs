@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::ear::{self, Ear};
 use super::options::{Association, LogOptions};
-use crate::event::MAX_EVENT_BYTES;
+use super::producer::largest_batch;
 use crate::{Error, Result};
 
 /// A kind of message.
@@ -367,9 +367,11 @@ fn judge(check: &mut TopicCheck, config: &ConfigResource, topic: Topic, options:
                 .to_owned(),
         );
     }
-    let room = (2 * MAX_EVENT_BYTES) as i64;
+    let room = i64::try_from(largest_batch(options)).unwrap_or(i64::MAX);
     if number("max.message.bytes").is_some_and(|bytes| bytes < room) {
-        problems.push(format!("max.message.bytes: expected at least {room}"));
+        problems.push(format!(
+            "max.message.bytes: expected at least {room}, since it holds for a whole batch and one that is larger is lost"
+        ));
     }
     check.problems.append(&mut problems);
 }

@@ -101,10 +101,14 @@ impl Store {
                 backup.files.insert(path.clone(), hash_of(&to.join(&path))?);
             }
         }
-        for name in self.crops.names() {
-            let path = Crops::path_in(&to.join("crops"), &name);
+        // A picture that no point names may lie there for a while, as where its point is another store's to hold.
+        let named = pictures_named(&to.join("exemplars"))?;
+        (backup.crops, backup.crop_bytes) = (0, 0);
+        for name in named {
             if let Some(from) = self.crops.find(&name) {
-                copy(&from, &path)?;
+                let path = Crops::path_in(&to.join("crops"), &name);
+                backup.crop_bytes += copy(&from, &path)?;
+                backup.crops += 1;
             }
         }
         // Last, and whole: a backup without it was not finished.
@@ -263,13 +267,24 @@ pub(super) fn files_in(dir: &Path) -> Result<Vec<String>> {
     Ok(files)
 }
 
-/// Copies a file with its permissions and its time.
-pub(super) fn copy(from: &Path, to: &Path) -> Result<()> {
+/// Pictures that the points of a file name.
+fn pictures_named(exemplars: &Path) -> Result<BTreeSet<String>> {
+    let mut named = BTreeSet::new();
+    read_points(exemplars, |point| {
+        let payload: ExemplarPayload = from_payload(point.payload)?;
+        named.extend(payload.crop);
+        Ok(())
+    })?;
+    Ok(named)
+}
+
+/// Copies a file with its permissions and its time. Says how many bytes it has.
+pub(super) fn copy(from: &Path, to: &Path) -> Result<u64> {
     let what = "copy a file";
     if let Some(folder) = to.parent() {
         fs_err::create_dir_all(folder).map_err(Error::io(what))?;
     }
-    fs_err::copy(from, to).map_err(Error::io(what))?;
+    let bytes = fs_err::copy(from, to).map_err(Error::io(what))?;
     let time = fs_err::metadata(from).and_then(|file| file.modified());
     let file = File::options()
         .append(true)
@@ -277,7 +292,8 @@ pub(super) fn copy(from: &Path, to: &Path) -> Result<()> {
         .map_err(Error::io(what))?;
     file.file()
         .set_modified(time.map_err(Error::io(what))?)
-        .map_err(Error::io(what))
+        .map_err(Error::io(what))?;
+    Ok(bytes)
 }
 
 pub(super) fn hash_of(path: &Path) -> Result<String> {

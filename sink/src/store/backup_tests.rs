@@ -156,6 +156,24 @@ fn a_backup_that_was_changed_or_not_finished_is_refused() {
 }
 
 #[test]
+fn a_picture_that_no_point_names_stays_out_of_a_backup() {
+    let dir = tempfile::tempdir().unwrap();
+    let (store, _, whole) = backed_up(dir.path());
+    let stray = dir.path().join("stray");
+    let jpeg = b"of a track that another store held";
+    fs_err::write(&stray, jpeg).unwrap();
+    let name = backup::hash_of(&stray).unwrap();
+    assert!(store.crops.put(&name, jpeg, 2_000_000_000).unwrap());
+    let to = dir.path().join("second");
+    let backup = store.backup(&to, 8, false).unwrap();
+    assert_eq!(
+        (backup.crops, backup.crop_bytes),
+        (whole.crops, whole.crop_bytes)
+    );
+    assert_eq!(Backup::verify(&to).unwrap(), backup);
+}
+
+#[test]
 fn a_look_at_a_store_names_what_is_wrong() {
     let dir = tempfile::tempdir().unwrap();
     let (store, _, _) = backed_up(dir.path());
