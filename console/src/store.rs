@@ -69,15 +69,16 @@ pub trait Store: Send + Sync + 'static {
     /// The id that holds for a person whose id may have been renamed.
     fn current_person(&self, id: sink::PersonId) -> sink::PersonId;
 
-    /// Takes somebody's word on two tracks; false where one is not known, or association is elsewhere or off.
+    /// Takes somebody's word on pairs of tracks. Says of how many: not where a track is not known, or association is elsewhere
+    /// or off.
     ///
     /// # Errors
     /// Those of sink.
-    fn say_word(
+    fn say_words(
         &self,
-        tracks: [sink::TrackId; 2],
+        pairs: &[[sink::TrackId; 2]],
         verdict: sink::persons::Verdict,
-    ) -> sink::Result<bool>;
+    ) -> sink::Result<u64>;
 
     /// Forgets, everywhere and for good; see [`sink::Sink::forget`].
     ///
@@ -322,13 +323,13 @@ impl<S: Store> Ask for StoreAsk<S> {
     }
 
     fn say(&self, word: &WordRequest) -> Result<WordResponse, Error> {
-        let mut response = WordResponse::default();
-        for pair in word.tracks()? {
-            let is_taken = self.store.say_word(pair, word.verdict).map_err(from_sink)?;
-            response.taken += u64::from(is_taken);
-            response.refused += u64::from(!is_taken);
-        }
-        Ok(response)
+        let pairs = word.tracks()?;
+        let taken = self.store.say_words(&pairs, word.verdict);
+        let taken = taken.map_err(from_sink)?;
+        Ok(WordResponse {
+            taken,
+            refused: (pairs.len() as u64).saturating_sub(taken),
+        })
     }
 
     fn forget(&self, request: &ForgetRequest) -> Result<ForgetResponse, Error> {

@@ -78,12 +78,13 @@ impl Store for Fixed {
         id
     }
 
-    fn say_word(
+    fn say_words(
         &self,
-        _: [sink::TrackId; 2],
+        pairs: &[[sink::TrackId; 2]],
         verdict: sink::persons::Verdict,
-    ) -> sink::Result<bool> {
-        Ok(verdict == sink::persons::Verdict::Same)
+    ) -> sink::Result<u64> {
+        let is_taken = verdict == sink::persons::Verdict::Same;
+        Ok(if is_taken { pairs.len() as u64 } else { 0 })
     }
 
     fn forget(&self, asked: &sink::Forget, _: bool) -> sink::Result<sink::ForgetReport> {

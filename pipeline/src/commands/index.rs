@@ -93,6 +93,9 @@ pub fn run(args: &IndexArgs) -> Result<()> {
         metrics
             .index_forgotten
             .inc_by(forgotten.saturating_sub(told.applied.forgotten));
+        let ahead = received.applied.ahead;
+        let ahead = ahead.saturating_sub(told.applied.ahead);
+        metrics.association.ahead.inc_by(ahead);
         metrics.log.take_over(&received, &mut told);
         metrics.index_news(&store.take_index_news());
         Ok(())

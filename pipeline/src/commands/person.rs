@@ -139,7 +139,7 @@ fn say_after(
     let response = asked.say(&WordRequest { verdict, pairs })?;
     if response.refused > 0 {
         bail!(
-            "{} of {} pairs were not taken: their tracks are too old to be compared, or association is off; see [persons]",
+            "{} of {} pairs were not taken: their tracks are too old to be compared, or association is off; see [persons]. The others stand",
             response.refused,
             response.refused + response.taken
         );

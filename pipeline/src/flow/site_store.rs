@@ -207,12 +207,12 @@ impl sightline_console::Store for SiteStore {
         self.store.person(id)
     }
 
-    fn say_word(
+    fn say_words(
         &self,
-        tracks: [TrackId; 2],
+        pairs: &[[TrackId; 2]],
         verdict: sightline_sink::persons::Verdict,
-    ) -> sightline_sink::Result<bool> {
-        self.receiver.say_word(tracks, verdict, WORD_DEADLINE)
+    ) -> sightline_sink::Result<u64> {
+        self.receiver.say_words(pairs, verdict, WORD_DEADLINE)
     }
 
     fn coverage(&self, filter: &Filter) -> sightline_sink::Result<Vec<CameraCoverage>> {

@@ -364,12 +364,12 @@ impl sightline_console::Store for Store {
         self.sink.person(id)
     }
 
-    fn say_word(
+    fn say_words(
         &self,
-        tracks: [TrackId; 2],
+        pairs: &[[TrackId; 2]],
         verdict: sightline_sink::persons::Verdict,
-    ) -> sightline_sink::Result<bool> {
-        self.sink.say_word(tracks, verdict)
+    ) -> sightline_sink::Result<u64> {
+        self.sink.say_words(pairs, verdict)
     }
 
     fn forget(&self, asked: &Forget, is_dry_run: bool) -> sightline_sink::Result<ForgetReport> {

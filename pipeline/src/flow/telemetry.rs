@@ -54,6 +54,7 @@ struct Told {
     sent: u64,
     refused: u64,
     forgotten: u64,
+    ahead: u64,
 }
 
 impl Telemetry {
@@ -185,7 +186,10 @@ impl Telemetry {
         metrics
             .index_forgotten
             .inc_by(forgotten.saturating_sub(told.forgotten));
-        told.forgotten = forgotten;
+        let ahead = status.applied.ahead;
+        let new = ahead.saturating_sub(told.ahead);
+        metrics.association.ahead.inc_by(new);
+        (told.forgotten, told.ahead) = (forgotten, ahead);
     }
 
     /// Takes over what is new of the index.

@@ -190,6 +190,8 @@ pub struct AssociationMetrics {
     sites: Gauge,
     late: Gauge,
     forgotten: Counter,
+    /// Sightings that are minutes ahead of the clock; where the store joins tracks itself, those of the store.
+    pub ahead: Counter,
     by_others: Counter,
     words_refused: Counter,
     dead: Counter,
@@ -539,6 +541,7 @@ impl AssociationMetrics {
         put(registry, names::ASSOCIATE_SITES, &self.sites);
         put(registry, names::ASSOCIATE_LATE, &self.late);
         put(registry, names::ASSOCIATE_FORGOTTEN, &self.forgotten);
+        put(registry, names::ASSOCIATE_AHEAD, &self.ahead);
         put(registry, names::ASSOCIATE_OTHERS, &self.by_others);
         put(
             registry,
@@ -561,6 +564,7 @@ impl AssociationMetrics {
             (&self.events, now.events, told.events),
             (&self.decisions, now.decisions, told.decisions),
             (&self.forgotten, now.forgotten, told.forgotten),
+            (&self.ahead, now.ahead, told.ahead),
             (&self.by_others, now.by_others, told.by_others),
             (&self.words_refused, now.words_refused, told.words_refused),
             (&self.dead, now.dead, told.dead),

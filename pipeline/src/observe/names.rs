@@ -73,6 +73,7 @@ names! {
     ASSOCIATE_SITES = "sightline_associate_sites", "Sites that this process joins";
     ASSOCIATE_LATE = "sightline_associate_late_sightings", "Sightings of its sites that came after the watermark and were joined out of order";
     ASSOCIATE_FORGOTTEN = "sightline_associate_forgotten_total", "Sightings that were not joined because their track is forgotten";
+    ASSOCIATE_AHEAD = "sightline_associate_ahead_total", "Sightings whose tracks join nobody, since they are minutes ahead of this machine's clock";
     ASSOCIATE_OTHERS = "sightline_associate_other_models_total", "Sightings by another model than this process compares by: joined by time and place alone";
     ASSOCIATE_REFUSED_WORDS = "sightline_associate_refused_words_total", "Words of people about tracks that are not compared any more";
     ASSOCIATE_DEAD = "sightline_associate_dead_total", "Messages that could not be joined and went to the dead letters";

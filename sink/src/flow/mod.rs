@@ -390,13 +390,13 @@ impl Sink {
         self.shared.store.person(id)
     }
 
-    /// Takes somebody's word on two tracks; see [`Store::say_word`].
+    /// Takes somebody's word on pairs of tracks; see [`Store::say_words`].
     ///
     /// # Errors
     ///
-    /// As [`Store::say_word`].
-    pub fn say_word(&self, tracks: [TrackId; 2], verdict: Verdict) -> Result<bool> {
-        self.shared.store.say_word(tracks, verdict)
+    /// As [`Store::say_words`].
+    pub fn say_words(&self, pairs: &[[TrackId; 2]], verdict: Verdict) -> Result<u64> {
+        self.shared.store.say_words(pairs, verdict)
     }
 
     /// Whose a track is, as of now.

@@ -50,6 +50,8 @@ pub struct AssociateStatus {
     pub decisions: u64,
     /// Sightings that were refused because their track is forgotten.
     pub forgotten: u64,
+    /// Sightings that were left out, since they are minutes ahead of the clock.
+    pub ahead: u64,
     /// Sightings by other models, compared by time and place alone.
     pub by_others: u64,
     /// Sightings of the sites that are joined here that came after the watermark.

@@ -282,6 +282,7 @@ impl<'s> Session<'s> {
         status.events += 1;
         status.sightings += taken.sightings;
         status.forgotten += taken.forgotten;
+        status.ahead += taken.ahead;
         status.by_others += taken.by_others;
         status.words += taken.words;
         status.words_refused += taken.words_refused;

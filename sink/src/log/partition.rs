@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use crate::event::ForgottenSet;
 use crate::persons::wire::{PART_BYTES, PersonBody, PersonMessage, TrackMessage, parts};
 use crate::persons::{APPEARANCE, Associator, Outline, PersonEvent, Refill, WalkingTime};
-use crate::{AssociationOptions, Error, Event, PersonId, Result, Sighting, TrackId};
+use crate::{AssociationOptions, Error, Event, PersonId, Result, Sighting, TrackId, clock};
 
 /// Messages and time after which a new outline is made: what whoever takes over has to do again.
 const OUTLINE_AFTER: (u64, Duration) = (20_000, Duration::from_secs(300));
@@ -30,6 +30,7 @@ pub(super) struct Joining {
 pub(super) struct Taken {
     pub(super) sightings: u64,
     pub(super) forgotten: u64,
+    pub(super) ahead: u64,
     pub(super) by_others: u64,
     pub(super) words: u64,
     pub(super) words_refused: u64,
@@ -174,14 +175,22 @@ impl Partition {
                 taken.by_others += u64::from(others);
                 let (name, track) = (sighting.site.clone(), sighting.track);
                 let site = self.site(&name)?;
+                let event = Event::Sighting(sighting);
+                if site.associator.is_ahead(&event, clock::now_ns()) {
+                    taken.ahead += 1;
+                    return Ok(());
+                }
                 site.first.entry(track).or_insert(offset);
-                site.take(&name, &Event::Sighting(sighting), told);
+                site.take(&name, &event, told);
                 Ok(())
             }
             TrackMessage::Event(Event::Coverage(coverage)) => {
                 let name = coverage.site.clone();
                 let event = Event::Coverage(coverage);
-                self.site(&name)?.take(&name, &event, told);
+                let site = self.site(&name)?;
+                if !site.associator.is_ahead(&event, clock::now_ns()) {
+                    site.take(&name, &event, told);
+                }
                 Ok(())
             }
             TrackMessage::Event(Event::Forgotten(_)) => {

@@ -233,29 +233,36 @@ impl Receiver {
         Ok(report)
     }
 
-    /// Takes somebody's word on two tracks: they are one person, or they are not. Where others join tracks they are told;
-    /// the assignments come back when they have taken it. False when one of the tracks is not known, or is of another site.
+    /// Takes somebody's word on pairs of tracks: they are one person, or they are not. Where others join tracks they are told;
+    /// the assignments come back when they have taken it. Says of how many: of the others a track is not known, or is of
+    /// another site.
     ///
     /// # Errors
     ///
-    /// [`Error::Log`] when those who join tracks cannot be told within `limit`; as [`Store::say_word`].
-    pub fn say_word(
+    /// [`Error::Log`] when those who join tracks cannot be told within `limit`; as [`Store::say_words`].
+    pub fn say_words(
         &self,
-        tracks: [TrackId; 2],
+        pairs: &[[TrackId; 2]],
         verdict: Verdict,
         limit: Duration,
-    ) -> Result<bool> {
+    ) -> Result<u64> {
         let Shared { store, options, .. } = &*self.shared;
         if !store.follows_persons() {
-            return store.say_word(tracks, verdict);
+            return store.say_words(pairs, verdict);
         }
-        let Some(word) = store.word_to_others(tracks, verdict) else {
-            return Ok(false);
-        };
+        let pairs = pairs.iter();
+        let words: Vec<_> = pairs
+            .filter_map(|pair| store.word_to_others(*pair, verdict))
+            .collect();
+        if words.is_empty() {
+            return Ok(0);
+        }
         let forwarder = Forwarder::connect(&options.log)?;
-        forwarder.send_event(of_word(&word)?)?;
+        for word in &words {
+            forwarder.send_event(of_word(word)?)?;
+        }
         forwarder.confirm(limit)?;
-        Ok(true)
+        Ok(words.len() as u64)
     }
 
     /// Waits until everything that is in the log now is indexed and durable, by whoever of the group; what comes meanwhile is not

@@ -29,6 +29,9 @@ const MOST_RETIRED: usize = 512;
 /// Most tracks that came when they were too old to be compared and that are remembered.
 const MOST_BELATED: usize = 4096;
 
+/// Events may be this far ahead of the clock: beyond it the clock that stamped them is wrong.
+pub(super) const MOST_AHEAD_NS: i64 = 300_000_000_000;
+
 /// How often recent decisions are looked at again.
 const SWEEP_NS: i64 = 15_000_000_000;
 
@@ -137,6 +140,33 @@ impl Associator {
         while let Some(sighting) = self.state.waiting.before(watermark_ns) {
             self.process(&sighting, decisions);
         }
+    }
+
+    /// Whether an event is so far ahead of the clock that it is not to be taken in: what is right would be too old to be joined
+    /// for as long. Counts sightings of which that is so.
+    pub(crate) fn is_ahead(&mut self, event: &Event, clock_ns: i64) -> bool {
+        let (time_ns, camera) = match event {
+            Event::Sighting(sighting) => (sighting.capture_ns, &sighting.camera),
+            Event::Coverage(coverage) => (coverage.to_ns, &coverage.camera),
+            Event::Forgotten(_) => return false,
+        };
+        let ahead_ns = time_ns.saturating_sub(clock_ns);
+        if ahead_ns <= MOST_AHEAD_NS {
+            return false;
+        }
+        if matches!(event, Event::Sighting(_)) {
+            let ahead = &mut self.state.counts.ahead;
+            *ahead += 1;
+            if ahead.is_power_of_two() {
+                tracing::warn!(
+                    camera,
+                    sightings = *ahead,
+                    ahead_s = ahead_ns / 1_000_000_000,
+                    "sightings are ahead of the clock and join nobody; set the clock of the camera's box, or of this machine"
+                );
+            }
+        }
+        true
     }
 
     /// Takes in what still waits and looks at every decision again: nothing more will come.
@@ -449,15 +479,17 @@ impl Associator {
             self.state.by_end.pop_first();
             self.state.tracks.remove(&track);
             self.state.learned.remove(&track);
-            self.state.words.let_go(track);
             self.evidence.turn();
             self.state.counts.retired += 1;
             let Some(id) = self.person_of(track) else {
+                self.state.words.let_go(track);
                 continue;
             };
             let Some(person) = self.state.persons.get_mut(&id) else {
+                self.state.words.let_go(track);
                 continue;
             };
+            // What was said of it holds for its person, as long as that has tracks that are compared.
             person.tracks.retain(|other| *other != track);
             person.retired.push(track);
             // Somebody who comes by all day must not weigh more every day.
@@ -466,11 +498,13 @@ impl Associator {
                 let is_founder = person.retired.first().map(|it| PersonId::derive(*it)) == Some(id);
                 let oldest = person.retired.remove(usize::from(is_founder));
                 self.state.person_of.remove(&oldest);
+                self.state.words.let_go(oldest);
             }
             if person.tracks.is_empty() {
                 let gone = self.state.persons.remove(&id);
                 for track in gone.into_iter().flat_map(|person| person.retired) {
                     self.state.person_of.remove(&track);
+                    self.state.words.let_go(track);
                 }
             }
             self.recentre(id);

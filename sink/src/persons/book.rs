@@ -20,7 +20,7 @@ use super::transit::WalkingTime;
 use super::word::{self, Feedback, Verdict};
 use crate::event::{self, Event, Sighting};
 use crate::spool::record::{self, Parsed};
-use crate::{Error, PersonId, Result, SightingId, TrackId};
+use crate::{Error, PersonId, Result, SightingId, TrackId, clock};
 
 /// Bytes of log after which a new snapshot is written.
 const LOG_BYTES: u64 = 32 << 20;
@@ -150,12 +150,15 @@ impl PersonBook {
         std::mem::take(&mut self.regained)
     }
 
-    /// Takes in an event and adds what was decided to `decisions`.
+    /// Takes in an event and adds what was decided to `decisions`. False: it is minutes ahead of the clock, and left out.
     ///
     /// # Errors
     ///
     /// When the event breaks the schema's rules.
-    pub fn take(&mut self, event: &Event, decisions: &mut Vec<PersonEvent>) -> Result<()> {
+    pub fn take(&mut self, event: &Event, decisions: &mut Vec<PersonEvent>) -> Result<bool> {
+        if self.associator.is_ahead(event, clock::now_ns()) {
+            return Ok(false);
+        }
         let bare;
         let event = match event {
             Event::Sighting(sighting) => {
@@ -172,7 +175,8 @@ impl PersonBook {
         record::write(&mut self.unwritten, 1, event.time_ns(), &payload);
         let before = decisions.len();
         self.associator.take(event, decisions);
-        self.note(&decisions[before..])
+        self.note(&decisions[before..])?;
+        Ok(true)
     }
 
     /// Takes on what tracks look like by another model, and makes it durable.
@@ -189,26 +193,31 @@ impl PersonBook {
         self.flush()
     }
 
-    /// Takes somebody's word on two tracks, and makes it durable; false when one of them is not compared any more.
+    /// Takes somebody's word on pairs of tracks, and makes it durable. Says of how many: the others have a track that is not
+    /// compared any more.
     ///
     /// # Errors
     ///
     /// When the disk refuses.
-    pub fn say_word(
+    pub fn say_words(
         &mut self,
-        tracks: [TrackId; 2],
+        pairs: &[[TrackId; 2]],
         verdict: Verdict,
         decisions: &mut Vec<PersonEvent>,
-    ) -> Result<bool> {
+    ) -> Result<u64> {
         let before = decisions.len();
-        let Some(feedback) = self.associator.say_word(tracks, verdict, decisions) else {
-            return Ok(false);
-        };
+        let pairs = pairs.iter();
+        let said: Vec<Feedback> = pairs
+            .filter_map(|pair| self.associator.say_word(*pair, verdict, decisions))
+            .collect();
+        if said.is_empty() {
+            return Ok(0);
+        }
         self.note(&decisions[before..])?;
-        word::append(&self.dir.join("feedback.jsonl"), &feedback)?;
+        word::append(&self.dir.join("feedback.jsonl"), &said)?;
         self.is_finished = true;
         self.flush()?;
-        Ok(true)
+        Ok(said.len() as u64)
     }
 
     /// What was said, in the order in which it was said, from the `after`th pair (from 0) on, at most so many.

@@ -247,6 +247,11 @@ impl Evidence {
             through: [None; 2],
             is_placed: false,
         };
+        if earlier.site != later.site {
+            // A store may hold several sites: cameras of the same name are others there.
+            pair.is_ruled_out = true;
+            return pair;
+        }
         let overlap_s = seconds(later.start_ns, earlier.end_ns.min(later.end_ns));
         let is_together = overlap_s > TOLERANCE_S + clocks_s(earlier, later);
         match self.map.relation(&earlier.camera, &later.camera) {

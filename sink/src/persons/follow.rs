@@ -171,7 +171,7 @@ impl Followed {
             self.counts.stale += 1;
             return Ok(());
         }
-        word::append(&feedback_file(&self.dir), said)?;
+        word::append(&feedback_file(&self.dir), std::slice::from_ref(said))?;
         self.said.insert(mark(said));
         self.counts.taken += 1;
         Ok(())

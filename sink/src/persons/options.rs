@@ -41,6 +41,9 @@ pub struct AssociationCounts {
     pub tracks: u64,
     /// Sightings that came after the watermark: taken in at once, out of order.
     pub late: u64,
+    /// Sightings that were not taken in, since they are of minutes to come.
+    #[serde(default)]
+    pub ahead: u64,
     /// Sightings that were known already.
     pub repeated: u64,
     /// Tracks that were let go of.

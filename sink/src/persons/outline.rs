@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::associator::{Associator, State};
+use super::associator::{Associator, MOST_AHEAD_NS, State};
 use super::options::{AssociationCounts, AssociationOptions};
 use super::person::Person;
 use super::track::Track;
@@ -15,7 +15,7 @@ use super::transit::Transit;
 use super::waiting::Waiting;
 use super::word::Words;
 use crate::event::{ForgottenSet, Sighting};
-use crate::{PersonId, Result, TrackId};
+use crate::{PersonId, Result, TrackId, clock};
 
 /// A site's association without its sightings.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -103,7 +103,8 @@ impl Refill {
     /// Takes in what the log holds before the outline, in its order.
     pub(crate) fn take(&mut self, offset: i64, sighting: &Sighting, lateness_ns: i64) {
         let id = sighting.track;
-        if self.first.get(&id).is_none_or(|first| offset < *first) {
+        let is_ahead = sighting.capture_ns > clock::now_ns().saturating_add(MOST_AHEAD_NS);
+        if is_ahead || self.first.get(&id).is_none_or(|first| offset < *first) {
             return;
         }
         let watermark_ns = self.outline.newest_ns.saturating_sub(lateness_ns);
@@ -145,7 +146,6 @@ impl Refill {
                 }
                 None => {
                     first.remove(&id);
-                    outline.words.let_go(id);
                 }
             }
         }
@@ -162,6 +162,8 @@ impl Refill {
             person.retired.extend::<Vec<TrackId>>(gone);
             // As when its last track is let go of for age.
             if is_shorter && person.tracks.is_empty() {
+                let gone = person.retired.into_iter();
+                gone.for_each(|track| outline.words.let_go(track));
                 continue;
             }
             let all = person.retired.iter().chain(&person.tracks);

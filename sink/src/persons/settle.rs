@@ -10,6 +10,7 @@ use std::collections::{BTreeSet, VecDeque};
 use super::associator::Associator;
 use super::event::{Join, PersonEvent, RunnerUp};
 use super::person::{Judge, Person, Worth};
+use super::word::Verdict;
 use crate::{PersonId, TrackId};
 
 /// What a change must be better by.
@@ -80,10 +81,38 @@ impl Associator {
         person.map_or(&[], |person| &person.tracks)
     }
 
+    fn retired_of(&self, person: PersonId) -> &[TrackId] {
+        let person = self.state.persons.get(&person);
+        person.map_or(&[], |person| &person.retired)
+    }
+
+    /// Whether somebody said that a track is one person with one that is compared no more, and with whom it is: then it stays.
+    fn is_bound(&self, track: TrackId) -> bool {
+        let words = &self.state.words;
+        !words.is_empty()
+            && words.same_as(track).iter().any(|other| {
+                !self.state.tracks.contains_key(other)
+                    && self.person_of(*other) == self.person_of(track)
+            })
+    }
+
+    /// Whether somebody said of any of these and of any of those, which are compared no more, that they are two people.
+    fn are_said_apart(&self, these: &[TrackId], those: &[TrackId]) -> bool {
+        let words = &self.state.words;
+        !words.is_empty()
+            && those.iter().any(|one| {
+                let mut about = words.about(*one);
+                about
+                    .any(|(other, verdict)| verdict == Verdict::Different && these.contains(&other))
+            })
+    }
+
     fn best_change(&self, track: TrackId) -> Option<Change> {
         let judge = self.judge();
         let own = self.person_of(track)?;
         let set = self.set_of(own);
+        let retired = self.retired_of(own);
+        let is_bound = self.is_bound(track);
         let rest: Vec<TrackId> = set
             .iter()
             .copied()
@@ -100,13 +129,18 @@ impl Associator {
             }
         };
         if !rest.is_empty() {
-            offer(leaving, Change::Alone);
+            if !is_bound {
+                offer(leaving, Change::Alone);
+            }
             let at = set.iter().position(|other| *other == track).unwrap_or(0);
             for cut in [at, at + 1] {
                 if cut == 0 || cut >= set.len() {
                     continue;
                 }
                 let (before, after) = set.split_at(cut);
+                if after.iter().any(|later| self.is_bound(*later)) {
+                    continue;
+                }
                 let seam = judge.seam(before, after);
                 if let Some(apart) = judge.apart(&seam) {
                     let gain = apart.total() - total(judge.joined(&seam));
@@ -116,12 +150,25 @@ impl Associator {
         }
         for candidate in self.candidates(track) {
             let other = self.set_of(candidate);
-            if let Some((gain, leaving)) = judge.said_union(set, other) {
+            let others_retired = self.retired_of(candidate);
+            let are_two = self.are_said_apart(set, others_retired)
+                || self.are_said_apart(other, retired)
+                || self.are_said_apart(retired, others_retired);
+            if !are_two && let Some((gain, leaving)) = judge.said_union(set, other) {
                 offer(gain, Change::Merge(candidate, leaving));
+            }
+            // Where it is the last that is compared, those that are not go along.
+            let is_kept = if rest.is_empty() {
+                are_two
+            } else {
+                is_bound || self.are_said_apart(&[track], others_retired)
+            };
+            if is_kept {
+                continue;
             }
             let seam = judge.seam(other, &[track]);
             let clashing = judge.clashing(&seam);
-            if clashing.len() > MOST_DRIVEN_OUT {
+            if clashing.len() > MOST_DRIVEN_OUT || clashing.iter().any(|it| self.is_bound(*it)) {
                 continue;
             }
             let Some(staying) = seam.without(&clashing) else {
@@ -138,7 +185,7 @@ impl Associator {
             }
             // Where the track itself is not drawn, its person is not either.
             let is_drawn = drawn.is_some_and(|drawn| drawn > 0.0);
-            if !rest.is_empty() && clashing.is_empty() && is_drawn {
+            if !rest.is_empty() && !are_two && clashing.is_empty() && is_drawn {
                 let seam = judge.seam(set, other);
                 if let (Some(apart), Some(after)) = (judge.apart(&seam), judge.joined(&seam)) {
                     let gain = after.total() - apart.total();
@@ -249,6 +296,7 @@ impl Associator {
                 // As when its last track is let go of for age.
                 for track in retired {
                     self.state.person_of.remove(&track);
+                    self.state.words.let_go(track);
                 }
                 continue;
             }

@@ -283,20 +283,13 @@ fn what_people_say_stands_against_all_evidence_and_after_a_restart() {
     }
     book.finish(&mut decisions).unwrap();
     assert_eq!(book.person_of(one), book.person_of(three));
-    assert!(
-        book.say_word([three, one], Verdict::Different, &mut decisions)
-            .unwrap()
-    );
-    assert!(
-        book.say_word([one, two], Verdict::Same, &mut decisions)
-            .unwrap()
-    );
+    let different = [[three, one]];
+    let taken = book.say_words(&different, Verdict::Different, &mut decisions);
+    assert_eq!(taken.unwrap(), 1);
     let nobody = TrackId::derive("s", "c", 1, 1);
-    assert!(
-        !book
-            .say_word([one, nobody], Verdict::Same, &mut decisions)
-            .unwrap()
-    );
+    let same = [[one, two], [one, nobody]];
+    let taken = book.say_words(&same, Verdict::Same, &mut decisions);
+    assert_eq!(taken.unwrap(), 1);
     drop(book);
     let mut book = open();
     book.finish(&mut decisions).unwrap();
@@ -311,6 +304,68 @@ fn what_people_say_stands_against_all_evidence_and_after_a_restart() {
     assert_eq!(said.len(), 2);
     assert!(said[0].was_same && said[0].verdict == Verdict::Different);
     assert!(said[0].similarity.unwrap() > 0.9 && !said[1].was_same);
+}
+
+#[test]
+fn a_clock_that_is_days_ahead_costs_nobody_else_their_person() {
+    let day = 86_400 * S;
+    let walks = [(1, 0, 0), (1, 1, 12)].map(|(who, camera, at_s)| Walk {
+        who,
+        camera,
+        start_ns: at_s * S,
+        seconds: 6,
+    });
+    let ahead = Walk {
+        who: 2,
+        camera: 2,
+        start_ns: crate::clock::now_ns() + 2 * day,
+        seconds: 6,
+    };
+    let dir = tempfile::tempdir().unwrap();
+    let mut book = PersonBook::open(dir.path(), AssociationOptions::default()).unwrap();
+    let mut decisions = Vec::new();
+    let [first, second] = walks.map(|walk| in_time(&[walk]));
+    for (event, is_taken) in first
+        .iter()
+        .map(|event| (event, true))
+        .chain(in_time(&[ahead]).iter().map(|event| (event, false)))
+        .chain(second.iter().map(|event| (event, true)))
+    {
+        assert_eq!(book.take(event, &mut decisions).unwrap(), is_taken);
+    }
+    book.finish(&mut decisions).unwrap();
+    let [one, other] = walks.each_ref().map(track_of);
+    assert_eq!(book.person_of(one), book.person_of(other));
+    assert_eq!(book.person_of(track_of(&ahead)), None);
+    assert!(book.counts().ahead > 0 && book.counts().late == 0);
+}
+
+#[test]
+fn nobody_is_on_two_sites_whose_cameras_have_the_same_names() {
+    let walks = [(1, 0, 0), (1, 1, 12)].map(|(who, camera, at_s)| Walk {
+        who,
+        camera,
+        start_ns: at_s * S,
+        seconds: 6,
+    });
+    let mut events = in_time(&walks);
+    let of_site = |events: &[Event]| {
+        let (associator, _) = associate(events, AssociationOptions::default());
+        walks
+            .each_ref()
+            .map(|walk| associator.person_of(track_of(walk)))
+    };
+    let [one, other] = of_site(&events);
+    assert_eq!(one, other);
+    for event in &mut events {
+        if let Event::Sighting(sighting) = event
+            && sighting.track == track_of(&walks[1])
+        {
+            sighting.site = "another".to_owned();
+        }
+    }
+    let [one, other] = of_site(&events);
+    assert_ne!(one, other);
 }
 
 proptest! {

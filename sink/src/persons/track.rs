@@ -48,6 +48,7 @@ pub(crate) struct Place {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Track {
     pub(crate) id: TrackId,
+    pub(crate) site: String,
     pub(crate) camera: String,
     pub(crate) start_ns: i64,
     pub(crate) end_ns: i64,
@@ -76,6 +77,7 @@ impl Track {
     pub(crate) fn of(sighting: &Sighting) -> Self {
         let mut track = Self {
             id: sighting.track,
+            site: sighting.site.clone(),
             camera: sighting.camera.clone(),
             start_ns: sighting.state.start_ns,
             end_ns: sighting.state.end_ns,

@@ -81,15 +81,18 @@ pub(crate) fn read(path: &Path, after: usize, most: usize) -> Result<Vec<Feedbac
 /// # Errors
 ///
 /// When the disk refuses; nothing of it stands there then.
-pub(crate) fn append(path: &Path, said: &Feedback) -> Result<()> {
+pub(crate) fn append(path: &Path, said: &[Feedback]) -> Result<()> {
     let what = "write what people said of tracks";
-    let mut line = serde_json::to_vec(said).map_err(|error| Error::io(what)(error.into()))?;
-    line.push(b'\n');
+    let mut lines = Vec::new();
+    for one in said {
+        serde_json::to_writer(&mut lines, one).map_err(|error| Error::io(what)(error.into()))?;
+        lines.push(b'\n');
+    }
     let mut options = File::options();
     let file = options.append(true).create(true).open(path);
     let mut file = file.map_err(Error::io(what))?;
     let end = file.metadata().map_err(Error::io(what))?.len();
-    append_whole(&mut file, end, &line).map_err(Error::io(what))
+    append_whole(&mut file, end, &lines).map_err(Error::io(what))
 }
 
 /// Appends to a file that ends at `end`, and makes it durable: all of it or, on a disk that is full, nothing.

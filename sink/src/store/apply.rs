@@ -33,6 +33,8 @@ pub struct Applied {
     pub refused: u64,
     /// Sightings of tracks that are forgotten; they are dropped.
     pub forgotten: u64,
+    /// Sightings that are minutes ahead of the clock: their tracks join nobody.
+    pub ahead: u64,
 }
 
 /// Times of writes that are kept until somebody asks for them; see [`super::IndexNews`].
@@ -48,6 +50,7 @@ impl Applied {
         self.crops += other.crops;
         self.refused += other.refused;
         self.forgotten += other.forgotten;
+        self.ahead += other.ahead;
     }
 }
 
@@ -118,7 +121,7 @@ impl Store {
             self.coverage.add(sequence, coverage)?;
             applied.coverage += 1;
         }
-        self.associate(accepted.into_iter())?;
+        applied.ahead = self.associate(accepted.into_iter())?;
         Ok(applied)
     }
 

@@ -18,12 +18,14 @@ use crate::persons::{
 use crate::{Error, PersonId, PersonRecord, Result, SightingId, TrackId};
 
 impl Store {
-    /// Takes events through association, and writes whose each track is.
-    pub(super) fn associate<'e>(&self, events: impl Iterator<Item = &'e Event>) -> Result<()> {
+    /// Takes events through association, and writes whose each track is. Says how many sightings were left out, since they
+    /// are ahead of the clock.
+    pub(super) fn associate<'e>(&self, events: impl Iterator<Item = &'e Event>) -> Result<u64> {
         self.relook_if_due()?;
         let Some(mut book) = self.book_of_persons() else {
-            return self.write_persons_of(events);
+            return self.write_persons_of(events).map(|()| 0);
         };
+        let mut ahead = 0;
         let mut decisions = Vec::new();
         let mut repeated: BTreeMap<TrackId, PersonId> = BTreeMap::new();
         for event in events {
@@ -31,7 +33,8 @@ impl Store {
                 Event::Sighting(sighting) => book.person_of(sighting.track),
                 Event::Coverage(_) | Event::Forgotten(_) => None,
             };
-            book.take(event, &mut decisions)?;
+            let is_taken = book.take(event, &mut decisions)?;
+            ahead += u64::from(!is_taken && matches!(event, Event::Sighting(_)));
             // A tracklet that was lost with its last flush is here again, and nothing new is decided of it.
             if let (Event::Sighting(sighting), Some(person)) = (event, known) {
                 repeated.insert(sighting.track, person);
@@ -44,7 +47,8 @@ impl Store {
             *person = book.person_of(*track).unwrap_or(*person);
         }
         drop(book);
-        self.write_persons(writes).map(drop)
+        self.write_persons(writes)?;
+        Ok(ahead)
     }
 
     /// Takes in what association still holds back, and settles every person: no sighting will come for now.
@@ -70,13 +74,13 @@ impl Store {
         self.index().tracklets.flush()
     }
 
-    /// Takes somebody's word on two tracks: they are one person, or they are not. It stands from now on. False
-    /// when one of them is not compared any more, or association is off.
+    /// Takes somebody's word on pairs of tracks: they are one person, or they are not. It stands from now on. Says of how
+    /// many; of none where association is off, and not of those of which one track is not compared any more.
     ///
     /// # Errors
     ///
     /// When the disk or the engine refuses.
-    pub fn say_word(&self, tracks: [TrackId; 2], verdict: Verdict) -> Result<bool> {
+    pub fn say_words(&self, pairs: &[[TrackId; 2]], verdict: Verdict) -> Result<u64> {
         let _writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
         let index = self.index();
         let Some(mut book) = self.book_of_persons() else {
@@ -86,14 +90,14 @@ impl Store {
                         .to_owned(),
                 });
             }
-            return Ok(false);
+            return Ok(0);
         };
         let mut decisions = Vec::new();
-        let is_taken = book.say_word(tracks, verdict, &mut decisions)?;
+        let taken = book.say_words(pairs, verdict, &mut decisions)?;
         drop(book);
         self.write_persons(latest(&decisions))?;
         index.tracklets.flush()?;
-        Ok(is_taken)
+        Ok(taken)
     }
 
     /// A person with its tracks and the reasons of their joins; an id that was renamed leads to the one that

@@ -288,14 +288,13 @@ fn a_word_and_a_forgetting_reach_those_who_join_and_come_back() {
         .find(|((one, a), (other, b))| is_two(&[a, b]) && is_after(one, other))
         .unwrap();
     let pair = [*track, *other];
-    assert!(store.say_word(pair, Verdict::Same).is_err(), "others join");
-    assert!(receiver.say_word(pair, Verdict::Same, LONG).unwrap());
-    let unknown = TrackId::derive("north", "nowhere", 1, 1);
     assert!(
-        !receiver
-            .say_word([*track, unknown], Verdict::Same, LONG)
-            .unwrap()
+        store.say_words(&[pair], Verdict::Same).is_err(),
+        "others join"
     );
+    let unknown = TrackId::derive("north", "nowhere", 1, 1);
+    let pairs = [pair, [*track, unknown]];
+    assert_eq!(receiver.say_words(&pairs, Verdict::Same, LONG).unwrap(), 1);
     until("the two are one person", || {
         let now = persons_searched(&store);
         now[track] == now[other]
@@ -328,7 +327,7 @@ fn a_word_and_a_forgetting_reach_those_who_join_and_come_back() {
     assert_eq!(store.person_of(*other), None);
     assert!(store.feedback(0, 9).unwrap().is_empty());
     // A word about what is not there any more is refused where it is heard.
-    assert!(!receiver.say_word(pair, Verdict::Same, LONG).unwrap());
+    assert_eq!(receiver.say_words(&[pair], Verdict::Same, LONG).unwrap(), 0);
     // Once more from the beginning: a store that comes back follows what holds.
     receiver.close().unwrap();
     drop(store);

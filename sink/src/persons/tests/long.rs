@@ -156,6 +156,39 @@ fn a_track_that_comes_later_than_the_window_has_a_person_and_is_counted_once() {
 }
 
 #[test]
+fn a_word_on_a_track_that_is_let_go_of_holds_for_its_person() {
+    // All look alike. Of the first two it is said that they are two people, and that the third is the first one again.
+    let walks = [(0, 0), (1, 60), (2, 120)].map(|(camera, at_s)| walk(1, camera, at_s * S, 8));
+    let later = [
+        walk(1, 3, 5 * MINUTE + 30 * S, 8),
+        walk(1, 2, 6 * MINUTE, 8),
+    ];
+    let options = AssociationOptions {
+        window_ns: 5 * MINUTE,
+        ..AssociationOptions::default()
+    };
+    let (mut associator, mut said) = associate(&in_time(&walks), options);
+    let [first, second, third] = walks.each_ref().map(track_of);
+    for (pair, verdict) in [
+        ([first, second], Verdict::Different),
+        ([first, third], Verdict::Same),
+    ] {
+        associator.say_word(pair, verdict, &mut said).unwrap();
+    }
+    assert_eq!(associator.person_of(first), associator.person_of(third));
+    for event in in_time(&later) {
+        associator.take(&event, &mut said);
+    }
+    associator.finish(&mut said);
+    let tracks = &associator.state().tracks;
+    assert!(!tracks.contains_key(&first) && tracks.contains_key(&second));
+    let of = |track| associator.person_of(track).unwrap();
+    assert_ne!(of(first), of(second));
+    assert_eq!(of(first), of(third));
+    assert!(!associator.state().words.is_empty());
+}
+
+#[test]
 fn ids_stay_when_tracks_are_let_go_of() {
     // The first track outlasts the second one, which is let go of first; then more come than are remembered.
     let mut walks = vec![walk(1, 0, 0, 400), walk(1, 1, 60 * S, 10)];
