@@ -25,7 +25,8 @@ use super::group::member;
 use super::lanes::Place;
 use super::message::of_decision;
 use super::options::LogOptions;
-use super::partition::{Mark, Partition, Taken};
+use super::partition::{Came, Mark, Partition, Taken};
+use super::producer::BATCH_BYTES;
 use super::takeover::{Committed, take_over};
 use super::topics::{Topic, require_topics};
 use crate::event::ForgottenSet;
@@ -267,7 +268,7 @@ impl<'s> Session<'s> {
         let payload = arrived.message.payload().unwrap_or_default();
         let outcome = match decode_track(payload) {
             Ok(message) => held.partition.take(
-                arrived.offset,
+                Came::of(&arrived.message),
                 message,
                 &self.forgotten,
                 &mut held.told,
@@ -537,7 +538,11 @@ fn producer(shared: &Shared) -> Result<BaseProducer<Told>> {
         .set("transaction.timeout.ms", TRANSACTION_MS)
         .set("enable.idempotence", "true")
         .set("acks", "all");
-    for (name, value) in [("compression.type", "zstd"), ("linger.ms", "5")] {
+    for (name, value) in [
+        ("compression.type", "zstd"),
+        ("linger.ms", "5"),
+        ("batch.size", BATCH_BYTES),
+    ] {
         if !options.properties.contains_key(name) {
             config.set(name, value);
         }

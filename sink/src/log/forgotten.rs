@@ -21,6 +21,9 @@ use crate::{Error, Event, Result};
 
 const DOING: &str = "read what is forgotten";
 
+/// Longest time that reading all of it may take: well below what a supervisor waits for a sign of life.
+const MOST: Duration = Duration::from_secs(300);
+
 const GROUP: &str = "sightline-forgotten";
 
 /// Reads what is to be forgotten, from the beginning on.
@@ -33,7 +36,7 @@ pub(super) struct Feed {
 }
 
 impl Feed {
-    /// Begins, and reads all that there is, however much that is; fails when nothing comes for `limit`.
+    /// Begins, and reads all that there is; fails when nothing comes for `limit`, or not all of it for [`MOST`].
     pub(super) fn open(options: &LogOptions, limit: Duration) -> Result<(Self, Vec<Forgotten>)> {
         let mut config = reader(options, GROUP);
         if !options.properties.contains_key("fetch.wait.max.ms") {
@@ -59,15 +62,17 @@ impl Feed {
             .assign(&from)
             .map_err(|error| feed.failed(&error))?;
         let mut known = Vec::new();
-        let mut heard = Instant::now();
+        let begin = Instant::now();
+        let mut heard = begin;
         while feed.next < end {
             let before = feed.next;
             known.extend(feed.next_within(Duration::from_millis(100))?);
             if feed.next > before {
                 heard = Instant::now();
-            } else if heard.elapsed() > limit {
-                let (seconds, left) = (limit.as_secs(), end - feed.next);
-                let what = format!("nothing came for {seconds} s, and {left} entries are left");
+            }
+            if heard.elapsed() > limit || begin.elapsed() > MOST {
+                let (seconds, left) = (begin.elapsed().as_secs(), end - feed.next);
+                let what = format!("{left} entries had not come after {seconds} s");
                 return Err(options.failed(DOING, what));
             }
         }

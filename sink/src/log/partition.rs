@@ -3,10 +3,14 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
+use rdkafka::Message;
+
 use crate::event::ForgottenSet;
 use crate::persons::wire::{PART_BYTES, PersonBody, PersonMessage, TrackMessage, parts};
-use crate::persons::{APPEARANCE, Associator, Outline, PersonEvent, Refill, WalkingTime};
-use crate::{AssociationOptions, Error, Event, PersonId, Result, Sighting, TrackId, clock};
+use crate::persons::{
+    APPEARANCE, Associator, Outline, PersonEvent, Refill, WalkingTime, is_too_far_ahead,
+};
+use crate::{AssociationOptions, Error, Event, PersonId, Result, Sighting, TrackId};
 
 /// Messages and time after which a new outline is made: what whoever takes over has to do again.
 const OUTLINE_AFTER: (u64, Duration) = (20_000, Duration::from_secs(300));
@@ -34,6 +38,24 @@ pub(super) struct Taken {
     pub(super) by_others: u64,
     pub(super) words: u64,
     pub(super) words_refused: u64,
+}
+
+/// A message's place in its partition, and when the log took it: the clock of sightings here, since whoever takes over has to
+/// decide the same.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Came {
+    pub(super) offset: i64,
+    at_ns: i64,
+}
+
+impl Came {
+    pub(super) fn of(message: &impl Message) -> Self {
+        let at_ms = message.timestamp().to_millis();
+        Self {
+            offset: message.offset(),
+            at_ns: at_ms.map_or(i64::MAX, |ms| ms.saturating_mul(1_000_000)),
+        }
+    }
 }
 
 /// Where whoever takes over begins; said with each commit.
@@ -147,20 +169,20 @@ impl Partition {
         sites.map(|site| site.associator.counts().late).sum()
     }
 
-    /// Takes in what lies at `offset`, and adds what was decided.
+    /// Takes in a message, and adds what was decided.
     ///
     /// # Errors
     ///
     /// When it can never be taken in, and why.
     pub(super) fn take(
         &mut self,
-        offset: i64,
+        came: Came,
         message: TrackMessage,
         forgotten: &ForgottenSet,
         told: &mut Vec<PersonMessage>,
         taken: &mut Taken,
     ) -> Result<(), String> {
-        self.next = offset + 1;
+        self.next = came.offset + 1;
         self.taken_since += 1;
         match message {
             TrackMessage::Event(Event::Sighting(sighting))
@@ -176,11 +198,11 @@ impl Partition {
                 let (name, track) = (sighting.site.clone(), sighting.track);
                 let site = self.site(&name)?;
                 let event = Event::Sighting(sighting);
-                if site.associator.is_ahead(&event, clock::now_ns()) {
+                if site.associator.is_ahead(&event, came.at_ns) {
                     taken.ahead += 1;
                     return Ok(());
                 }
-                site.first.entry(track).or_insert(offset);
+                site.first.entry(track).or_insert(came.offset);
                 site.take(&name, &event, told);
                 Ok(())
             }
@@ -188,7 +210,7 @@ impl Partition {
                 let name = coverage.site.clone();
                 let event = Event::Coverage(coverage);
                 let site = self.site(&name)?;
-                if !site.associator.is_ahead(&event, clock::now_ns()) {
+                if !site.associator.is_ahead(&event, came.at_ns) {
                     site.take(&name, &event, told);
                 }
                 Ok(())
@@ -404,13 +426,16 @@ pub(super) struct Refilling {
 
 impl Refilling {
     /// Takes in what lies before the outlines.
-    pub(super) fn take(&mut self, offset: i64, message: TrackMessage) {
+    pub(super) fn take(&mut self, came: Came, message: TrackMessage) {
         let TrackMessage::Event(Event::Sighting(mut sighting)) = message else {
             return;
         };
+        if is_too_far_ahead(sighting.capture_ns, came.at_ns) {
+            return;
+        }
         self.joining.without_others(&mut sighting);
         if let Some(site) = self.sites.get_mut(&sighting.site) {
-            site.take(offset, &sighting, self.joining.options.lateness_ns);
+            site.take(came.offset, &sighting, self.joining.options.lateness_ns);
         }
     }
 

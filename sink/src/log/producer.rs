@@ -86,14 +86,21 @@ pub(super) fn producer(options: &LogOptions) -> Result<BaseProducer<Reports>> {
         .map_err(|error| options.error("connect", &error))
 }
 
-/// Bytes of one request's messages, before they are compressed.
-const BATCH_BYTES: &str = "524288";
+/// Bytes of the messages that are sent as one, before they are compressed.
+pub(super) const BATCH_BYTES: &str = "524288";
+
+/// What the client sends as one at most by its own default, `message.max.bytes`.
+const CLIENTS_BYTES: &str = "1000000";
 
 /// Most bytes that the client may send as one: a topic refuses a whole batch that is larger than it takes.
 pub(super) fn largest_batch(options: &LogOptions) -> usize {
-    let asked = options.properties.get("batch.size");
-    let batch = asked.map_or(BATCH_BYTES, String::as_str);
-    batch.parse().unwrap_or(0).max(2 * MAX_EVENT_BYTES)
+    let asked = |name: &str, usual: &str| {
+        let asked = options.properties.get(name);
+        let bytes = asked.map_or(usual, String::as_str).parse();
+        bytes.unwrap_or(usize::MAX)
+    };
+    let batch = asked("batch.size", BATCH_BYTES).min(asked("message.max.bytes", CLIENTS_BYTES));
+    batch.max(2 * MAX_EVENT_BYTES)
 }
 
 fn producer_config(options: &LogOptions) -> ClientConfig {

@@ -13,7 +13,7 @@ use rdkafka::{Message as _, Offset, TopicPartitionList};
 
 use super::ear::{Ear, is_final};
 use super::options::LogOptions;
-use super::partition::{Joining, Known, Mark, Partition, Taken};
+use super::partition::{Came, Joining, Known, Mark, Partition, Taken};
 use super::topics::Topic;
 use crate::event::ForgottenSet;
 use crate::persons::Outline;
@@ -96,10 +96,10 @@ pub(super) fn take_over(
     let (mut again, mut taken) = (Vec::new(), Taken::default());
     let place = (Topic::Tracks, partition);
     let end = committed.next.unwrap_or(0);
-    read(options, place, held.next(), end, |offset, payload| {
+    read(options, place, held.next(), end, |came, payload| {
         if let Some(Ok(message)) = payload.map(wire::decode_track) {
             // What was refused is refused again.
-            drop(held.take(offset, message, forgotten, &mut again, &mut taken));
+            drop(held.take(came, message, forgotten, &mut again, &mut taken));
         }
     })?;
     let mut told = Vec::new();
@@ -130,17 +130,11 @@ fn refill(
 ) -> Result<Partition> {
     let mut refilling = Partition::refilling(joining, mark, outlines);
     let place = (Topic::Tracks, partition);
-    read(
-        options,
-        place,
-        mark.begin,
-        mark.through,
-        |offset, payload| {
-            if let Some(Ok(message)) = payload.map(wire::decode_track) {
-                refilling.take(offset, message);
-            }
-        },
-    )?;
+    read(options, place, mark.begin, mark.through, |came, payload| {
+        if let Some(Ok(message)) = payload.map(wire::decode_track) {
+            refilling.take(came, message);
+        }
+    })?;
     let (held, missing) = refilling.done()?;
     if missing > 0 {
         tracing::warn!(
@@ -232,7 +226,7 @@ fn read(
     (topic, partition): (Topic, i32),
     from: i64,
     end: i64,
-    mut each: impl FnMut(i64, Option<&[u8]>),
+    mut each: impl FnMut(Came, Option<&[u8]>),
 ) -> Result<i64> {
     let failed = |error: KafkaError| options.error(DOING, &error);
     let name = options.topic(topic);
@@ -254,7 +248,7 @@ fn read(
                 if message.offset() >= end {
                     return Ok(begin);
                 }
-                each(message.offset(), message.payload());
+                each(Came::of(&message), message.payload());
                 if message.offset() + 1 >= end {
                     return Ok(begin);
                 }

@@ -30,7 +30,13 @@ const MOST_RETIRED: usize = 512;
 const MOST_BELATED: usize = 4096;
 
 /// Events may be this far ahead of the clock: beyond it the clock that stamped them is wrong.
-pub(super) const MOST_AHEAD_NS: i64 = 300_000_000_000;
+const MOST_AHEAD_NS: i64 = 300_000_000_000;
+
+/// Whether a time is so far ahead of the clock that what is of it is not taken in: what is right would be too old to be joined
+/// for as long.
+pub(crate) fn is_too_far_ahead(time_ns: i64, clock_ns: i64) -> bool {
+    time_ns.saturating_sub(clock_ns) > MOST_AHEAD_NS
+}
 
 /// How often recent decisions are looked at again.
 const SWEEP_NS: i64 = 15_000_000_000;
@@ -69,6 +75,8 @@ pub struct Associator {
     pub(super) changed: BTreeMap<TrackId, Option<PersonId>>,
     /// Candidates by looks.
     pub(super) centres: super::centres::Centres,
+    /// Tracks that are compared no more, each with one of which somebody said that it is another person.
+    pub(super) apart: Vec<(TrackId, TrackId)>,
 }
 
 impl Associator {
@@ -100,6 +108,7 @@ impl Associator {
             },
             changed: BTreeMap::new(),
             centres: super::centres::Centres::default(),
+            apart: Vec::new(),
         })
     }
 
@@ -108,6 +117,7 @@ impl Associator {
         associator.state = state;
         let ids: Vec<PersonId> = associator.state.persons.keys().copied().collect();
         ids.iter().for_each(|id| associator.recentre(*id));
+        associator.note_apart();
         Ok(associator)
     }
 
@@ -142,18 +152,17 @@ impl Associator {
         }
     }
 
-    /// Whether an event is so far ahead of the clock that it is not to be taken in: what is right would be too old to be joined
-    /// for as long. Counts sightings of which that is so.
+    /// Whether an event is not to be taken in: see [`is_too_far_ahead`]. Counts sightings of which that is so.
     pub(crate) fn is_ahead(&mut self, event: &Event, clock_ns: i64) -> bool {
         let (time_ns, camera) = match event {
             Event::Sighting(sighting) => (sighting.capture_ns, &sighting.camera),
             Event::Coverage(coverage) => (coverage.to_ns, &coverage.camera),
             Event::Forgotten(_) => return false,
         };
-        let ahead_ns = time_ns.saturating_sub(clock_ns);
-        if ahead_ns <= MOST_AHEAD_NS {
+        if !is_too_far_ahead(time_ns, clock_ns) {
             return false;
         }
+        let ahead_ns = time_ns.saturating_sub(clock_ns);
         if matches!(event, Event::Sighting(_)) {
             let ahead = &mut self.state.counts.ahead;
             *ahead += 1;
@@ -233,13 +242,48 @@ impl Associator {
             was_same: self.person_of(a) == self.person_of(b),
             at_ns: self.state.now_ns,
         };
-        if a == b || !self.state.words.say(a, b, verdict) {
+        if a == b || one.is_elsewhere(other) || !self.state.words.say(a, b, verdict) {
             return None;
         }
+        self.take_back([a, b], verdict);
+        self.note_apart();
         self.evidence.turn();
         self.settle(vec![a, b]);
         self.say(decisions);
         Some(feedback)
+    }
+
+    /// Lets go of what was said of tracks that are compared no more and stands against a newer word: nobody could take it back.
+    fn take_back(&mut self, [a, b]: [TrackId; 2], verdict: Verdict) {
+        let with_retired = |track: TrackId| -> Vec<TrackId> {
+            let retired = self.person_of(track).map(|person| self.retired_of(person));
+            let retired = retired.unwrap_or_default().iter().copied();
+            std::iter::once(track).chain(retired).collect()
+        };
+        let [of_a, of_b] = [a, b].map(with_retired);
+        let pairs = match verdict {
+            Verdict::Same => vec![(&of_a, &of_b)],
+            Verdict::Different => vec![(&of_a, &of_a), (&of_b, &of_b)],
+        };
+        for (some, others) in pairs {
+            for one in some {
+                let words = self.state.words.about(*one);
+                let against: Vec<TrackId> = words
+                    .filter(|(other, said)| *said != verdict && others.contains(other))
+                    .map(|(other, _)| other)
+                    .collect();
+                for other in against {
+                    self.state.words.take_back(*one, other);
+                }
+            }
+        }
+    }
+
+    /// Notes anew which tracks that are compared no more are said to be somebody else than others: few, and asked for often.
+    pub(super) fn note_apart(&mut self) {
+        let tracks = &self.state.tracks;
+        let apart = self.state.words.different();
+        self.apart = apart.filter(|(one, _)| !tracks.contains_key(one)).collect();
     }
 
     /// Up to this time all sightings were taken in, Unix time in ns.
@@ -470,6 +514,14 @@ impl Associator {
 
     /// Lets go of tracks that are too old or too many.
     fn retire(&mut self) {
+        let retired = self.state.counts.retired;
+        self.retire_due();
+        if self.state.counts.retired != retired && !self.state.words.is_empty() {
+            self.note_apart();
+        }
+    }
+
+    fn retire_due(&mut self) {
         let oldest_ns = self.state.now_ns.saturating_sub(self.options.window_ns);
         while let Some(&(end_ns, track)) = self.state.by_end.first() {
             let is_due = end_ns < oldest_ns || self.state.tracks.len() > self.options.most_tracks;

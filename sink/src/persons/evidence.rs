@@ -247,7 +247,7 @@ impl Evidence {
             through: [None; 2],
             is_placed: false,
         };
-        if earlier.site != later.site {
+        if earlier.is_elsewhere(later) {
             // A store may hold several sites: cameras of the same name are others there.
             pair.is_ruled_out = true;
             return pair;

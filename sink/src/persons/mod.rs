@@ -43,6 +43,7 @@ mod word;
 mod zones;
 
 pub use associator::Associator;
+pub(crate) use associator::is_too_far_ahead;
 pub use book::{PersonBook, PersonRecord};
 pub use event::{Assigned, Join, PersonEvent, RunnerUp};
 pub use evidence::Calibration;

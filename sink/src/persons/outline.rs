@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::associator::{Associator, MOST_AHEAD_NS, State};
+use super::associator::{Associator, State};
 use super::options::{AssociationCounts, AssociationOptions};
 use super::person::Person;
 use super::track::Track;
@@ -15,7 +15,7 @@ use super::transit::Transit;
 use super::waiting::Waiting;
 use super::word::Words;
 use crate::event::{ForgottenSet, Sighting};
-use crate::{PersonId, Result, TrackId, clock};
+use crate::{PersonId, Result, TrackId};
 
 /// A site's association without its sightings.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -103,8 +103,7 @@ impl Refill {
     /// Takes in what the log holds before the outline, in its order.
     pub(crate) fn take(&mut self, offset: i64, sighting: &Sighting, lateness_ns: i64) {
         let id = sighting.track;
-        let is_ahead = sighting.capture_ns > clock::now_ns().saturating_add(MOST_AHEAD_NS);
-        if is_ahead || self.first.get(&id).is_none_or(|first| offset < *first) {
+        if self.first.get(&id).is_none_or(|first| offset < *first) {
             return;
         }
         let watermark_ns = self.outline.newest_ns.saturating_sub(lateness_ns);

@@ -10,7 +10,6 @@ use std::collections::{BTreeSet, VecDeque};
 use super::associator::Associator;
 use super::event::{Join, PersonEvent, RunnerUp};
 use super::person::{Judge, Person, Worth};
-use super::word::Verdict;
 use crate::{PersonId, TrackId};
 
 /// What a change must be better by.
@@ -81,7 +80,7 @@ impl Associator {
         person.map_or(&[], |person| &person.tracks)
     }
 
-    fn retired_of(&self, person: PersonId) -> &[TrackId] {
+    pub(super) fn retired_of(&self, person: PersonId) -> &[TrackId] {
         let person = self.state.persons.get(&person);
         person.map_or(&[], |person| &person.retired)
     }
@@ -96,22 +95,29 @@ impl Associator {
             })
     }
 
-    /// Whether somebody said of any of these and of any of those, which are compared no more, that they are two people.
-    fn are_said_apart(&self, these: &[TrackId], those: &[TrackId]) -> bool {
-        let words = &self.state.words;
-        !words.is_empty()
-            && those.iter().any(|one| {
-                let mut about = words.about(*one);
-                about
-                    .any(|(other, verdict)| verdict == Verdict::Different && these.contains(&other))
-            })
+    /// Persons who are said to be somebody else than this one, by words of which one track is compared no more; and those who
+    /// are said so of this track.
+    fn said_apart(&self, own: PersonId, track: TrackId) -> [BTreeSet<PersonId>; 2] {
+        let mut apart = [BTreeSet::new(), BTreeSet::new()];
+        for (retired, other) in &self.apart {
+            let (Some(one), Some(two)) = (self.person_of(*retired), self.person_of(*other)) else {
+                continue;
+            };
+            if one == own || two == own {
+                apart[0].insert(if one == own { two } else { one });
+            }
+            if *other == track {
+                apart[1].insert(one);
+            }
+        }
+        apart
     }
 
     fn best_change(&self, track: TrackId) -> Option<Change> {
         let judge = self.judge();
         let own = self.person_of(track)?;
         let set = self.set_of(own);
-        let retired = self.retired_of(own);
+        let [kept_from, alone_from] = self.said_apart(own, track);
         let is_bound = self.is_bound(track);
         let rest: Vec<TrackId> = set
             .iter()
@@ -150,10 +156,7 @@ impl Associator {
         }
         for candidate in self.candidates(track) {
             let other = self.set_of(candidate);
-            let others_retired = self.retired_of(candidate);
-            let are_two = self.are_said_apart(set, others_retired)
-                || self.are_said_apart(other, retired)
-                || self.are_said_apart(retired, others_retired);
+            let are_two = kept_from.contains(&candidate);
             if !are_two && let Some((gain, leaving)) = judge.said_union(set, other) {
                 offer(gain, Change::Merge(candidate, leaving));
             }
@@ -161,7 +164,7 @@ impl Associator {
             let is_kept = if rest.is_empty() {
                 are_two
             } else {
-                is_bound || self.are_said_apart(&[track], others_retired)
+                is_bound || alone_from.contains(&candidate)
             };
             if is_kept {
                 continue;
@@ -270,7 +273,9 @@ impl Associator {
         state.words.forget(tracks);
         state.learned.retain(|track| !tracks.contains(track));
         state.belated.retain(|track| !tracks.contains(track));
+        self.note_apart();
         self.evidence.turn();
+        let state = &mut self.state;
         let mut known = 0;
         let mut left: BTreeSet<PersonId> = BTreeSet::new();
         for id in tracks {

@@ -366,6 +366,10 @@ fn nobody_is_on_two_sites_whose_cameras_have_the_same_names() {
     }
     let [one, other] = of_site(&events);
     assert_ne!(one, other);
+    let (mut associator, mut said) = associate(&events, AssociationOptions::default());
+    let pair = walks.each_ref().map(track_of);
+    let word = associator.say_word(pair, Verdict::Same, &mut said);
+    assert_eq!(word, None, "nor by anybody's word");
 }
 
 proptest! {

@@ -48,6 +48,8 @@ pub(crate) struct Place {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Track {
     pub(crate) id: TrackId,
+    /// Empty in what was kept before sites were.
+    #[serde(default)]
     pub(crate) site: String,
     pub(crate) camera: String,
     pub(crate) start_ns: i64,
@@ -74,6 +76,11 @@ pub(crate) struct Track {
 }
 
 impl Track {
+    /// Whether another track is of another site.
+    pub(crate) fn is_elsewhere(&self, other: &Self) -> bool {
+        !self.site.is_empty() && !other.site.is_empty() && self.site != other.site
+    }
+
     pub(crate) fn of(sighting: &Sighting) -> Self {
         let mut track = Self {
             id: sighting.track,

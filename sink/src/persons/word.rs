@@ -147,6 +147,19 @@ impl Words {
         }
     }
 
+    /// Lets go of what was said of a pair.
+    pub(crate) fn take_back(&mut self, a: TrackId, b: TrackId) {
+        self.0.remove(&(a, b));
+        self.0.remove(&(b, a));
+    }
+
+    /// Pairs that are two people, each from both sides.
+    pub(crate) fn different(&self) -> impl Iterator<Item = (TrackId, TrackId)> + '_ {
+        let different = self.0.iter();
+        let different = different.filter(|(_, verdict)| **verdict == Verdict::Different);
+        different.map(|(pair, _)| *pair)
+    }
+
     /// The other tracks of the pairs of which this one is one, and what was said.
     pub(crate) fn about(&self, track: TrackId) -> impl Iterator<Item = (TrackId, Verdict)> + '_ {
         let from = self.0.range((track, TrackId::least())..);

@@ -189,6 +189,61 @@ fn a_word_on_a_track_that_is_let_go_of_holds_for_its_person() {
 }
 
 #[test]
+fn a_newer_word_stands_against_one_on_a_track_that_is_let_go_of() {
+    let options = AssociationOptions {
+        window_ns: 5 * MINUTE,
+        ..AssociationOptions::default()
+    };
+    let say = |associator: &mut Associator, pairs: &[[TrackId; 2]], verdict| {
+        for pair in pairs {
+            associator
+                .say_word(*pair, verdict, &mut Vec::new())
+                .unwrap();
+        }
+    };
+    // Two people, each with a track early and late, said to be one by way of the late ones; then those are told apart.
+    let walks = [(1, 0, 0), (2, 1, 20), (1, 2, 280), (2, 3, 290)]
+        .map(|(who, camera, at_s)| walk(who, camera, at_s * S, 8));
+    let passer = [walk(9, 0, 6 * MINUTE, 8)];
+    let [one_early, two_early, one_late, two_late] = walks.each_ref().map(track_of);
+    let (mut associator, mut said) = associate(&in_time(&walks), options.clone());
+    let same = [
+        [one_early, one_late],
+        [two_early, two_late],
+        [one_late, two_late],
+    ];
+    say(&mut associator, &same, Verdict::Same);
+    for event in in_time(&passer) {
+        associator.take(&event, &mut said);
+    }
+    assert!(!associator.state().tracks.contains_key(&one_early));
+    assert!(!associator.state().tracks.contains_key(&two_early));
+    assert_eq!(
+        associator.person_of(one_late),
+        associator.person_of(two_late)
+    );
+    say(&mut associator, &[[one_late, two_late]], Verdict::Different);
+    assert_ne!(
+        associator.person_of(one_late),
+        associator.person_of(two_late)
+    );
+    // One who was rejected by a mistake, where only the later of the two tracks can still be named.
+    let walks = [(0, 0), (2, 270), (3, 290)].map(|(camera, at_s)| walk(1, camera, at_s * S, 8));
+    let [early, late, rejected] = walks.each_ref().map(track_of);
+    let (mut associator, mut said) = associate(&in_time(&walks), options);
+    say(&mut associator, &[[early, late]], Verdict::Same);
+    let different = [[rejected, early], [rejected, late]];
+    say(&mut associator, &different, Verdict::Different);
+    for event in in_time(&passer) {
+        associator.take(&event, &mut said);
+    }
+    assert!(!associator.state().tracks.contains_key(&early));
+    assert_ne!(associator.person_of(rejected), associator.person_of(late));
+    say(&mut associator, &[[rejected, late]], Verdict::Same);
+    assert_eq!(associator.person_of(rejected), associator.person_of(late));
+}
+
+#[test]
 fn ids_stay_when_tracks_are_let_go_of() {
     // The first track outlasts the second one, which is let go of first; then more come than are remembered.
     let mut walks = vec![walk(1, 0, 0, 400), walk(1, 1, 60 * S, 10)];
