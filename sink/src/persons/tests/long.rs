@@ -204,7 +204,7 @@ fn a_newer_word_stands_against_one_on_a_track_that_is_let_go_of() {
     // Two people, each with a track early and late, said to be one by way of the late ones; then those are told apart.
     let walks = [(1, 0, 0), (2, 1, 20), (1, 2, 280), (2, 3, 290)]
         .map(|(who, camera, at_s)| walk(who, camera, at_s * S, 8));
-    let passer = [walk(9, 0, 6 * MINUTE, 8)];
+    let passer = [walk(9, 0, 6 * MINUTE, 40)];
     let [one_early, two_early, one_late, two_late] = walks.each_ref().map(track_of);
     let (mut associator, mut said) = associate(&in_time(&walks), options.clone());
     let same = [
