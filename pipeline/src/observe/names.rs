@@ -73,7 +73,7 @@ names! {
     ASSOCIATE_SITES = "sightline_associate_sites", "Sites that this process joins";
     ASSOCIATE_LATE = "sightline_associate_late_sightings", "Sightings of its sites that came after the watermark and were joined out of order";
     ASSOCIATE_FORGOTTEN = "sightline_associate_forgotten_total", "Sightings that were not joined because their track is forgotten";
-    ASSOCIATE_AHEAD = "sightline_associate_ahead_total", "Sightings whose tracks join nobody, since they are minutes ahead of this machine's clock";
+    ASSOCIATE_AHEAD = "sightline_associate_ahead_total", "Sightings whose tracks join nobody, since they are minutes ahead of the clock: of this machine's, or the log's where the process joins from it";
     ASSOCIATE_OTHERS = "sightline_associate_other_models_total", "Sightings by another model than this process compares by: joined by time and place alone";
     ASSOCIATE_REFUSED_WORDS = "sightline_associate_refused_words_total", "Words of people about tracks that are not compared any more";
     ASSOCIATE_DEAD = "sightline_associate_dead_total", "Messages that could not be joined and went to the dead letters";
@@ -136,7 +136,10 @@ mod tests {
         let dashboard: serde_json::Value = serde_json::from_str(text).unwrap();
         let mut shown = HashSet::new();
         for panel in dashboard["panels"].as_array().unwrap() {
+            let mut names = HashSet::new();
             for target in panel["targets"].as_array().into_iter().flatten() {
+                let name = target["refId"].as_str().unwrap();
+                assert!(names.insert(name), "{}: twice {name}", panel["title"]);
                 shown.extend(metrics_in(target["expr"].as_str().unwrap()));
             }
         }

@@ -533,11 +533,9 @@ impl Associator {
             self.state.learned.remove(&track);
             self.evidence.turn();
             self.state.counts.retired += 1;
-            let Some(id) = self.person_of(track) else {
-                self.state.words.let_go(track);
-                continue;
-            };
-            let Some(person) = self.state.persons.get_mut(&id) else {
+            let id = self.person_of(track);
+            let person = id.and_then(|id| Some((id, self.state.persons.get_mut(&id)?)));
+            let Some((id, person)) = person else {
                 self.state.words.let_go(track);
                 continue;
             };

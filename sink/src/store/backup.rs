@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use fs_err::File;
 use prost::Message;
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
@@ -87,11 +88,13 @@ impl Store {
             return Ok(backup);
         }
         fs_err::create_dir_all(to).map_err(Error::io(what))?;
+        let mut named = BTreeSet::new();
         for (name, engine) in [
             ("exemplars", &index.exemplars),
             ("tracklets", &index.tracklets),
         ] {
-            let hash = write_points(engine.as_ref(), &to.join(name))?;
+            let note = |payload| note_picture(name, payload, &mut named);
+            let hash = write_points(engine.as_ref(), &to.join(name), note)?;
             backup.files.insert(name.to_owned(), hash);
         }
         for name in FOLDERS {
@@ -102,7 +105,6 @@ impl Store {
             }
         }
         // A picture that no point names may lie there for a while, as where its point is another store's to hold.
-        let named = pictures_named(&to.join("exemplars"))?;
         (backup.crops, backup.crop_bytes) = (0, 0);
         for name in named {
             if let Some(from) = self.crops.find(&name) {
@@ -189,11 +191,7 @@ impl Backup {
             let mut points = 0;
             read_points(&dir.join(name), |point| {
                 points += 1;
-                if name == "exemplars" {
-                    let payload: ExemplarPayload = from_payload(point.payload)?;
-                    named.extend(payload.crop);
-                }
-                Ok(())
+                note_picture(name, point.payload, &mut named)
             })?;
             if points != wanted {
                 let what = format!("it holds {points} points, expected {wanted}");
@@ -267,15 +265,17 @@ pub(super) fn files_in(dir: &Path) -> Result<Vec<String>> {
     Ok(files)
 }
 
-/// Pictures that the points of a file name.
-fn pictures_named(exemplars: &Path) -> Result<BTreeSet<String>> {
-    let mut named = BTreeSet::new();
-    read_points(exemplars, |point| {
-        let payload: ExemplarPayload = from_payload(point.payload)?;
+/// Notes the picture that a point of a file names: those of tracks name none of their own.
+fn note_picture(
+    file: &str,
+    payload: Map<String, Value>,
+    named: &mut BTreeSet<String>,
+) -> Result<()> {
+    if file == "exemplars" {
+        let payload: ExemplarPayload = from_payload(payload)?;
         named.extend(payload.crop);
-        Ok(())
-    })?;
-    Ok(named)
+    }
+    Ok(())
 }
 
 /// Copies a file with its permissions and its time. Says how many bytes it has.
@@ -315,7 +315,12 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-fn write_points(engine: &dyn Engine, path: &Path) -> Result<String> {
+/// Writes every point of a collection, and hands on what it holds. Says what the file's bytes hash to.
+fn write_points(
+    engine: &dyn Engine,
+    path: &Path,
+    mut note: impl FnMut(Map<String, Value>) -> Result<()>,
+) -> Result<String> {
     let what = "write points into a backup";
     let mut file = BufWriter::new(File::create(path).map_err(Error::io(what))?);
     let mut from = None;
@@ -334,6 +339,7 @@ fn write_points(engine: &dyn Engine, path: &Path) -> Result<String> {
             };
             file.write_all(&stored.encode_length_delimited_to_vec())
                 .map_err(Error::io(what))?;
+            note(point.payload)?;
         }
         match next {
             Some(next) => from = Some(next),
