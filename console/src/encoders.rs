@@ -11,8 +11,8 @@ use crate::picture::Picture;
 use crate::words::Words;
 
 /// How far what a person does not have pushes away, against what they look like: as far as it lowers how often somebody who
-/// has it comes first, at little cost to finding the right one (docs/accuracy.md).
-const NOT_WEIGHT: f32 = 0.75;
+/// has it comes first, at little cost to finding the right one (docs/accuracy.md). `sightline_training.denials` has it too.
+const NOT_WEIGHT: f32 = 0.25;
 
 /// Why pictures and tracks have no probabilities.
 pub(crate) const NO_PICTURE_TABLE: &str =
@@ -38,7 +38,7 @@ impl QueryEncoders {
     /// The clauses of a description, each by itself.
     fn clauses(&mut self, words: &Words) -> Result<Vec<ClauseVector>, Error> {
         let encoder = self.text.as_mut().ok_or_else(Error::text_not_installed)?;
-        let texts = clauses(&words.text);
+        let texts = clauses(words);
         let parts: Vec<&str> = texts.iter().map(String::as_str).collect();
         let rows = encoder.embed(&parts).map_err(|error| failed(&error))?;
         let clause = |(text, row): (String, ArrayView1<'_, f32>)| ClauseVector {
@@ -65,13 +65,23 @@ impl QueryEncoders {
             .embedding(&words.text)
             .map_err(|error| failed(&error))?;
         let mut values = text.values().to_vec();
+        if !words.not.is_empty() {
+            notes.push(format!(
+                "looked for `{}`, without: {}",
+                words.text,
+                words.not.join(", ")
+            ));
+        }
+        // Things that are denied are alike, and together they would drown what the person looks like.
+        let weight =
+            NOT_WEIGHT / f32::from(u16::try_from(words.not.len()).unwrap_or(u16::MAX)).sqrt();
         for thing in &words.not {
             let has = encoder.embedding(thing).map_err(|error| failed(&error))?;
             let lacks = encoder
                 .embedding(&format!("no {thing}"))
                 .map_err(|error| failed(&error))?;
             for ((value, lacks), has) in values.iter_mut().zip(lacks.values()).zip(has.values()) {
-                *value += NOT_WEIGHT * (lacks - has);
+                *value += weight * (lacks - has);
             }
         }
         Ok((values, text, notes))

@@ -56,6 +56,7 @@ pub mod person;
 pub mod picture;
 pub mod question;
 mod routes;
+mod sentence;
 pub mod serve;
 pub mod site;
 pub mod socket;

@@ -240,12 +240,6 @@ fn checked_image(image: crate::wire::PictureBytes) -> Result<crate::wire::Pictur
 }
 
 fn checked_words(text: &str, not: &[String]) -> Result<Words, Error> {
-    if not.len() > MAX_NOT {
-        return Err(bad(format!(
-            "not: {} things, expected at most {MAX_NOT}",
-            not.len()
-        )));
-    }
     let named = not.iter().map(|thing| ("not", thing.as_str()));
     for (key, text) in std::iter::once(("text", text)).chain(named) {
         if text.trim().is_empty() {
@@ -261,7 +255,14 @@ fn checked_words(text: &str, not: &[String]) -> Result<Words, Error> {
             )));
         }
     }
-    Ok(Words::new(text, not))
+    let words = Words::new(text, not);
+    if words.not.len() > MAX_NOT {
+        return Err(bad(format!(
+            "not: {} things in the text and beside it, expected at most {MAX_NOT}",
+            words.not.len()
+        )));
+    }
+    Ok(words)
 }
 
 fn checked_duration_ns(seconds: f64) -> Result<i64, Error> {

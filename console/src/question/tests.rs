@@ -41,6 +41,17 @@ fn words_and_a_picture_are_one_question_and_a_denial_needs_words() {
         ..Default::default()
     };
     assert!(refused(alone).starts_with("not: "));
+    let many = SearchRequest {
+        text: Some("a man without a hat, a bag, a scarf, an umbrella or gloves".into()),
+        not: ["coat", "skirt", "cap", "Hat"].map(String::from).to_vec(),
+        ..Default::default()
+    };
+    assert!(Question::try_from(many.clone()).is_ok());
+    let more = SearchRequest {
+        not: ["coat", "skirt", "cap", "dress"].map(String::from).to_vec(),
+        ..many
+    };
+    assert!(refused(more).starts_with("not: 9 things"));
 }
 
 #[test]

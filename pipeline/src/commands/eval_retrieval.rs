@@ -131,7 +131,10 @@ pub fn text(args: &RetrievalEvalArgs) -> Result<()> {
     if args.rerank {
         bail!("--rerank compares pictures with pictures; it is for `sightline eval reid`");
     }
-    let (config, mut encoder) = start(args)?;
+    let (mut config, mut encoder) = start(args)?;
+    if args.model.is_some() {
+        config.models.text = flow::reader_of(&config)?;
+    }
     let environment = runtime::environment(Some(&config.models.onnxruntime))?;
     let mut words = flow::load_text_encoder(environment, &config)?;
     let set = read_sentences(&args.dataset, "test")?;

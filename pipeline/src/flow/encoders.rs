@@ -11,7 +11,7 @@ use sightline_sink::VectorSpec;
 use super::engines::{engine_cache, model_folder, session_threads};
 use super::{Batching, EmbedStage, Embedder, StageTimes, vector_spec};
 use crate::config::{Config, Name};
-use crate::models::encoder_providers;
+use crate::models::{ModelFolders, encoder_providers};
 use crate::observe::Depth;
 
 /// Encoders of pictures, loaded.
@@ -152,6 +152,32 @@ pub fn load_text_encoder(environment: &Environment, config: &Config) -> Result<T
     check_pair(config, &TextCard::read(&folder)?)?;
     let options = options(config, &folder)?;
     Ok(TextEncoder::load(environment, &folder, &options)?)
+}
+
+/// The model that reads for the picture side of `models.joint`: `models.text` where it does, else whichever of those that are there does.
+///
+/// # Errors
+/// When none does, or the picture side's card is missing or none.
+pub fn reader_of(config: &Config) -> Result<Name> {
+    let joint = &config.models.joint;
+    let picture = vector_spec(&Card::read(&model_folder(config, joint.as_str())?)?)?;
+    let folders = ModelFolders::for_installed(config.models.folder.clone());
+    // Cards of other tasks read as none.
+    let reads = |name: &String| {
+        let folder = folders.find(name);
+        let card = folder.and_then(|folder| TextCard::read(&folder).ok());
+        card.is_some_and(|card| card.pairs_with.as_str() == picture.model)
+    };
+    let found = std::iter::once(config.models.text.as_str().to_owned())
+        .chain(folders.usable_names()?)
+        .find(reads);
+    let Some(name) = found else {
+        bail!(
+            "no model that is here reads for `{}`; the card of its text side names it in output.pairs_with",
+            picture.model
+        );
+    };
+    Name::try_from(name).map_err(anyhow::Error::msg)
 }
 
 /// What vectors a store of this configuration holds, by the cards alone.

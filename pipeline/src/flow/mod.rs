@@ -46,7 +46,7 @@ pub use counting::Counting;
 pub use encoder::{Batching, EmbedStage, Embedder};
 pub use encoders::{
     EmbedStages, Embedders, Encoders, load_encoder, load_joint_encoder, load_named_encoder,
-    load_text_encoder, vectors_of,
+    load_text_encoder, reader_of, vectors_of,
 };
 pub use engines::{
     areas, follower_parts, gate_options, load_detector, recording_spec, session_threads,

@@ -16,6 +16,10 @@ from sightline_training.device import DEVICES
 from sightline_training.parity import ExportError
 from sightline_training.settings import positive, share, written_over
 
+# Sentences that a table of probabilities is made and measured with, at most.
+MOST_SENTENCES = 4000
+MAPS = "file of kept maps, to share between trainings; else OUT/maps.npy"
+
 
 def settings_of(args: argparse.Namespace):
     """Settings from a JSON file and the switches that were given."""
@@ -38,6 +42,8 @@ def train(args: argparse.Namespace) -> None:
     print(f"{len(pictures)} pictures of {len(run.sampler.people)} people, from step {run.step}", flush=True)
     held = read_held(args.held, "val") if args.held else None
     measure = None if held is None else lambda: evaluate(run.pair, settings, held)
+    if settings.keeps_maps:
+        run.keep_maps(args.maps or args.out / "maps.npy")
     loop(run, args.out, args.minutes, args.save_every_s, measure)
 
 
@@ -84,8 +90,10 @@ def calibrate(args: argparse.Namespace) -> None:
         names = {name: number for number, name in enumerate(sorted({p.identity for p in pictures}))}
         who = np.array([names[picture.identity] for picture in pictures])
         tracks = C.tracks_of(picture_vectors(pair, settings, pictures), who)
-        words = text_vectors(pair, settings, [picture.captions[0] for picture in pictures])
-        return words, who, tracks
+        # Short and long ones, as people type both.
+        texts = [picture.captions[number % len(picture.captions)] for number, picture in enumerate(pictures)]
+        asking = np.random.default_rng(0).permutation(len(pictures))[:MOST_SENTENCES]
+        return text_vectors(pair, settings, [texts[number] for number in asking]), who[asking], tracks
 
     words, asked, tracks = parts(args.fit, "val")
     similar = tracks.similarities(words)
@@ -93,8 +101,10 @@ def calibrate(args: argparse.Namespace) -> None:
     table = C.fit(similar[same], similar[~same], float(len(tracks.who) / len(np.unique(tracks.who))))
     words, asked, tracks = parts(args.test, "test")
     measured = {}
-    for gallery in (100, 1000):
-        if gallery <= len(tracks.who) - 10:
+    for gallery in (100, 1000, 10_000):
+        if gallery > len(tracks.who) - 10:
+            print(f"galleries of {gallery} are not measured: {args.test} has {len(tracks.who)} tracks", file=sys.stderr)
+        else:
             error, bins = C.reliability(table, words, asked, tracks, gallery)
             measured[f"calibration_error_of_{gallery}"] = round(error, 4)
             measured[f"reliability_of_{gallery}"] = [[round(value, 3) for value in row] for row in bins]
@@ -214,6 +224,7 @@ def main() -> int:
     command.add_argument("--minutes", type=float, help="let the learning rate follow the clock instead of steps")
     command.add_argument("--save-every-s", type=float, default=300)
     command.add_argument("--resume", action="store_true")
+    command.add_argument("--maps", type=Path, help=MAPS)
     command.set_defaults(run=train)
     command = commands.add_parser("evaluate", help="measure a checkpoint")
     command.add_argument("--checkpoint", type=Path, required=True)
@@ -237,7 +248,7 @@ def main() -> int:
     command.add_argument("--save-every-s", type=float, default=300)
     command.add_argument("--resume", action="store_true")
     command.add_argument("--device", choices=DEVICES)
-    command.add_argument("--maps", type=Path, help="file of kept maps, to share between trainings; else OUT/maps.npy")
+    command.add_argument("--maps", type=Path, help=MAPS)
     command.set_defaults(run=appearance)
     command = commands.add_parser("metric", help="learn a linear map behind the appearance encoder")
     command.add_argument("--data", type=Path, nargs="+", required=True)

@@ -27,6 +27,20 @@ DENIABLE = {
     "glasses": "glasses",
 }
 
+# How hair is worn, in words: before its colour, and by itself.
+HAIR = {
+    "short": ("short", "short hair"),
+    "bob": ("chin-length", "chin-length hair"),
+    "long": ("long", "long hair"),
+    "afro": ("curly", "curly hair"),
+    "ponytail": ("", "a ponytail"),
+    "braid": ("", "a braid"),
+    "bald": (None, "a bald head"),
+    "shaved": (None, "a shaved head"),
+}
+HAIR_COLOURS = {"dark": "dark brown"}
+SEXES = {"man": "male", "boy": "male", "woman": "female", "girl": "female"}
+
 
 class DatasetError(ValueError):
     """A dataset folder that is not what it should be; the message names the file."""
@@ -72,7 +86,24 @@ def clauses_of(entry: dict) -> tuple[frozenset[tuple[str, str]], frozenset[str]]
         part = DENIABLE.get(text.removeprefix("no "))
         if part is not None:
             true.update((part, f"no {word}") for word, other in DENIABLE.items() if other == part)
+    if "group" in entry:
+        true.update((("group", entry["group"]), ("group", SEXES[entry["group"]])))
+    if "hair" in entry:
+        # Captions speak of hair that is seen, and of no other.
+        if any(word in caption for caption in entry["captions"] for word in ("hair", "bald", "shaved")):
+            true.update(("hair", words) for words in hair_words(**entry["hair"]))
+        else:
+            unclear.add("hair")
     return frozenset(true), frozenset(unclear)
+
+
+def hair_words(style: str, colour: str) -> list[str]:
+    """Clauses that hold of hair; of none that is told with its colour, the style alone."""
+    before, alone = HAIR[style]
+    if before is None:
+        return [alone]
+    of_colour = f"{HAIR_COLOURS.get(colour, colour)} hair"
+    return [alone, of_colour, f"{before} {of_colour}".strip()]
 
 
 def read_entries(file: Path, keys: set[str]) -> list[dict]:

@@ -9,10 +9,13 @@ import hashlib
 import json
 import os
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import torch
+
+from sightline_training.record import bar
 
 # Pictures that pass the frozen stages at once: few, so that their maps stay in the processor's caches.
 CHUNK = 8
@@ -51,17 +54,34 @@ class KeptMaps:
     def fill(
         self, file: Path, paths: list[Path], seed: int, make: Callable[[list[Path], np.random.Generator], torch.Tensor]
     ) -> None:
-        """Writes the file whole or not at all."""
+        """Writes the file whole or not at all, on as many cores as PyTorch may use: decoding is most of it, and has one thread a picture."""
         file.parent.mkdir(parents=True, exist_ok=True)
-        part, maps = file.with_suffix(".part"), None
-        for variant in range(self.variants):
-            for start in range(0, len(paths), CHUNK):
-                chunk = paths[start : start + CHUNK]
-                made = make(chunk, np.random.default_rng([seed, variant, start])).float().clamp(-LARGEST, LARGEST).cpu().numpy()
-                if maps is None:
-                    shape = (len(paths), self.variants, *made.shape[1:])
-                    maps = np.lib.format.open_memmap(part, "w+", np.float16, shape)
-                maps[start : start + len(chunk), variant] = made
+        part = file.with_suffix(".part")
+
+        def maps_of(variant: int, start: int) -> np.ndarray:
+            rng = np.random.default_rng([seed, variant, start])
+            return make(paths[start : start + CHUNK], rng).float().clamp(-LARGEST, LARGEST).cpu().numpy()
+
+        shape = maps_of(0, 0).shape[1:]
+        maps = np.lib.format.open_memmap(part, "w+", np.float16, (len(paths), self.variants, *shape))
+        chunks = [(variant, start) for variant in range(self.variants) for start in range(0, len(paths), CHUNK)]
+
+        def keep(chunk: tuple[int, int]) -> None:
+            variant, start = chunk
+            maps[start : start + CHUNK, variant] = maps_of(variant, start)
+
+        threads = torch.get_num_threads()
+        torch.set_num_threads(1)
+        try:
+            with ThreadPoolExecutor(threads) as pool, bar(len(chunks) * CHUNK, 0, "maps", "picture") as progress:
+                try:
+                    for _ in pool.map(keep, chunks):
+                        progress.update(CHUNK)
+                except BaseException:
+                    pool.shutdown(cancel_futures=True)
+                    raise
+        finally:
+            torch.set_num_threads(threads)
         maps.flush()
         del maps
         os.replace(part, file)

@@ -118,10 +118,16 @@ class PictureTower(nn.Module):
         return self.blocks[: self.size.frozen_blocks]
 
     def forward(self, pictures: torch.Tensor) -> torch.Tensor:
-        frozen = self.size.frozen_blocks
-        with torch.set_grad_enabled(torch.is_grad_enabled() and frozen == 0):
-            x = self.blocks[:frozen](pictures) if frozen else pictures
-        x = self.blocks[frozen:](x)
+        return self.after(self.before(pictures))
+
+    @torch.no_grad()
+    def before(self, pictures: torch.Tensor) -> torch.Tensor:
+        """Maps N x C x H x W of the frozen blocks: the same at every step of a training; the pictures themselves where none is frozen."""
+        return self.frozen()(pictures)
+
+    def after(self, maps: torch.Tensor) -> torch.Tensor:
+        """The trained part, from the maps of the frozen blocks."""
+        x = self.blocks[self.size.frozen_blocks :](maps)
         x = self.project(x).flatten(2).transpose(1, 2)
         x = torch.cat([self.start.expand(x.shape[0], -1, -1), x], 1) + self.positions
         for block in self.transformer:

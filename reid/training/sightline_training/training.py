@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 import os
 from collections import defaultdict
@@ -18,6 +19,7 @@ from sightline_training.augment import Augment, training_batch
 from sightline_training.checkpoint import read_checkpoint, same_settings, take
 from sightline_training.dataset import DatasetError, Picture
 from sightline_training.device import check_device, prepare_device
+from sightline_training.kept_maps import KeptMaps
 from sightline_training.picture_tower import PictureSize, PictureTower, normalised
 from sightline_training.settings import merged
 from sightline_training.text_tower import PAD, TextSize, TextTower, padded, tokenizer
@@ -46,15 +48,21 @@ class Settings:
     steps: int = 3000
     seed: int = 0
     bf16: bool = True
+    # Whether the maps of the frozen blocks are made once for each picture, and kept: a small machine then sees more pictures,
+    # each in one of `variants` changes at random.
+    keeps_maps: bool = False
+    variants: int = 4
     # `cpu` or `cuda`.
     device: str = "cpu"
 
-    RANGES: ClassVar = {"identities": (2, math.inf), **dict.fromkeys(("views", "warm_up", "steps"), (1, math.inf))}
+    RANGES: ClassVar = {"identities": (2, math.inf), **dict.fromkeys(("views", "warm_up", "steps", "variants"), (1, math.inf))}
 
     def __post_init__(self) -> None:
         check_device(self.device)
         if self.picture.channels != self.text.channels:
             raise ValueError(f"picture.channels is {self.picture.channels} and text.channels {self.text.channels}, expected the same")
+        if self.keeps_maps and not self.picture.frozen_blocks:
+            raise ValueError("keeps_maps keeps what comes after the frozen blocks, so picture.frozen_blocks must be 1 or more")
         if self.views < 2 and self.losses.views:
             raise ValueError(f"views is {self.views}, and losses.views compares those of a person: expected 2 or more, or losses.views 0")
 
@@ -133,6 +141,8 @@ class Run:
         self.settings = settings
         self.sampler = Sampler(pictures, settings)
         self.pair = Pair(settings).to(settings.device)
+        # As the maps are: filters the other way round are turned at every step, a third of its time on a CPU.
+        self.pair.picture.to(memory_format=torch.channels_last)
         self.words = tokenizer(settings.text.tokens)
         self.classifier = (
             nn.Linear(settings.picture.channels, len(self.sampler.people), bias=False).to(settings.device)
@@ -150,6 +160,7 @@ class Run:
         )
         self.step = 0
         self.elapsed_s = 0.0
+        self.kept: KeptMaps | None = None
         self.known_phrases: dict[str, tuple[torch.Tensor, torch.Tensor]] = {}
 
     @property
@@ -178,17 +189,41 @@ class Run:
         tokens = nn.utils.rnn.pad_sequence([tokens for _, tokens in known], batch_first=True)
         return self.pair.text.head(tokens.float(), ids)
 
+    def keep_maps(self, file: Path) -> None:
+        """Makes the maps of all pictures that batches are made of, unless the file has them.
+
+        Trainings that differ after the frozen blocks alone may share it.
+        """
+        settings, weights = self.settings, hashlib.sha256()
+        paths = sorted(picture.path for own in self.sampler.by_identity.values() for picture in own)
+        for value in self.pair.picture.frozen().state_dict().values():
+            weights.update(value.cpu().numpy().tobytes())
+        size = (settings.picture.height, settings.picture.width, settings.picture.frozen_blocks, settings.bf16)
+        depends_on = [weights.hexdigest(), size, asdict(settings.augment)]
+        self.pair.train()
+        self.kept = KeptMaps(file, paths, settings.variants, depends_on, self.fresh_maps, settings.seed)
+
+    def maps(self, pictures: list[Picture], rng: np.random.Generator) -> torch.Tensor:
+        """What the frozen blocks give of pictures, made or kept."""
+        paths = [picture.path for picture in pictures]
+        return self.fresh_maps(paths, rng) if self.kept is None else self.kept.of(paths, rng).to(self.settings.device)
+
+    def fresh_maps(self, paths: list[Path], rng: np.random.Generator) -> torch.Tensor:
+        """Pictures changed at random, through the frozen blocks."""
+        size = (self.settings.picture.height, self.settings.picture.width)
+        tensor = normalised(training_batch(paths, size, rng, self.settings.augment))
+        with self.autocast():
+            return self.pair.picture.before(tensor.to(self.settings.device).contiguous(memory_format=torch.channels_last))
+
     def loss(self, step: int) -> tuple[torch.Tensor, dict[str, float]]:
         """The weighted sum over one batch, and its parts."""
         settings, weights = self.settings, self.settings.losses
         pictures, sentences, rng = self.sampler.batch(step)
-        size = (settings.picture.height, settings.picture.width)
-        tensor = training_batch([picture.path for picture in pictures], size, rng, settings.augment)
-        tensor = normalised(tensor).to(settings.device).contiguous(memory_format=torch.channels_last)
+        maps = self.maps(pictures, rng)
         who = torch.tensor([self.sampler.number[picture.identity] for picture in pictures], device=settings.device)
         asked = who[:: settings.views]
         with self.autocast():
-            seen = self.pair.picture(tensor)
+            seen = self.pair.picture.after(maps)
             told = self.pair.text(self.tokens(sentences))
         cosine = told @ seen.T
         target, back = L.shares(asked, who), L.shares(who, asked)

@@ -175,6 +175,10 @@ fn a_sentence_finds_the_person_it_describes() {
     let same = search(&["a woman", "--not", "backpack"], &store);
     assert_ne!(plain["hits"], without["hits"]);
     assert_eq!(without["hits"], same["hits"]);
+    let said = search(&["a woman who isn't carrying a backpack"], &store);
+    assert_eq!(without["hits"], said["hits"]);
+    let note = said["notes"][0].as_str().unwrap();
+    assert_eq!(note, "looked for `a woman`, without: backpack");
     assert_eq!(without["calibrated"], false);
     let why = without["why_uncalibrated"].as_str().unwrap();
     assert!(why.contains("deny nothing"), "{why}");
@@ -199,6 +203,9 @@ fn a_sentence_finds_the_person_it_describes() {
             "{found:?}"
         );
     }
+    let named = clauses(&without["hits"][0]);
+    let names: Vec<_> = named.iter().map(|it| it.0.as_str()).collect();
+    assert_eq!(names, ["woman", "no backpack"]);
     let ids: Vec<&str> = plain["hits"]
         .as_array()
         .unwrap()
