@@ -5,7 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from sightline_training import denials, examples
 from sightline_training.clauses import bare, fit, pairs
+from sightline_training.dataset import clauses_of, hair_words
 
 MODELS = Path(__file__).parents[3] / "models"
 
@@ -23,3 +25,31 @@ def test_what_is_shown_more_clearly_is_likelier(crops):
 
 def test_a_clause_loses_its_article():
     assert [bare(text) for text in ("a red coat", "an umbrella", "blue jeans")] == ["red coat", "umbrella", "blue jeans"]
+
+
+def test_a_denial_pushes_from_what_it_denies():
+    words, has, lacks = np.eye(3)[:, None]
+    pushed = denials.denied(words, has, lacks, 0.5)
+    assert (pushed @ has.T).item() < 0 < (pushed @ lacks.T).item() < (pushed @ words.T).item()
+
+
+def test_denials_are_measured_on_files(crops):
+    found = denials.measure(MODELS, crops, [0.0, 5.0])
+    assert list(found) == ["sentences", "plain", "denied at 0", "denied at 5", "left in"]
+    assert found["plain"] == found["denied at 0"] and found["sentences"]["count"] > 50
+    assert found["denied at 5"]["r1"] < found["plain"]["r1"]
+
+
+def test_a_right_track_makes_the_rest_easier_to_find(crops):
+    found = examples.measure(MODELS, crops)
+    assert found["one right"]["map"] > found["sentence"]["map"]
+    assert len({row["people"] for row in found.values()}) == 1
+
+
+def test_hair_that_a_caption_speaks_of_is_a_clause_and_other_hair_is_unclear():
+    entry = {"captions": ["A man with short dark brown hair."], "group": "man", "hair": {"style": "short", "colour": "dark"}}
+    true, unclear = clauses_of(entry)
+    assert true == {("group", "man"), ("group", "male"), *(("hair", f"{words} hair") for words in ("short", "dark brown", "short dark brown"))}
+    assert not unclear
+    assert clauses_of({**entry, "captions": ["A man."]})[1] == {"hair"}
+    assert hair_words("ponytail", "red") == ["a ponytail", "red hair", "red hair"] and hair_words("bald", "red") == ["a bald head"]

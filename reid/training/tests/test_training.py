@@ -208,3 +208,19 @@ def test_measures_are_those_of_hand_made_rankings():
     same = np.array([[1.0, 0], [1, 0], [0, 1], [0, 1]])
     scores = retrieval.image_scores(same, np.array([0, 0, 1, 1]), np.array([1, 2, 1, 2]))
     assert scores == {"image_rank1": 1.0, "image_map": 1.0, "image_minp": 1.0}
+
+
+def test_kept_maps_are_those_that_a_batch_would_make_and_a_training_learns_from_them(crops, tmp_path):
+    settings = dataclasses.replace(SMALL, keeps_maps=True, variants=2, steps=24)
+    run = run_of(settings, crops)
+    run.keep_maps(tmp_path / "maps.npy")
+    paths = sorted(picture.path for own in run.sampler.by_identity.values() for picture in own)[:8]
+    made = run.fresh_maps(paths, np.random.default_rng([settings.seed, 1, 0]))
+    assert np.array_equal(run.kept.maps[:8, 1], made.float().numpy().astype(np.float16))
+    losses = [run.advance(step / 24)["loss"] for step in range(24)]
+    assert np.mean(losses[-4:]) < 0.9 * np.mean(losses[:4]), losses
+    written = (tmp_path / "maps.npy").stat().st_mtime_ns
+    run_of(settings, crops).keep_maps(tmp_path / "maps.npy")
+    assert (tmp_path / "maps.npy").stat().st_mtime_ns == written
+    with pytest.raises(ValueError, match="keeps_maps"):
+        dataclasses.replace(settings, picture=dataclasses.replace(SMALL.picture, frozen_blocks=0))
