@@ -187,7 +187,8 @@ fn thing(tokens: &[Token<'_>]) -> (String, usize) {
         }
         taken = at + 1;
         is_place |= lower == "on" || lower == "at";
-        if !is_place && !(words.is_empty() && is_article(lower)) {
+        let is_led_to = words.is_empty() && is_article(lower);
+        if !is_place && !is_led_to {
             words.push(token.word);
         }
         if token.stop.is_some() {
