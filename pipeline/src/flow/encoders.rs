@@ -155,9 +155,10 @@ pub fn load_text_encoder(environment: &Environment, config: &Config) -> Result<T
 }
 
 /// The model that reads for the picture side of `models.joint`: `models.text` where it does, else whichever of those that are there does.
+/// Where none does it is `models.text`, and loading it says what it reads for.
 ///
 /// # Errors
-/// When none does, or the picture side's card is missing or none.
+/// When the picture side's card is missing or none, or the folders of models cannot be read.
 pub fn reader_of(config: &Config) -> Result<Name> {
     let joint = &config.models.joint;
     let picture = vector_spec(&Card::read(&model_folder(config, joint.as_str())?)?)?;
@@ -168,16 +169,11 @@ pub fn reader_of(config: &Config) -> Result<Name> {
         let card = folder.and_then(|folder| TextCard::read(&folder).ok());
         card.is_some_and(|card| card.pairs_with.as_str() == picture.model)
     };
-    let found = std::iter::once(config.models.text.as_str().to_owned())
+    let configured = config.models.text.as_str().to_owned();
+    let found = std::iter::once(configured.clone())
         .chain(folders.usable_names()?)
         .find(reads);
-    let Some(name) = found else {
-        bail!(
-            "no model that is here reads for `{}`; the card of its text side names it in output.pairs_with",
-            picture.model
-        );
-    };
-    Name::try_from(name).map_err(anyhow::Error::msg)
+    Name::try_from(found.unwrap_or(configured)).map_err(anyhow::Error::msg)
 }
 
 /// What vectors a store of this configuration holds, by the cards alone.
