@@ -46,8 +46,9 @@ def read_weights(file: Path) -> dict[str, torch.Tensor]:
             found = load_file(str(file))
         else:
             found = read_pickled(file)
-    except (OSError, SafetensorError, RuntimeError, UnpicklingError, ValueError) as error:
-        first = str(error).strip().splitlines()[0]
+    except (OSError, EOFError, SafetensorError, RuntimeError, UnpicklingError, LookupError, ValueError) as error:
+        # Some say nothing, such as that of an empty file.
+        first = next(iter(str(error).strip().splitlines()), type(error).__name__)
         raise DatasetError(f"{file}: not CLIP weights ({first})") from error
     found = {name.removeprefix("module."): value for name, value in found.items()}
     if any(name.startswith("vision_model.") for name in found):

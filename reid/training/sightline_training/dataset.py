@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -169,19 +168,15 @@ def pictures_in(folder: Path) -> list[Path]:
 
 
 def read_market(folder: Path) -> list[Picture]:
-    """Reads a folder of pictures named as in Market-1501 (`0001_c1_000000_00.jpg`); identities below 1 are distractors and left out.
-
-    Misnamed pictures are left out as well, and counted on stderr.
-    """
-    pictures, misnamed = [], []
-    for path in pictures_in(folder):
-        match = MARKET.match(path.name)
-        if match is None:
-            misnamed.append(path.name)
-        elif int(match[1]) > 0:
-            pictures.append(Picture(path=path, identity=f"{folder.name}/{int(match[1])}", camera=int(match[2])))
+    """Reads a folder of pictures named as in Market-1501 (`0001_c1_000000_00.jpg`); identities below 1 are distractors and left out."""
+    found = [(path, MARKET.match(path.name)) for path in pictures_in(folder)]
+    misnamed = [path.name for path, match in found if match is None]
     if misnamed:
-        print(f"{folder}: {len(misnamed)} misnamed pictures left out, such as {misnamed[0]}", file=sys.stderr)
+        told = f"{len(misnamed)} of {len(found)} pictures are misnamed, such as {misnamed[0]}"
+        raise DatasetError(f"{folder}: {told}; expected names as in Market-1501, such as 0001_c1_000000_00.jpg")
+    pictures = [
+        Picture(path=path, identity=f"{folder.name}/{int(match[1])}", camera=int(match[2])) for path, match in found if int(match[1]) > 0
+    ]
     if not pictures:
         raise DatasetError(f"{folder}: no pictures named as in Market-1501, such as 0001_c1_000000_00.jpg")
     return pictures
@@ -198,8 +193,13 @@ def read_any(path: Path, split: str | None = None) -> list[Picture]:
         return read_captions(path / "captions.json", split)
     if not path.is_dir():
         raise DatasetError(f"{path}: no such file or folder")
-    parts = sorted(part for part in path.iterdir() if (part / "captions.json").is_file())
+    folders = sorted(part for part in path.iterdir() if part.is_dir())
+    parts = [part for part in folders if (part / "captions.json").is_file()]
     if parts:
+        # Such as what was cut short while it was made.
+        if len(parts) < len(folders):
+            bare = next(part for part in folders if part not in parts)
+            raise DatasetError(f"{bare}: no captions.json, which the folders beside it have")
         return [picture for part in parts for picture in read_captions(part / "captions.json", split)]
     return read_market(path)
 

@@ -57,7 +57,7 @@ def run_one(args: argparse.Namespace, row: str | None, out: Path) -> dict[str, f
     sets = None if args.test is None else test_pictures(args.test)
     run = Run(settings, pictures, args.weights, args.steps)
     take_up(run, out, args.resume)
-    print(f"{len(run.crops.pictures)} pictures of {len(run.crops.names)} people, {run.source}", file=sys.stderr)
+    print(f"{len(run.crops.firsts)} pictures of {len(run.crops.names)} people, {run.source}", file=sys.stderr)
     last: dict[str, float] = {}
 
     def measured(system) -> dict[str, float]:
@@ -127,8 +127,8 @@ def export_command(args: argparse.Namespace) -> None:
     if args.data is not None:
         settings = load_system(args.checkpoint)[0].settings
         crops = Crops(read_published(args.data, "train"), settings)
-        chosen = np.linspace(0, len(crops.pictures) - 1, min(MOST_SAMPLES, len(crops.pictures))).astype(int)
-        samples = crops.plain(chosen).pictures
+        chosen = np.linspace(0, len(crops.firsts) - 1, min(MOST_SAMPLES, len(crops.firsts))).astype(int)
+        samples = crops.plain(crops.firsts[chosen]).pictures
     parity = export_family(
         args.checkpoint, args.out, args.picture, args.text, samples, quality, args.licence, args.trained_on
     )

@@ -1,4 +1,7 @@
-"""Training pictures of the three systems: which are in a batch, how they are changed, and their sentences. A batch depends on seed and step alone."""
+"""Training pictures of the three systems: which are in a batch, how they are changed, and their sentences. A batch depends on seed and step alone.
+
+As the papers count, an epoch of `propot` and `vpm` goes through every picture with each of its sentences.
+"""
 
 from __future__ import annotations
 
@@ -44,7 +47,10 @@ def erased(picture: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 class Crops:
-    """A set of pictures with numbered identities, and batches of it."""
+    """A set of pictures with numbered identities, and batches of it.
+
+    A row is a picture, and of systems that learn from sentences a picture with one of them.
+    """
 
     def __init__(self, pictures: list[Picture], settings: FamilySettings) -> None:
         needs_words = settings.system != "mscsa"
@@ -52,11 +58,13 @@ class Crops:
             pictures = [picture for picture in pictures if picture.captions]
             if not pictures:
                 raise DatasetError(f"no picture has a sentence, which {settings.system} learns from")
-        self.pictures = pictures
+        self.rows = [(picture, words) for picture in pictures for words in (picture.captions if needs_words else ("",))]
+        # The first row of every picture.
+        self.firsts = np.array([place for place, row in enumerate(self.rows) if place == 0 or row[0] is not self.rows[place - 1][0]])
         self.settings = settings
         self.names = sorted({picture.identity for picture in pictures})
         number = {name: place for place, name in enumerate(self.names)}
-        self.who = np.array([number[picture.identity] for picture in pictures])
+        self.who = np.array([number[picture.identity] for picture, _ in self.rows])
         self.of: dict[int, list[int]] = defaultdict(list)
         for place, person in enumerate(self.who):
             self.of[int(person)].append(place)
@@ -69,13 +77,13 @@ class Crops:
 
     def steps(self, phase: Phase) -> int:
         """Batches in an epoch."""
-        return max(1, len(self.pictures) // phase.batch)
+        return max(1, len(self.rows) // phase.batch)
 
     def chosen(self, phase: Phase, step: int, seed: int) -> np.ndarray:
-        """Which pictures are in a batch."""
+        """Which rows are in a batch."""
         if phase.views == 0:
             steps = self.steps(phase)
-            order = np.random.default_rng([seed, step // steps]).permutation(len(self.pictures))
+            order = np.random.default_rng([seed, step // steps]).permutation(len(self.rows))
             start = step % steps * phase.batch
             return order[start : start + phase.batch]
         rng = np.random.default_rng([seed, step])
@@ -91,14 +99,14 @@ class Crops:
         return (batch - self.mean) / self.std
 
     def plain(self, which: np.ndarray) -> Batch:
-        """Unchanged pictures and their first sentences."""
+        """Rows whose pictures are unchanged."""
         size = (self.settings.clip.height, self.settings.clip.width)
-        read = self.pool.map(lambda place: resized(read_rgb(self.pictures[place].path), *size).copy(), which)
+        read = self.pool.map(lambda place: resized(read_rgb(self.rows[place][0].path), *size).copy(), which)
         return Batch(
             who=torch.from_numpy(self.who[which]),
             which=torch.from_numpy(which),
             pictures=self.normalised(list(read)),
-            ids=self.ids([self.pictures[place].captions[0] for place in which]) if self.reads else None,
+            ids=self.ids(which),
         )
 
     @property
@@ -106,9 +114,11 @@ class Crops:
         """Whether the system learns from sentences."""
         return self.settings.system != "mscsa"
 
-    def ids(self, sentences: list[str]) -> torch.Tensor:
-        """Token ids of sentences."""
-        return clip_ids(sentences, self.settings.clip.context, self.settings.clip.vocabulary)
+    def ids(self, which: np.ndarray) -> torch.Tensor | None:
+        """Token ids of the sentences of rows."""
+        if not self.reads:
+            return None
+        return clip_ids([self.rows[place][1] for place in which], self.settings.clip.context, self.settings.clip.vocabulary)
 
     def make(self, phase: Phase, step: int, seed: int, needs_pictures: bool) -> Batch:
         """The batch of a step."""
@@ -117,15 +127,13 @@ class Crops:
 
         def one(place: int) -> np.ndarray:
             rng = np.random.default_rng([seed, step, place])
-            return changed(read_rgb(self.pictures[which[place]].path), size, rng, self.settings.changes)
+            return changed(read_rgb(self.rows[which[place]][0].path), size, rng, self.settings.changes)
 
-        rng = np.random.default_rng([seed, step, len(which)])
-        told = [self.pictures[place].captions for place in which] if self.reads else []
         return Batch(
             who=torch.from_numpy(self.who[which]),
             which=torch.from_numpy(which),
             pictures=self.normalised(list(self.pool.map(one, range(len(which))))) if needs_pictures else None,
-            ids=self.ids([captions[int(rng.integers(len(captions)))] for captions in told]) if self.reads else None,
+            ids=self.ids(which),
         )
 
     def batch(self, phase: Phase, step: int, seed: int, needs_pictures: bool) -> Batch:

@@ -75,11 +75,11 @@ class Run:
 
     @torch.no_grad()
     def encode(self, function) -> torch.Tensor:
-        """Rows of a function over the whole set, unchanged pictures, in the set's order."""
+        """Values of a function for every row of the set, pictures unchanged, in the set's order."""
         was_training = self.system.training
         self.system.eval()
         rows = []
-        for which in np.array_split(np.arange(len(self.crops.pictures)), max(1, len(self.crops.pictures) // 64)):
+        for which in np.array_split(np.arange(len(self.crops.rows)), max(1, len(self.crops.rows) // 64)):
             with self.autocast():
                 found = function(self.moved(self.crops.plain(which)))
             rows.append(found.float() if found.is_floating_point() else found)

@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 from smoke import SYSTEMS, run_of, small
@@ -47,7 +46,8 @@ def exported(trained: dict[str, Path], tmp_path_factory: pytest.TempPathFactory)
     def export(system: str, form: str) -> Made:
         if (system, form) not in made:
             folder = tmp_path_factory.mktemp(f"{system}-{form}")
-            samples = Crops(read_any(CROPS), small(system)).plain(np.arange(0, 96, 3)).pictures
+            crops = Crops(read_any(CROPS), small(system))
+            samples = crops.plain(crops.firsts[::3]).pictures
             said = ({"note": "a test"}, "Apache-2.0", "a few crops")
             made[system, form] = folder, export_family(trained[system] / "last.pt", folder, form, form, samples, *said)
         return made[system, form]

@@ -132,9 +132,10 @@ def test_files_that_do_not_fit_are_refused(tmp_path):
     refused(lambda s: s.update({"ln_final.weight": torch.zeros(3)}), r"has the shape \[3\]")
     refused(lambda s: s.update({"surplus": torch.zeros(3)}), "have no place")
     noise = tmp_path / "noise.pt"
-    noise.write_bytes(b"not weights")
-    with pytest.raises(DatasetError, match="not CLIP weights"):
-        read_weights(noise)
+    for content in (b"not weights", b""):
+        noise.write_bytes(content)
+        with pytest.raises(DatasetError, match="not CLIP weights"):
+            read_weights(noise)
     with pytest.raises(DatasetError, match="not CLIP weights"):
         read_weights(tmp_path / "absent.safetensors")
 

@@ -1,4 +1,5 @@
 import json
+import shutil
 
 import pytest
 
@@ -43,13 +44,20 @@ def test_market_names_give_person_and_camera(crops, tmp_path):
         read_market(tmp_path)
 
 
-def test_misnamed_pictures_are_counted_and_told(crops, tmp_path, capsys):
-    for name in ("0001_c1_000000_00.jpeg", "0002_c2s1_1_0.PNG", "-1_c1_000000_00.jpg", "person7.jpg", "person8.png", "notes.txt"):
+def test_misnamed_pictures_and_half_made_folders_are_refused(crops, tmp_path):
+    for name in ("0001_c1_000000_00.jpeg", "0002_c2s1_1_0.PNG", "-1_c1_000000_00.jpg", "notes.txt"):
         (tmp_path / name).write_bytes(b"")
     assert [(one.identity.split("/")[1], one.camera) for one in read_market(tmp_path)] == [("1", 1), ("2", 2)]
-    assert "2 misnamed pictures left out, such as person7.jpg" in capsys.readouterr().err
-    read_market(crops / "images")
-    assert capsys.readouterr().err == ""
+    for name in ("person7.jpg", "person8.png"):
+        (tmp_path / name).write_bytes(b"")
+    with pytest.raises(DatasetError, match="2 of 5 pictures are misnamed, such as person7.jpg; expected"):
+        read_market(tmp_path)
+    sets = tmp_path / "sets"
+    shutil.copytree(crops, sets / "s101")
+    assert len(read_any(sets)) == 96
+    (sets / "s102/images").mkdir(parents=True)
+    with pytest.raises(DatasetError, match="s102: no captions.json, which the folders beside it have"):
+        read_any(sets)
 
 
 def test_a_published_sets_splits_are_kept_apart(crops, tmp_path):

@@ -167,11 +167,15 @@ def test_rates_warm_up_and_come_down():
     assert [rate_at(cosine, epoch, 60) for epoch in (0, 3, 6, 33, 60)] == pytest.approx([0.1, 0.55, 1, 0.5, 0])
 
 
-def test_every_picture_is_seen_once_an_epoch(crops):
-    data = Crops(read_any(crops), small("propot"))
-    phase = Phase(batch=16)
+def test_every_picture_is_seen_with_each_of_its_sentences_once_an_epoch(crops):
+    pictures = read_any(crops)
+    data, phase = Crops(pictures, small("propot")), Phase(batch=1)
     seen = np.concatenate([data.chosen(phase, step, 7) for step in range(data.steps(phase))])
-    assert sorted(seen.tolist()) == list(range(96))
+    expected = sorted((str(one.path), words) for one in pictures for words in one.captions)
+    assert sorted((str(data.rows[row][0].path), data.rows[row][1]) for row in seen) == expected and len(expected) > len(pictures)
+    assert Crops(pictures, small("mscsa")).steps(phase) == len(pictures)
+    assert [data.rows[row][0] for row in data.firsts] == pictures
+    phase = Phase(batch=16)
     assert data.chosen(phase, 3, 7).tolist() == data.chosen(phase, 3, 7).tolist() != data.chosen(phase, 9, 7).tolist()
     one, other = (data.make(phase, 3, 7, True) for _ in range(2))
     assert torch.equal(one.pictures, other.pictures) and torch.equal(one.ids, other.ids)

@@ -145,7 +145,8 @@ def test_the_program_finds_what_the_training_finds(program, trained, exported, e
     learned.eval()
 
     rows = program.vectors(models, system, "images", [str(one.path) for one in pictures])
-    batch = Crops(pictures, learned.settings).plain(np.arange(len(pictures))).pictures.numpy()
+    crops = Crops(pictures, learned.settings)
+    batch = crops.plain(crops.firsts).pictures.numpy()
     near(rows, run_onnx(models / f"{system}-picture/model.onnx", "pictures", batch), form)
     hold_against(picture_vectors(learned, pictures), rows, form)
     expected = picture_scores((rows, who, camera), (rows, who, camera))
@@ -173,6 +174,20 @@ def test_the_program_finds_what_the_training_finds(program, trained, exported, e
     sides = [f"{system}-{side}" for side in (("picture",) if system == "mscsa" else ("picture", "text"))]
     checked = program.json(models, system, "models", "verify", *sides)
     assert [one["name"] for one in checked] == sides and all(one["is_ok"] for one in checked), checked
+
+
+def test_a_pair_that_the_configuration_does_not_name_is_read_for_by_its_own_side(program, exported, exact, tmp_path):
+    both = tmp_path / "both"
+    for system in ("propot", "vpm"):
+        shutil.copytree(exported(system, "fp32")[0], both, dirs_exist_ok=True)
+    asks = ("eval", "text", "--dataset", str(exact), "--model", "vpm-picture")
+    expected, found = (program.json(both, configured, *asks) for configured in ("vpm", "propot"))
+    assert found == expected
+    assert program.json(both, "propot", *asks[:-1], "propot-picture")["r1"] != expected["r1"]
+    # Where nobody reads for it, the configured side says what it reads for.
+    shutil.rmtree(both / "vpm-text")
+    answer = program.run(both, "propot", *asks)
+    assert answer.status != 0 and "propot-picture" in answer.err and answer.err.count("\n") == 1, answer.err
 
 
 @pytest.mark.parametrize(
