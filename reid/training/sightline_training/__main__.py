@@ -37,7 +37,7 @@ def train(args: argparse.Namespace) -> None:
 
     settings = settings_of(args)
     pictures = [picture for path in args.data for picture in read_any(path, "train")]
-    run = Run(settings, pictures)
+    run = Run(settings, pictures, args.published, args.scenes)
     take_up(run, args.out, args.resume)
     print(f"{len(pictures)} pictures of {len(run.sampler.people)} people, from step {run.step}", flush=True)
     held = read_held(args.held, "val") if args.held else None
@@ -225,6 +225,8 @@ def main() -> int:
     command.add_argument("--save-every-s", type=float, default=300)
     command.add_argument("--resume", action="store_true")
     command.add_argument("--maps", type=Path, help=MAPS)
+    command.add_argument("--published", type=Path, help="0267's ONNX file, as published or mended, where picture.backbone is `person`")
+    command.add_argument("--scenes", type=Path, help="folder of photographs without people, where augment.scene or augment.cloth is above 0")
     command.set_defaults(run=train)
     command = commands.add_parser("evaluate", help="measure a checkpoint")
     command.add_argument("--checkpoint", type=Path, required=True)

@@ -27,6 +27,7 @@ from sightline_training.device import check_device, prepare_device
 from sightline_training.kept_maps import KeptMaps
 from sightline_training.person_net import HEIGHT, WIDTH, PersonNet, load_published
 from sightline_training.retrieval import image_scores
+from sightline_training.scenes import scenes_for
 from sightline_training.settings import merged
 from sightline_training.told import Told, told_of
 
@@ -200,6 +201,8 @@ class AppearanceRun:
     """One training: network, its running mean, memory, optimiser, step."""
 
     def __init__(self, settings: AppearanceSettings, pictures: list[Picture], published: Path | None) -> None:
+        # This training has no photographs: settings that ask for some are refused.
+        scenes_for(settings.augment, None)
         prepare_device(settings.device)
         torch.manual_seed(settings.seed)
         self.settings = settings

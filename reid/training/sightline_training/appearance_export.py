@@ -9,12 +9,7 @@ import torch
 from sightline_training.appearance import CODES
 from sightline_training.card import beside, digest, lines
 from sightline_training.export import Exported, run, shrunk, to_onnx
-from sightline_training.person_net import DIMENSION, HEIGHT, WIDTH, PersonNet
-
-PUBLISHED = (
-    "person-reidentification-retail-0267 of Intel's Open Model Zoo, as github.com/yas-sim/"
-    "object-tracking-line-crossing-area-intrusion has it (Apache-2.0)"
-)
+from sightline_training.person_net import DIMENSION, HEIGHT, PUBLISHED, WIDTH, PersonNet
 
 
 def export_network(net: PersonNet, file: Path, form: str, samples: torch.Tensor | None) -> Exported:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -28,11 +29,15 @@ class Augment:
     jpeg: float = 0.3
     noise: float = 0.04
     erase: float = 0.3
+    # Chances that a photograph stands behind a person, and that clothes have a photograph's grain (`scenes`).
+    scene: float = 0.0
+    cloth: float = 0.0
 
     # A cut leaves something of the person.
     RANGES: ClassVar = {
         "crop": (0, 0.4),
-        **dict.fromkeys(("cut_legs", "gain", "cast", "contrast", "saturation", "coarse", "blur", "jpeg", "noise", "erase"), (0, 1)),
+        **dict.fromkeys(("cut_legs", "gain", "cast", "contrast", "saturation", "coarse", "blur", "jpeg", "noise"), (0, 1)),
+        **dict.fromkeys(("erase", "scene", "cloth"), (0, 1)),
     }
 
 
@@ -126,13 +131,19 @@ def erase(batch: torch.Tensor, rng: np.random.Generator, chance: float) -> None:
 
 
 def training_batch(
-    paths: list[Path], size: tuple[int, int], rng: np.random.Generator, strength: Augment
+    paths: list[Path],
+    size: tuple[int, int],
+    rng: np.random.Generator,
+    strength: Augment,
+    before: Callable[[np.ndarray, Path, np.random.Generator], np.ndarray] | None = None,
 ) -> torch.Tensor:
-    """N x 3 x H x W in 0..1 from files, changed at random."""
+    """N x 3 x H x W in 0..1 from files, changed at random; `before` changes each before all else."""
     height, width = size
     pictures = []
     for path in paths:
         picture = read_rgb(path)
+        if before is not None:
+            picture = before(picture, path, rng)
         picture = cut(picture, crop_box(picture.shape, rng, strength))
         picture = degrade(resized(picture, height, width), rng, strength)
         if rng.random() < 0.5:

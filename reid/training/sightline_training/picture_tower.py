@@ -1,4 +1,7 @@
-"""The picture side: MobileNetV2 with its last stride taken out, a small transformer over its positions, one vector."""
+"""The picture side: MobileNetV2 with its last stride taken out, a small transformer over its positions, one vector.
+
+`person_tower` has the other one.
+"""
 
 from __future__ import annotations
 
@@ -15,13 +18,16 @@ from sightline_training.block import HEADS, Block
 
 # Expansion, channels, repeats, stride of each group of blocks (Sandler et al., CVPR 2018, table 2).
 GROUPS = [(1, 16, 1, 1), (6, 24, 2, 2), (6, 32, 3, 2), (6, 64, 4, 2), (6, 96, 3, 1), (6, 160, 3, 2), (6, 320, 1, 1)]
+# Where a picture side begins: MobileNetV2 from ImageNet, or the person model 0267, of whose stages the first two stay as published.
+BACKBONES = ("imagenet", "person")
+PERSON_STAGES = 2
 MEAN = (0.485, 0.456, 0.406)
 STD = (0.229, 0.224, 0.225)
 
 
 @dataclass(frozen=True)
 class PictureSize:
-    """Shape of the tower: input in pixels, width and depth of its transformer, and blocks that stay as ImageNet left them."""
+    """Shape of the tower: input in pixels, width and depth of its transformer, blocks (of `person`: stages) that stay as they come."""
 
     height: int = 128
     width: int = 64
@@ -29,6 +35,7 @@ class PictureSize:
     depth: int = 2
     dropout: float = 0.1
     frozen_blocks: int = 0
+    backbone: str = "imagenet"
 
     RANGES: ClassVar = {**dict.fromkeys(("height", "width", "channels"), (1, math.inf)), "dropout": (0, 0.9), "frozen_blocks": (0, 18)}
 
@@ -36,6 +43,12 @@ class PictureSize:
         for key, by in (("height", 16), ("width", 16), ("channels", HEADS)):
             if getattr(self, key) % by:
                 raise ValueError(f"picture.{key} is {getattr(self, key)}, expected a multiple of {by}")
+        if self.backbone not in BACKBONES:
+            raise ValueError(f"picture.backbone is `{self.backbone}`, expected one of {', '.join(BACKBONES)}")
+        if self.backbone == "person" and self.frozen_blocks != PERSON_STAGES:
+            raise ValueError(
+                f"picture.frozen_blocks is {self.frozen_blocks}, and of the backbone `person` {PERSON_STAGES} stages stay: expected {PERSON_STAGES}"
+            )
 
 
 class Bottleneck(nn.Module):
@@ -113,7 +126,11 @@ class PictureTower(nn.Module):
             block.eval()
         return self
 
-    def frozen(self) -> nn.Sequential:
+    def backbone(self) -> nn.Module:
+        """What begins with published weights."""
+        return self.blocks
+
+    def frozen(self) -> nn.Module:
         """The blocks that are not trained."""
         return self.blocks[: self.size.frozen_blocks]
 

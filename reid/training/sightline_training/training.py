@@ -20,7 +20,9 @@ from sightline_training.checkpoint import read_checkpoint, same_settings, take
 from sightline_training.dataset import DatasetError, Picture
 from sightline_training.device import check_device, prepare_device
 from sightline_training.kept_maps import KeptMaps
+from sightline_training.person_tower import PersonTower
 from sightline_training.picture_tower import PictureSize, PictureTower, normalised
+from sightline_training.scenes import placed, scenes_for
 from sightline_training.settings import merged
 from sightline_training.text_tower import PAD, TextSize, TextTower, padded, tokenizer
 from sightline_training.words import retold
@@ -73,11 +75,15 @@ class Settings:
 
 
 class Pair(nn.Module):
-    """Both towers and the temperatures between them."""
+    """Both towers and the temperatures between them.
 
-    def __init__(self, settings: Settings, from_packages: bool = True) -> None:
+    `published` is the ONNX file that a picture side of the backbone `person` begins from.
+    """
+
+    def __init__(self, settings: Settings, from_packages: bool = True, published: Path | None = None) -> None:
         super().__init__()
-        self.picture = PictureTower(settings.picture, from_packages)
+        is_person = settings.picture.backbone == "person"
+        self.picture = PersonTower(settings.picture, published) if is_person else PictureTower(settings.picture, from_packages)
         self.text = TextTower(settings.text, from_packages)
         self.scales = L.Scales()
         for parameter in self.picture.frozen().parameters():
@@ -133,14 +139,21 @@ def clause_table(
 
 
 class Run:
-    """One training: model, optimiser, step."""
+    """One training: model, optimiser, step.
 
-    def __init__(self, settings: Settings, pictures: list[Picture]) -> None:
+    `published` is the ONNX file of a picture side that begins from 0267, `scenes` the folder of photographs, where the settings ask for them.
+    """
+
+    def __init__(self, settings: Settings, pictures: list[Picture], published: Path | None = None, scenes: Path | None = None) -> None:
+        if (settings.picture.backbone == "person") != (published is not None):
+            told = f"{published}: published weights are given, and" if published else "--published FILE names 0267's weights, and it is missing:"
+            raise DatasetError(f"{told} picture.backbone is `{settings.picture.backbone}`")
+        self.scenes = scenes_for(settings.augment, scenes)
         prepare_device(settings.device)
         torch.manual_seed(settings.seed)
         self.settings = settings
         self.sampler = Sampler(pictures, settings)
-        self.pair = Pair(settings).to(settings.device)
+        self.pair = Pair(settings, published=published).to(settings.device)
         # As the maps are: filters the other way round are turned at every step, a third of its time on a CPU.
         self.pair.picture.to(memory_format=torch.channels_last)
         self.words = tokenizer(settings.text.tokens)
@@ -149,7 +162,7 @@ class Run:
             if settings.losses.identity
             else None
         )
-        backbone = [p for p in self.pair.picture.blocks.parameters() if p.requires_grad]
+        backbone = [p for p in self.pair.picture.backbone().parameters() if p.requires_grad]
         inside = {id(p) for p in backbone}
         rest = [p for p in self.pair.parameters() if p.requires_grad and id(p) not in inside]
         if self.classifier is not None:
@@ -199,7 +212,10 @@ class Run:
         for value in self.pair.picture.frozen().state_dict().values():
             weights.update(value.cpu().numpy().tobytes())
         size = (settings.picture.height, settings.picture.width, settings.picture.frozen_blocks, settings.bf16)
-        depends_on = [weights.hexdigest(), size, asdict(settings.augment)]
+        behind = hashlib.sha256()
+        for photograph in self.scenes.pictures if self.scenes else []:
+            behind.update(photograph.tobytes())
+        depends_on = [weights.hexdigest(), size, asdict(settings.augment), behind.hexdigest()]
         self.pair.train()
         self.kept = KeptMaps(file, paths, settings.variants, depends_on, self.fresh_maps, settings.seed)
 
@@ -210,8 +226,9 @@ class Run:
 
     def fresh_maps(self, paths: list[Path], rng: np.random.Generator) -> torch.Tensor:
         """Pictures changed at random, through the frozen blocks."""
-        size = (self.settings.picture.height, self.settings.picture.width)
-        tensor = normalised(training_batch(paths, size, rng, self.settings.augment))
+        size, strength, scenes = (self.settings.picture.height, self.settings.picture.width), self.settings.augment, self.scenes
+        behind = scenes and (lambda picture, path, rng: placed(picture, path, scenes, rng, strength))
+        tensor = normalised(training_batch(paths, size, rng, strength, behind))
         with self.autocast():
             return self.pair.picture.before(tensor.to(self.settings.device).contiguous(memory_format=torch.channels_last))
 
