@@ -200,6 +200,14 @@ def real(args: argparse.Namespace) -> None:
         print(json.dumps({"model": str(model), **measure_real(model, args.boxes, args.footage)}))
 
 
+def sentences(args: argparse.Namespace) -> None:
+    """Prints how well pairs find the people of footage by sentences."""
+    from sightline_training.real import measure_sentences
+
+    for models in args.models:
+        print(json.dumps({"models": str(models), **measure_sentences(models, args.boxes, args.sentences, args.footage)}))
+
+
 def plot(args: argparse.Namespace) -> None:
     """Draws losses and measures of a training."""
     from sightline_training.plot import draw
@@ -271,11 +279,17 @@ def main() -> int:
     command.add_argument("--quality", type=Path, help="JSON of what was measured, for the card")
     add_provenance(command)
     command.set_defaults(run=export_appearance)
-    command = commands.add_parser("real", help="measure appearance encoders on people of footage, told apart by eye")
+    command = commands.add_parser("real", help="measure image encoders on people of footage, told apart by eye")
     command.add_argument("--models", type=Path, nargs="+", required=True, help="ONNX files")
     command.add_argument("--boxes", type=Path, required=True, help="JSON of boxes, such as real/choosing.json")
     command.add_argument("--footage", type=Path, required=True, help="folder of the clips")
     command.set_defaults(run=real)
+    command = commands.add_parser("sentences", help="measure pairs on people of footage, told apart by eye, by sentences about them")
+    command.add_argument("--models", type=Path, nargs="+", required=True, help="folders that hold joint-picture and joint-text")
+    command.add_argument("--boxes", type=Path, required=True, help="JSON of boxes, such as real/choosing.json")
+    command.add_argument("--sentences", type=Path, required=True, help="JSON of sentences, such as real/choosing-sentences.json")
+    command.add_argument("--footage", type=Path, required=True, help="folder of the clips")
+    command.set_defaults(run=sentences)
     command = commands.add_parser("plot", help="draw losses and measures of a training")
     command.add_argument("--log", type=Path, required=True, help="log.jsonl of the training")
     command.add_argument("--out", type=Path, required=True, help="PNG")

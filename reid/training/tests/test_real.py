@@ -1,6 +1,7 @@
-"""Real people: boxes are cut out of the right frames, neighbours of one piece do not count, intervals hold the mean."""
+"""Real people: boxes are cut out of the right frames, neighbours of one piece do not count, sentences ask for pieces, intervals hold the mean."""
 
 import json
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -58,3 +59,64 @@ def test_crops_ask_for_their_person_in_other_pieces():
     assert found["rank1"][0] == 0.8 and found["rank1"][1] <= 0.8 <= found["rank1"][2]
     assert found["map"][0] == pytest.approx((4 + (1 / 3 + 2 / 4) / 2) / 5, abs=1e-4)
     assert found["same"] == pytest.approx((4 * 0.6 + 2) / 6, abs=1e-4) and found["others"] == pytest.approx(4 * 0.8 / 12, abs=1e-4)
+
+
+def test_a_card_says_what_a_model_takes(tmp_path):
+    assert (real.Input.of(tmp_path / "model.onnx").height, real.Input().width) == (256, 128)
+    card = tmp_path / "model.toml"
+    card.write_text("[input]\nheight = 4\nwidth = 2\nscale = 0.5\nmean = [1.0, 2.0, 3.0]\nstd = [1.0, 1.0, 2.0]\n")
+    batch = real.Input.of(tmp_path / "model.onnx").batch(np.full((8, 4, 3), (10, 20, 30), np.uint8))
+    assert batch.shape == (1, 3, 4, 2) and np.allclose(batch[0, :, 0, 0], [4, 8, 6], atol=1e-4)
+    for text in ("[input]\nheight = 4\n", "no card"):
+        card.write_text(text)
+        with pytest.raises(DatasetError, match="model.toml: not the card of an image encoder"):
+            real.Input.of(tmp_path / "model.onnx")
+
+
+def test_sentences_ask_for_the_people_of_the_boxes(tmp_path):
+    boxes, file = [real.Box("a.avi", 0, 0, 0, 5, 5, name, name) for name in "pq"], tmp_path / "sentences.json"
+    file.write_text(json.dumps([{"text": "a man", "people": ["p"]}]))
+    assert real.read_sentences(file, boxes) == [real.Asked("a man", frozenset("p"))]
+    wrong = {
+        "no sentences": [],
+        "row 0: `text` says nothing": [{"text": " ", "people": ["p"]}],
+        "row 0: `people` has r": [{"text": "a man", "people": ["p", "r"]}],
+        "row 0: `people` has nobody": [{"text": "a man", "people": []}],
+        "not a list of sentences": [{"text": "a man"}],
+    }
+    for message, rows in wrong.items():
+        file.write_text(json.dumps(rows))
+        with pytest.raises(DatasetError, match=f"sentences.json: {message}"):
+            real.read_sentences(file, boxes)
+
+
+@pytest.mark.parametrize(("name", "people"), [("choosing", 6), ("held", 18)])
+def test_the_committed_boxes_and_sentences_belong_together(name, people):
+    folder = Path(__file__).parents[1] / "real"
+    boxes = real.read_boxes(folder / f"{name}.json")
+    asked = real.read_sentences(folder / f"{name}-sentences.json", boxes)
+    assert len({box.person for box in boxes}) == people
+    assert {box.person for box in boxes} == set().union(*(one.people for one in asked))
+    # A piece shows one person.
+    assert len({(box.piece, box.person) for box in boxes}) == len({box.piece for box in boxes})
+
+
+def test_the_first_right_piece_counts_and_chance_is_that_of_any_order():
+    right = np.array([[True, False, False, False], [False, True, True, False]])
+    similar = np.array([[0.1, 0.4, 0.3, 0.2], [0.9, 0.8, 0.95, 0.1]])
+    assert real.ranks(similar, right).tolist() == [4, 1]
+    assert real.by_chance(right, 1) == pytest.approx((1 / 4 + 2 / 4) / 2)
+    # Of two of four, the first two miss both in one of six orders.
+    assert real.by_chance(right, 2) == pytest.approx((1 / 2 + 5 / 6) / 2)
+    assert real.by_chance(right, 9) == 1
+
+
+def test_a_pair_is_measured_by_its_files(tmp_path):
+    models = Path(__file__).parents[3] / "models"
+    film(tmp_path / "a.avi", [20, 220])
+    boxes = [["a.avi", frame, 10, 5, 20, 40, name, name] for frame, name in enumerate(("dark", "light"))]
+    (tmp_path / "boxes.json").write_text(json.dumps(boxes))
+    (tmp_path / "sentences.json").write_text(json.dumps([{"text": "black clothes", "people": ["dark"]}]))
+    found = real.measure_sentences(models, tmp_path / "boxes.json", tmp_path / "sentences.json", tmp_path)
+    assert (found["people"], found["pieces"], found["asked"], found["by_chance"][0]) == (2, 2, 1, 0.5)
+    assert found["ranks"] in ([1], [2]) and found["first_2"] == [1, 1, 1]
