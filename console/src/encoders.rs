@@ -12,7 +12,7 @@ use crate::words::Words;
 
 /// How far what a person does not have pushes away, against what they look like: as far as it lowers how often somebody who
 /// has it comes first, at little cost to finding the right one (docs/accuracy.md). `sightline_training.denials` has it too.
-const NOT_WEIGHT: f32 = 0.75;
+const NOT_WEIGHT: f32 = 0.25;
 
 /// Why pictures and tracks have no probabilities.
 pub(crate) const NO_PICTURE_TABLE: &str =

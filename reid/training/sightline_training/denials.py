@@ -18,7 +18,7 @@ import numpy as np
 from sightline_training.exported import described, told
 
 # As the program has it (console/src/encoders.rs).
-WEIGHT = 0.75
+WEIGHT = 0.25
 CROPS_A_TRACK = 2
 
 
