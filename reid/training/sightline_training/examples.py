@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
+from sightline_training.calibration import Tracks
 from sightline_training.exported import described, told
 from sightline_training.retrieval import average_precision
 
@@ -33,9 +34,17 @@ def measure(models: Path, folder: Path) -> dict[str, dict[str, float]]:
     for one in known.pictures:
         fullest[one.identity] = max(fullest.get(one.identity, ""), *one.captions, key=len)
     people = sorted(fullest)
-    words = told(models, [fullest[name] for name in people])
-    similar = known.tracks.similarities(words)
-    who = np.array(known.who)
+    found = marked(told(models, [fullest[name] for name in people]), people, known.tracks, np.array(known.who))
+    if found is None:
+        raise ValueError(f"{folder}: no sentence has its person among its first {FIRST_HITS} hits beside others")
+    return found
+
+
+def marked(words: np.ndarray, people: list[str], tracks: Tracks, who: np.ndarray) -> dict[str, dict[str, float]] | None:
+    """R@1 and mAP of sentences, each of which seeks one of the people, before and after marking tracks; none where no hit can be marked."""
+    means = tracks.vectors.mean(1)
+    means /= np.linalg.norm(means, axis=1, keepdims=True)
+    similar = tracks.similarities(words)
     rows: dict[str, list[tuple[bool, float]]] = {"sentence": [], "one right": [], f"one right, {WRONG} wrong": []}
     for number, name in enumerate(people):
         first = np.argsort(-similar[number], kind="stable")[:FIRST_HITS]
@@ -50,11 +59,11 @@ def measure(models: Path, folder: Path) -> dict[str, dict[str, float]]:
             continue
         for row, vector in zip(rows, (words[number], pulled, pulled - UNLIKE * wrong / np.linalg.norm(wrong))):
             # The length changes no order.
-            order = kept[np.argsort(-known.tracks.similarities(vector[None])[0, kept], kind="stable")]
+            order = kept[np.argsort(-tracks.similarities(vector[None])[0, kept], kind="stable")]
             right = who[order] == name
             rows[row].append((bool(right[0]), average_precision(right)[0]))
     if not rows["sentence"]:
-        raise ValueError(f"{folder}: no sentence has its person among its first {FIRST_HITS} hits beside others")
+        return None
     return {
         row: {"people": len(found), "r1": float(np.mean([first for first, _ in found])), "map": float(np.mean([ap for _, ap in found]))}
         for row, found in rows.items()

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from sightline_training import denials, examples
+from sightline_training.calibration import Tracks
 from sightline_training.clauses import bare, fit, pairs
 from sightline_training.dataset import clauses_of, hair_words
 
@@ -40,10 +41,26 @@ def test_denials_are_measured_on_files(crops):
     assert found["denied at 5"]["r1"] < found["plain"]["r1"]
 
 
-def test_a_right_track_makes_the_rest_easier_to_find(crops):
-    found = examples.measure(MODELS, crops)
-    assert found["one right"]["map"] > found["sentence"]["map"]
+def test_a_right_track_makes_the_rest_easier_to_find():
+    # Words that say less of a person than a picture does.
+    dice = np.random.default_rng(7)
+    people = dice.normal(size=(40, 16))
+    who = np.repeat(np.arange(40), 4)
+    seen = np.repeat(people[who][:, None], 2, axis=1) + dice.normal(scale=0.5, size=(160, 2, 16))
+    words = people + dice.normal(scale=1.5, size=people.shape)
+    names = np.array([f"{number:02}" for number in range(40)])
+    tracks = Tracks(seen / np.linalg.norm(seen, axis=2, keepdims=True), who)
+    found = examples.marked(words / np.linalg.norm(words, axis=1, keepdims=True), list(names), tracks, names[who])
+    assert found["one right"]["map"] > found["sentence"]["map"] + 0.1
+    assert found["one right, 3 wrong"]["map"] > found["sentence"]["map"] + 0.1
+    assert found["one right, 3 wrong"]["map"] != found["one right"]["map"]
     assert len({row["people"] for row in found.values()}) == 1
+
+
+def test_examples_are_measured_on_files(crops):
+    found = examples.measure(MODELS, crops)
+    assert list(found) == ["sentence", "one right", "one right, 3 wrong"]
+    assert all(row["people"] > 10 and 0 < row["r1"] <= 1 and 0 < row["map"] <= 1 for row in found.values())
 
 
 def test_hair_that_a_caption_speaks_of_is_a_clause_and_other_hair_is_unclear():
